@@ -116,3 +116,10 @@ impl Tree {
         unimplemented!()
     }
 }
+
+impl Tree {
+    /// A node's stat, whoever asks.
+    pub fn stat(&self, _path: &str) -> Option<bellwether_wire::Stat> {
+        unimplemented!()
+    }
+}
