@@ -1,0 +1,3 @@
+//! Everything that the simulator's library is asked to prove.
+
+mod scenarios;
