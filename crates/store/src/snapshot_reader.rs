@@ -44,7 +44,7 @@ type Read1<T> = Result<T, SnapshotProblem>;
 /// What a seal says instead of a path.
 pub(crate) const SEAL_PATH: &str = "/";
 const SEAL_BYTES: usize = 8 + 4 + 1;
-const STAT_AND_ACL_BYTES: usize = 8 + 60 + 8;
+const ACL_ID_AND_STAT_BYTES: usize = 8 + 60;
 
 /// Reads a file from its beginning.
 struct Sequential {
@@ -166,7 +166,7 @@ impl SnapshotReader {
             return Ok(None);
         }
         self.fill_buffer()?;
-        self.fill(STAT_AND_ACL_BYTES)?;
+        self.fill(ACL_ID_AND_STAT_BYTES)?;
         let node = self.parse(|r| {
             r.take(path_bytes, "node.path")?;
             SnapshotNode::decode_rest(path, r)
