@@ -6,4 +6,6 @@
 //!   Made up are only what they stand on: the disk, the clock and the clients.
 //! - A run is a function of its seed, to the byte. Nothing reads a clock or iterates over a hash.
 
+pub mod disk;
 pub mod scenario;
+pub mod store_seeds;
