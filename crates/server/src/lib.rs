@@ -1,1 +1,3 @@
 //! Placeholder: see docs/ARCHITECTURE.md.
+
+pub mod config;
