@@ -42,6 +42,20 @@ pub struct Args {
     pub properties: Vec<(String, String)>,
 }
 
+impl Args {
+    /// Adds what stands behind `-D` on the command line: `name=value`, or `name` alone for an empty
+    /// value, as Java takes it.
+    pub fn add_property(&mut self, text: &str) -> Result<(), ConfigError> {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        if name.trim().is_empty() {
+            let found = format!("-D{text}");
+            return Err(ConfigError::Argument { found, expected: "-Dname=value" });
+        }
+        self.properties.push((name.trim().to_owned(), value.to_owned()));
+        Ok(())
+    }
+}
+
 /// A configuration that the server can start with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -200,7 +214,7 @@ pub fn load(args: &Args) -> Result<(Config, Vec<Warning>), Vec<ConfigError>> {
     let config = build::build(args, &values, lone.as_deref(), &mut findings);
     match config {
         Some(config) if findings.errors.is_empty() => Ok((config, findings.warnings)),
-        Some(_) | None => Err(findings.errors),
+        Some(_) | None => Err(findings.into_errors()),
     }
 }
 

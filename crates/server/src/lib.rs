@@ -1,3 +1,4 @@
 //! Placeholder: see docs/ARCHITECTURE.md.
 
 pub mod config;
+pub mod logging;

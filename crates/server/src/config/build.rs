@@ -25,7 +25,7 @@ pub(super) fn build(
     lone: Option<&str>,
     findings: &mut Findings,
 ) -> Option<Config> {
-    let data_dir = data_dir(values, findings);
+    let data_dir = data_dir(args, values, findings);
     let client_address = client_address(values, data_dir.as_deref(), lone, findings);
     let (min_session_timeout_ms, max_session_timeout_ms) = session_timeouts(values, findings);
     membership(values, lone, findings);
@@ -123,7 +123,7 @@ fn compression(values: &Values) -> Compression {
     }
 }
 
-fn data_dir(values: &Values, findings: &mut Findings) -> Option<PathBuf> {
+fn data_dir(args: &Args, values: &Values, findings: &mut Findings) -> Option<PathBuf> {
     for key in ["dataDir", "dataLogDir"] {
         let relative = values
             .text_if_any(key)
@@ -137,7 +137,8 @@ fn data_dir(values: &Values, findings: &mut Findings) -> Option<PathBuf> {
         }
     }
     let given = values.text_if_any("dataDir").map(PathBuf::from);
-    if given.is_none() && values.written("dataDir").is_none() {
+    // Without a zoo.cfg the reason was found already.
+    if args.zoo_cfg.is_some() && given.is_none() && values.written("dataDir").is_none() {
         findings.broken_rule(
             Vec::new(),
             "dataDir is not set: expected a line dataDir=PATH, the directory of the server's data",

@@ -7,23 +7,25 @@ use super::report::ConfigError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The lines that a zoo.cfg would hold.
-pub(super) fn settings() -> Result<[(&'static str, String); 3], ConfigError> {
-    let data = data_dir(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"))?;
-    let data = data.into_os_string().into_string().map_err(|found| ConfigError::Rule {
+/// The lines that a zoo.cfg would hold, besides dataDir.
+pub(super) const SETTINGS: [(&str, &str); 2] =
+    [("clientPort", "2181"), ("clientPortAddress", "127.0.0.1")];
+
+/// Where the data lies.
+pub(super) fn data_dir() -> Result<String, ConfigError> {
+    let path = data_dir_of(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"))?;
+    path.into_os_string().into_string().map_err(|found| ConfigError::Rule {
         written: Vec::new(),
         rule: format!("the data directory {} is not valid UTF-8", Path::new(&found).display()),
-    })?;
-    Ok([
-        ("dataDir", data),
-        ("clientPort", "2181".to_owned()),
-        ("clientPortAddress", "127.0.0.1".to_owned()),
-    ])
+    })
 }
 
 /// `$XDG_DATA_HOME/bellwether`, else `$HOME/.local/share/bellwether`. A relative path in
 /// XDG_DATA_HOME does not count: its specification says so.
-fn data_dir(data_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, ConfigError> {
+fn data_dir_of(
+    data_home: Option<OsString>,
+    home: Option<OsString>,
+) -> Result<PathBuf, ConfigError> {
     let absolute =
         |variable: Option<OsString>| variable.map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(data_home)
@@ -44,7 +46,7 @@ mod tests {
     #[test]
     fn data_lies_under_the_users_data_directory() {
         let path = |data: Option<&str>, home: Option<&str>| {
-            data_dir(data.map(OsString::from), home.map(OsString::from)).ok()
+            data_dir_of(data.map(OsString::from), home.map(OsString::from)).ok()
         };
         assert_eq!(path(Some("/d"), Some("/h")), Some(PathBuf::from("/d/bellwether")));
         let fallback = Some(PathBuf::from("/h/.local/share/bellwether"));

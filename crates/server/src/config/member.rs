@@ -1,8 +1,8 @@
 //! A single server line in a zoo.cfg, which Apache does not take for an ensemble.
 //!
-//! With standaloneEnabled, one participant's line alone starts a standalone server; tools write such
-//! files for single servers (the official container image does, with the client port in that line
-//! only). What it keeps true: exactly these files are taken, and their client port is.
+//! With standaloneEnabled, one participant's line alone starts a standalone server; tools write
+//! such files for single servers (the official container image does, with the client port in that
+//! line only). What it keeps true: exactly these files are taken, and their client port is.
 //!
 //! What it leaves to others: refusing every other server line (`table`).
 
@@ -61,8 +61,8 @@ pub(super) fn client_part(
              line counts"
         }
         (Some(_), false) => {
-            "without effect: one server alone is no ensemble, and the file myid in dataDir does not \
-             hold this line's number, so its client port does not count either"
+            "without effect: one server alone is no ensemble, and the file myid in dataDir does \
+             not hold this line's number, so its client port does not count either"
         }
         (None, true | false) => "without effect: one server alone is no ensemble",
     };

@@ -90,11 +90,35 @@ impl fmt::Display for ConfigError {
             Self::Value { written, expected } => write!(f, "{written}: expected {expected}"),
             Self::Refused { written, why } => write!(f, "{written}: refused: {why}"),
             Self::Rule { written, rule } => {
-                for (position, one) in written.iter().enumerate() {
-                    write!(f, "{}{one}", if position == 0 { "" } else { ", " })?;
-                }
-                write!(f, "{}{rule}", if written.is_empty() { "" } else { ": " })
+                list(f, written)?;
+                f.write_str(rule)
             }
+        }
+    }
+}
+
+/// `one, other: `, or nothing.
+fn list(f: &mut fmt::Formatter<'_>, written: &[Written]) -> fmt::Result {
+    for (position, one) in written.iter().enumerate() {
+        write!(f, "{}{one}", if position == 0 { "" } else { ", " })?;
+    }
+    f.write_str(if written.is_empty() { "" } else { ": " })
+}
+
+impl ConfigError {
+    /// Errors are shown in the order of the file, those about the command line and about nothing
+    /// that was written behind it.
+    fn position(&self) -> (u8, u32) {
+        let source = match self {
+            Self::Syntax { source, .. } => Some(source),
+            Self::Value { written, .. } | Self::Refused { written, .. } => Some(&written.source),
+            Self::Rule { written, .. } => written.first().map(|written| &written.source),
+            Self::Unreadable { .. } | Self::Argument { .. } => None,
+        };
+        match source {
+            Some(Source::File { line, .. }) => (0, *line),
+            Some(Source::CommandLine | Source::Embedded | Source::Default) => (1, 0),
+            None => (2, 0),
         }
     }
 }
@@ -125,16 +149,15 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     pub severity: Severity,
-    pub written: Option<Written>,
+    /// What it is about; empty where it is about nothing that was written.
+    pub written: Vec<Written>,
     pub text: String,
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.written {
-            Some(written) => write!(f, "{written}: {}", self.text),
-            None => f.write_str(&self.text),
-        }
+        list(f, &self.written)?;
+        f.write_str(&self.text)
     }
 }
 
@@ -147,11 +170,28 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn note(&mut self, written: Option<Written>, text: impl Into<String>) {
-        self.warnings.push(Warning { severity: Severity::Note, written, text: text.into() });
+        self.remark(Severity::Note, written, text.into());
     }
 
     pub(super) fn warn(&mut self, written: Option<Written>, text: impl Into<String>) {
-        self.warnings.push(Warning { severity: Severity::Warning, written, text: text.into() });
+        self.remark(Severity::Warning, written, text.into());
+    }
+
+    /// What is said of several settings in the same words is said once.
+    fn remark(&mut self, severity: Severity, written: Option<Written>, text: String) {
+        let same = |w: &&mut Warning| w.severity == severity && w.text == text;
+        match self.warnings.iter_mut().find(same) {
+            Some(said) => said.written.extend(written),
+            None => {
+                let written = written.into_iter().collect();
+                self.warnings.push(Warning { severity, written, text });
+            }
+        }
+    }
+
+    pub(super) fn into_errors(mut self) -> Vec<ConfigError> {
+        self.errors.sort_by_key(ConfigError::position);
+        self.errors
     }
 
     pub(super) fn broken_rule(&mut self, written: Vec<Written>, rule: impl Into<String>) {

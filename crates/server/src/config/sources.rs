@@ -57,12 +57,12 @@ pub(super) type Given = BTreeMap<String, Assignment>;
 /// Reads all sources.
 pub(super) fn gather(args: &Args, findings: &mut Findings) -> Given {
     let mut gathering = Gathering { given: Given::new(), remarked: BTreeSet::new(), findings };
+    for (name, value) in &args.properties {
+        gathering.property(name, value.trim(), args.zoo_cfg.is_some());
+    }
     match &args.zoo_cfg {
         None => gathering.embedded(),
         Some(path) => gathering.file(path),
-    }
-    for (name, value) in &args.properties {
-        gathering.property(name, value.trim(), args.zoo_cfg.is_some());
     }
     gathering.given
 }
@@ -76,17 +76,22 @@ struct Gathering<'a> {
 
 impl Gathering<'_> {
     fn embedded(&mut self) {
-        match embedded::settings() {
-            Ok(settings) => {
-                for (key, raw) in settings {
-                    let row = setting::by_key(key).expect("a built-in setting has a row");
-                    let source = Source::Embedded;
-                    let name = key.to_owned();
-                    self.take(Assignment { row, name, raw, source, rank: Rank::Embedded });
-                }
-            }
+        for (key, raw) in embedded::SETTINGS {
+            self.built_in(key, raw.to_owned());
+        }
+        if self.given.contains_key("dataDir") {
+            return;
+        }
+        match embedded::data_dir() {
+            Ok(path) => self.built_in("dataDir", path),
             Err(error) => self.findings.errors.push(error),
         }
+    }
+
+    fn built_in(&mut self, key: &str, raw: String) {
+        let row = setting::by_key(key).expect("a built-in setting has a row");
+        let (name, source, rank) = (key.to_owned(), Source::Embedded, Rank::Embedded);
+        self.take(Assignment { row, name, raw, source, rank });
     }
 
     fn file(&mut self, path: &Path) {

@@ -140,11 +140,15 @@ fn conf_is_apaches_to_the_letter() {
 
 #[test]
 fn the_embedded_default_listens_on_loopback_only() {
-    let (config, _) = load(&Args { zoo_cfg: None, properties: properties(&["dataDir=/ignored"]) })
-        .expect("the embedded default is good");
-    assert_eq!(config.client_address.to_string(), "127.0.0.1:2181");
-    assert!(config.data_dir.ends_with("bellwether"), "{:?}", config.data_dir);
-    assert_eq!(config.zoo_cfg, None);
+    let at_home = std::env::var_os("XDG_DATA_HOME").or(std::env::var_os("HOME")).is_some();
+    match Config::embedded_default() {
+        Ok(config) => {
+            assert_eq!(config.client_address.to_string(), "127.0.0.1:2181");
+            assert!(config.data_dir.ends_with("bellwether"), "{:?}", config.data_dir);
+            assert_eq!(config.zoo_cfg, None);
+        }
+        Err(errors) => assert!(!at_home && errors.len() == 1, "{}", all(&errors)),
+    }
 }
 
 #[test]
@@ -181,7 +185,8 @@ fn a_line_outranks_its_property_and_the_last_of_two_lines_counts() {
 fn every_error_is_reported_at_once_with_its_place_and_expectation() {
     let errors = bad(
         "tickTime=0\nminSessionTimeout=9000\nmaxSessionTimeout=100\nsnapCount=many\n\
-         server.1=a:1:2\nserver.2=b:1:2\nsecureClientPort=2281\nbroken=\\u12\nstandaloneEnabled=maybe",
+         server.1=a:1:2\nserver.2=b:1:2\nsecureClientPort=2281\nbroken=\\u12\n\
+         standaloneEnabled=maybe",
         &["jute.maxbuffer=0x", "zookeeper.audit.enable=true"],
     );
     let text = errors.join("\n");
@@ -344,7 +349,8 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
         "connection_throttle_tokens=1",
         "throttled_op_wait_time=1",
         "largeRequestThreshold=1",
-        "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+        "metricsProvider.className=\
+         org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
         "DigestAuthenticationProvider.digestAlg=SHA-256",
     ] {
         let errors = bad(line, &[]);

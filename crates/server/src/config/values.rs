@@ -8,7 +8,7 @@
 
 use super::kinds::{Read, Value};
 use super::report::{ConfigError, Findings, Source, Written};
-use super::setting::{self, Setting, Status};
+use super::setting::{self, Section, Setting, Status};
 use super::sources::Given;
 use super::table;
 use std::collections::BTreeMap;
@@ -54,8 +54,22 @@ impl Values {
                     continue;
                 }
             };
-            if let Status::WithoutEffect(why) = assignment.row.status {
-                findings.note(Some(assignment.written()), format!("without effect: {why}"));
+            if let Status::WithoutEffect(why) = assignment.row.status
+                && default_of(assignment.row).as_ref() != Some(&value)
+            {
+                let text = format!("without effect: {why}");
+                let written = Some(assignment.written());
+                // Whoever sets these expects to be protected by them.
+                match assignment.row.section {
+                    Section::Access | Section::Tls => findings.warn(written, text),
+                    Section::Server
+                    | Section::Storage
+                    | Section::Limits
+                    | Section::Ensemble
+                    | Section::Operation
+                    | Section::Tuning
+                    | Section::Java => findings.note(written, text),
+                }
             }
             read.insert(name.clone(), value);
         }

@@ -23,8 +23,8 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
              Words(&["SHA1", "SHA-1", "SHA"])),
      "The digest of scheme digest. Changing it makes existing ACLs useless."]
     ["authProvider.N", Both, Class, "", "", "3.0",
-     Refused("classes of Java cannot be loaded, and authentication by SASL and X.509 does not exist \
-              in this version: clients could not prove who they are. Schemes digest and ip are \
+     Refused("classes of Java cannot be loaded, and authentication by SASL and X.509 does not \
+              exist in this version: clients could not prove who they are. Schemes digest and ip are \
               there without any line. Remove the line",
              Words(&["org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
                      "org.apache.zookeeper.server.auth.IPAuthenticationProvider"])),
@@ -116,10 +116,12 @@ pub(super) const TLS: &[Setting] = setting_rows! { Tls
       clientHostnameVerification, allowReverseDnsLookup, crl, ocsp, authProvider, sslProvider, \
       context.supplier.class, handshakeDetectionTimeoutMillis)."]
     ["ssl.quorum.*", Both, Text, "", "", "3.5.5",
-     Refused("TLS does not exist in this version, and neither do ensembles. Remove the line", Never),
+     Refused("TLS does not exist in this version, and neither do ensembles. Remove the line",
+             Never),
      "The same settings for TLS between the servers of an ensemble."]
     ["sslQuorum", File, STRICT, "false", "", "3.5.5",
-     Refused("TLS does not exist in this version, and neither do ensembles. Remove the line", False),
+     Refused("TLS does not exist in this version, and neither do ensembles. Remove the line",
+             False),
      "Whether the servers of an ensemble speak TLS with each other."]
     ["portUnification", File, STRICT, "false", "", "3.5.5",
      WithoutEffect("ensembles do not exist in this version"),
