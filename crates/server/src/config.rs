@@ -200,22 +200,37 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads and checks everything; either a configuration with remarks, or every error there is.
-pub fn load(args: &Args) -> Result<(Config, Vec<Warning>), Vec<ConfigError>> {
+/// Everything that checking found.
+#[derive(Debug)]
+pub struct Checked {
+    /// `None` where there is an error.
+    pub config: Option<Config>,
+    /// In the order of the file.
+    pub errors: Vec<ConfigError>,
+    /// There may be some beside errors: a misspelt key often explains what is missing.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads and checks everything.
+#[must_use]
+pub fn check(args: &Args) -> Checked {
     let mut findings = report::Findings::default();
     let given = sources::gather(args, &mut findings);
     // Without the file every other finding would be about what stands in it.
     let unreadable = |error: &ConfigError| matches!(error, ConfigError::Unreadable { .. });
     if findings.errors.iter().any(unreadable) {
-        return Err(findings.errors);
+        return findings.conclude(None);
     }
     let lone = member::lone(&given);
     let values = values::Values::read(given, lone.as_deref(), &mut findings);
     let config = build::build(args, &values, lone.as_deref(), &mut findings);
-    match config {
-        Some(config) if findings.errors.is_empty() => Ok((config, findings.warnings)),
-        Some(_) | None => Err(findings.into_errors()),
-    }
+    findings.conclude(config)
+}
+
+/// Either a configuration with remarks, or every error there is.
+pub fn load(args: &Args) -> Result<(Config, Vec<Warning>), Vec<ConfigError>> {
+    let Checked { config, errors, warnings } = check(args);
+    config.map(|config| (config, warnings)).ok_or(errors)
 }
 
 impl Config {

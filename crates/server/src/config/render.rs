@@ -6,7 +6,7 @@
 //! What it leaves to others: printing.
 
 use super::setting::{Harmless, Place, Section, Setting, Status};
-use super::{Config, table};
+use super::{Config, Source, table};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub fn help() -> String {
             push(&mut text, &format!("\n  {}\n", name(row)));
             push(&mut text, &wrap(&form(row), 6));
             push(&mut text, &wrap(row.doc, 6));
-            push(&mut text, &wrap(&format!("{}.", status_words(row)), 6));
+            push(&mut text, &wrap(&format!("Status: {}.", status_words(row)), 6));
         }
     });
     text
@@ -123,7 +123,11 @@ impl Config {
                 Status::Refused(..) => ", asks for nothing",
             };
             let line = format!("{}={}", setting.name, setting.value);
-            push(&mut text, &format!("{line:<56} # {}{note}\n", setting.source));
+            let from = match (&setting.source, setting.value.as_str()) {
+                (Source::Default, "") => "unset".to_owned(),
+                (source, _) => source.to_string(),
+            };
+            push(&mut text, &format!("{line:<56} # {from}{note}\n"));
         }
         text
     }

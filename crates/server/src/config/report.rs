@@ -7,6 +7,7 @@
 //! single settings (`table`).
 
 use super::properties::SyntaxError;
+use super::{Checked, Config};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,9 +190,12 @@ impl Findings {
         }
     }
 
-    pub(super) fn into_errors(mut self) -> Vec<ConfigError> {
+    /// A configuration with an error is none.
+    pub(super) fn conclude(mut self, config: Option<Config>) -> Checked {
         self.errors.sort_by_key(ConfigError::position);
-        self.errors
+        let config = config.filter(|_| self.errors.is_empty());
+        assert!(config.is_some() || !self.errors.is_empty(), "what is missing has its error");
+        Checked { config, errors: self.errors, warnings: self.warnings }
     }
 
     pub(super) fn broken_rule(&mut self, written: Vec<Written>, rule: impl Into<String>) {

@@ -201,9 +201,35 @@ pub fn by_property(name: &str) -> Property {
     }
 }
 
+/// Names that Apache's administrator's guide gives to settings that its server reads under another
+/// name: as lines of zoo.cfg they have no effect there.
+const NAMES_OF_THE_GUIDE: &[(&str, &str)] = &[
+    ("advancedFlowControlEnabled", "netty.advancedFlowControl.enabled"),
+    ("connectionDecreaseRatio", "connection_throttle_decrease_ratio"),
+    ("connectionDropDecrease", "connection_throttle_drop_decrease"),
+    ("connectionDropIncrease", "connection_throttle_drop_increase"),
+    ("connectionFreezeTime", "connection_throttle_freeze_time"),
+    ("connectionMaxTokens", "connection_throttle_tokens"),
+    ("connectionTokenFillCount", "connection_throttle_fill_count"),
+    ("connectionTokenFillTime", "connection_throttle_fill_time"),
+    ("maxConcurrentDiffSyncs", "leader.maxConcurrentDiffSyncs"),
+    ("maxConcurrentSnapSyncs", "leader.maxConcurrentSnapSyncs"),
+    ("maxTimeToWaitForEpoch", "leader.maxTimeToWaitForEpoch"),
+    ("outstandingHandshake.limit", "netty.server.outstandingHandshake.limit"),
+    ("requestStaleConnectionCheck", "request_stale_connection_check"),
+    ("requestStaleLatencyCheck", "request_stale_latency_check"),
+    ("requestThrottleDropStale", "request_throttle_drop_stale"),
+    ("requestThrottleLimit", "request_throttle_max_requests"),
+    ("requestThrottleStallTime", "request_throttle_stall_time"),
+    ("throttledOpWaitTime", "throttled_op_wait_time"),
+];
+
 /// The known name that `name` was probably meant to be: at most two of five letters differ.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
+    if let Some((_, key)) = NAMES_OF_THE_GUIDE.iter().find(|(guide, _)| *guide == name) {
+        return Some(key);
+    }
     let folded = name.to_ascii_lowercase();
     let (distance, key) = table::rows()
         .filter(|row| row.prefix().is_none())
@@ -255,10 +281,18 @@ mod tests {
             ("snapcount", Some("snapCount")),
             ("autopurge.snapRetention", Some("autopurge.snapRetainCount")),
             ("dataDirs", Some("dataDir")),
+            ("requestThrottleLimit", Some("request_throttle_max_requests")),
             ("completely.different.thing", None),
             ("", None),
         ] {
             assert_eq!(nearest(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_of_the_guide_leads_to_a_row() {
+        for (guide, key) in NAMES_OF_THE_GUIDE {
+            assert!(by_key(guide).is_none() && by_key(key).is_some(), "{guide} {key}");
         }
     }
 

@@ -234,6 +234,15 @@ fn what_every_server_needs_is_demanded() {
 }
 
 #[test]
+fn a_misspelt_key_is_named_beside_the_error_it_causes() {
+    let directory = Directory::new();
+    let zoo_cfg = Some(directory.write("zoo.cfg", "dataDir=/d\nclientport=2181"));
+    let checked = check(&Args { zoo_cfg, properties: Vec::new() });
+    assert!(checked.config.is_none() && checked.errors.len() == 1);
+    assert!(all(&checked.warnings).contains("nearest known one is `clientPort`"));
+}
+
+#[test]
 fn session_timeouts_follow_the_tick() {
     let timeouts = |lines: &str| {
         let (config, _) = good(lines, &[]);

@@ -24,8 +24,8 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
      "The digest of scheme digest. Changing it makes existing ACLs useless."]
     ["authProvider.N", Both, Class, "", "", "3.0",
      Refused("classes of Java cannot be loaded, and authentication by SASL and X.509 does not \
-              exist in this version: clients could not prove who they are. Schemes digest and ip are \
-              there without any line. Remove the line",
+              exist in this version: clients could not prove who they are. Schemes digest and ip \
+              are there without any line. Remove the line",
              Words(&["org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
                      "org.apache.zookeeper.server.auth.IPAuthenticationProvider"])),
      "A class that authenticates clients by a further scheme."]
