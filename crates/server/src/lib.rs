@@ -1,1 +1,4 @@
 //! Placeholder: see docs/ARCHITECTURE.md.
+
+pub mod admin;
+pub mod auth;
