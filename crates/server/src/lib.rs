@@ -1,4 +1,6 @@
-//! Placeholder: see docs/ARCHITECTURE.md.
+//! The shell around the node.
 
+pub mod admin;
+pub mod auth;
 pub mod config;
 pub mod logging;
