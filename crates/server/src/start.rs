@@ -176,7 +176,26 @@ fn store_options(config: &Config) -> StoreOptions {
         config::Compression::Gzip => Compression::Gzip,
         config::Compression::Snappy => Compression::Snappy,
     };
+    #[cfg(feature = "canaries")]
+    {
+        options.broken = canary();
+    }
     options
+}
+
+/// How this build is to be broken: the crash rounds must notice it.
+#[cfg(feature = "canaries")]
+fn canary() -> Option<bellwether_store::Break> {
+    use bellwether_store::Break;
+    let name = std::env::var("BELLWETHER_BREAK").ok()?;
+    let broken = match name.as_str() {
+        "ack-before-sync" => Some(Break::AckBeforeSync),
+        "no-dir-sync" => Some(Break::NoDirSync),
+        "retry-after-failed-sync" => Some(Break::RetryAfterFailedSync),
+        _ => None,
+    };
+    warn!(name, known = broken.is_some(), "this build is broken on purpose; use it for tests only");
+    broken
 }
 
 fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
