@@ -122,6 +122,8 @@ fn try_serve(
         let systemd = Systemd::from_env();
         systemd.notify("READY=1");
         tokio::spawn(listen::accept(listener, listen::descriptors(), sender.clone()));
+        info!(%clients, "serving");
+        info!("the HTTP admin server does not exist yet: nothing is opened for it");
         started(&Listening { clients });
         let snapshots = Box::new(Files { disk, options });
         let client_port = clients.port();
