@@ -423,6 +423,15 @@ fn the_files_of_foreign_suites_are_good() {
 }
 
 #[test]
+fn the_example_file_is_good_and_nothing_in_it_is_remarked_on() {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/zoo.cfg"));
+    let checked = check(&Args { zoo_cfg: Some(path), properties: Vec::new() });
+    assert!(checked.config.is_some(), "{}", all(&checked.errors));
+    let warnings = checked.warnings.iter().filter(|w| w.severity == Severity::Warning).count();
+    assert_eq!(warnings, 0, "{}", all(&checked.warnings));
+}
+
+#[test]
 fn a_secret_is_in_no_message_and_no_listing() {
     let secret = "super:S3CRET";
     let words = [&*format!("zookeeper.DigestAuthenticationProvider.superDigest={secret}")];
