@@ -160,6 +160,7 @@ start() {
     for ((tenths = 0; tenths < 10; tenths++)); do
         sleep 0.1
         if ! runs "$pid"; then
+            rm -f -- "$pid_file"
             echo FAILED TO START
             echo "The reason stands in $output." >&2
             exit 1
