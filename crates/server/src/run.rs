@@ -305,7 +305,9 @@ impl Core {
             );
             return;
         }
-        if let Err(error) = stream.set_nodelay(true) {
+        let keep_alive = self.config.client_tcp_keep_alive;
+        let set = socket2::SockRef::from(&stream).set_keepalive(keep_alive);
+        if let Err(error) = set.and_then(|()| stream.set_nodelay(true)) {
             debug!(%error, "a connection was gone before it was used");
         }
         let conn = ConnId(self.next_conn);
