@@ -44,7 +44,7 @@ type Read1<T> = Result<T, SnapshotProblem>;
 /// What a seal says instead of a path.
 pub(crate) const SEAL_PATH: &str = "/";
 const SEAL_BYTES: usize = 8 + 4 + 1;
-const STAT_AND_ACL_BYTES: usize = 8 + 60 + 8;
+const ACL_ID_AND_STAT_BYTES: usize = 8 + 60;
 
 /// Reads a file from its beginning.
 struct Sequential {
@@ -166,7 +166,7 @@ impl SnapshotReader {
             return Ok(None);
         }
         self.fill_buffer()?;
-        self.fill(STAT_AND_ACL_BYTES)?;
+        self.fill(ACL_ID_AND_STAT_BYTES)?;
         let node = self.parse(|r| {
             r.take(path_bytes, "node.path")?;
             SnapshotNode::decode_rest(path, r)
@@ -275,7 +275,7 @@ fn digest(r: &mut Reader<'_>) -> Decoded<SnapshotItem> {
         let hex = r.text("digest.digest")?;
         let bits = u64::from_str_radix(&hex, 16);
         let wrong = DecodeError { what: "digest.digest", offset, problem: Problem::Unknown(0) };
-        bits.map_err(|_| wrong)?.cast_signed()
+        bits.ok().ok_or(wrong)?.cast_signed()
     } else {
         r.long("digest.digest")?
     };
