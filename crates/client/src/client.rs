@@ -153,10 +153,7 @@ impl Client {
     }
 
     /// The names of a node's children, in no order, and its stat.
-    pub async fn get_children_and_stat(
-        &self,
-        path: &str,
-    ) -> Result<(Vec<Box<str>>, Stat), Error> {
+    pub async fn get_children_and_stat(&self, path: &str) -> Result<(Vec<Box<str>>, Stat), Error> {
         let request = Request::GetChildren2 { path: self.shared.chroot.apply(path)?, watch: false };
         let body = self.call(path, &request, None).await?;
         expect_body!(body, ReplyBody::Children2(names, stat) => (names.names(), stat))
@@ -220,10 +217,11 @@ impl Client {
         let request = multi.into_request(&self.shared.chroot)?;
         let body = self.call("", &request, None).await?;
         let results: Vec<OpResult> = expect_body!(body, ReplyBody::Multi(results) => results)?;
-        let refused = results.iter().enumerate().find_map(|(index, result)| match refusal(result) {
-            None | Some(ErrorCode::Ok | ErrorCode::RuntimeInconsistency) => None,
-            Some(code) => Some((index, code)),
-        });
+        let refused =
+            results.iter().enumerate().find_map(|(index, result)| match refusal(result) {
+                None | Some(ErrorCode::Ok | ErrorCode::RuntimeInconsistency) => None,
+                Some(code) => Some((index, code)),
+            });
         match refused {
             Some((index, code)) => Err(Error::Multi { index, code, results }),
             None => Ok(results.into_iter().map(|result| self.inside(result)).collect()),
@@ -271,11 +269,10 @@ impl Client {
     /// and by its timeout there.
     pub async fn close(self) {
         // If the connection task is gone, the session has ended already.
-        let _: Result<(), _> = self.shared.control.send(Control::Close);
+        self.shared.control.send(Control::Close).ok();
         let mut state = self.shared.state.clone();
         // An error says that the task is gone: just as well.
-        let _: Result<_, _> =
-            state.wait_for(|state| matches!(state, SessionState::Ended(_))).await.map(drop);
+        state.wait_for(|state| matches!(state, SessionState::Ended(_))).await.ok();
     }
 
     /// How the session is at this moment.

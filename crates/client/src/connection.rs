@@ -34,17 +34,8 @@ pub(crate) type Answer = Result<ReplyBody, Failure>;
 /// What callers hand in, in order.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Submit {
-        op: OpCode,
-        frame: Vec<u8>,
-        watch: Option<NewWatch>,
-        reply: oneshot::Sender<Answer>,
-    },
-    AddAuth {
-        scheme: Box<str>,
-        auth: Box<[u8]>,
-        reply: oneshot::Sender<Answer>,
-    },
+    Submit { op: OpCode, frame: Vec<u8>, watch: Option<NewWatch>, reply: oneshot::Sender<Answer> },
+    AddAuth { scheme: Box<str>, auth: Box<[u8]>, reply: oneshot::Sender<Answer> },
 }
 
 /// A watch that a request shall set.
@@ -324,7 +315,7 @@ impl<T: Transport> Connection<T> {
                 Effect::Complete(id, answer) => {
                     let reply = self.replies.remove(&id).expect("a request is completed once");
                     // A caller that no longer waits has dropped the other end.
-                    let _: Result<(), _> = reply.send(answer);
+                    reply.send(answer).ok();
                 }
                 Effect::Notify(watch, event) => self.tell(watch, News::Fired(event)),
                 Effect::Gap(watch) => self.tell(watch, News::Gap),
@@ -337,10 +328,10 @@ impl<T: Transport> Connection<T> {
         match self.listeners.remove(&watch) {
             Some(Listener::Once(listener)) => {
                 // A value that is being dropped does not listen any more; its message is under way.
-                let _: Result<(), _> = listener.send(news);
+                listener.send(news).ok();
             }
             Some(Listener::Lasting(listener)) => {
-                let _: Result<_, _> = listener.send(news);
+                listener.send(news).ok();
                 self.listeners.insert(watch, Listener::Lasting(listener));
             }
             None => {} // Its value is gone.
@@ -372,7 +363,7 @@ impl<T: Transport> Connection<T> {
         };
         // The event first: whoever waits for the state then finds the event there. Without a
         // subscriber it is of no interest.
-        let _: Result<_, _> = self.channels.events.send(event);
+        self.channels.events.send(event).ok();
         self.channels.state.send_replace(state);
     }
 
@@ -380,10 +371,10 @@ impl<T: Transport> Connection<T> {
         for listener in std::mem::take(&mut self.listeners).into_values() {
             match listener {
                 Listener::Once(listener) => {
-                    let _: Result<(), _> = listener.send(News::Ended(end));
+                    listener.send(News::Ended(end)).ok();
                 }
                 Listener::Lasting(listener) => {
-                    let _: Result<_, _> = listener.send(News::Ended(end));
+                    listener.send(News::Ended(end)).ok();
                 }
             }
         }
@@ -395,7 +386,7 @@ impl<T: Transport> Connection<T> {
         self.channels.commands.close();
         while let Ok(command) = self.channels.commands.try_recv() {
             let (Command::Submit { reply, .. } | Command::AddAuth { reply, .. }) = command;
-            let _: Result<(), _> = reply.send(Err(Failure::Ended(end, Sent::No)));
+            reply.send(Err(Failure::Ended(end, Sent::No))).ok();
         }
     }
 }
@@ -474,3 +465,6 @@ pub(crate) fn event_channel() -> (broadcast::Sender<SessionEvent>, broadcast::Re
 {
     broadcast::channel(EVENT_QUEUE)
 }
+
+#[cfg(test)]
+mod tests;

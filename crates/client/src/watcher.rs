@@ -43,7 +43,7 @@ pub(crate) struct Handle {
 impl Handle {
     fn abandon(&self) {
         // If the connection task has ended, so have its watches.
-        let _: Result<(), _> = self.control.send(Control::Unwatch(self.id, None));
+        self.control.send(Control::Unwatch(self.id, None)).ok();
     }
 
     async fn remove(&self) -> Result<(), Error> {

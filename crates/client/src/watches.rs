@@ -81,10 +81,11 @@ impl WatchTable {
     pub(crate) fn remove(&mut self, id: WatchId) -> Option<(WatchKind, Box<str>)> {
         let (kind, path) = self.by_id.remove(&id)?;
         let map = self.map_mut(kind);
-        let ids = map.get_mut(&path).expect("by_id and the maps hold the same watches");
-        ids.remove(&id);
-        if ids.is_empty() {
-            map.remove(&path);
+        if let Some(ids) = map.get_mut(&path) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                map.remove(&path);
+            }
         }
         Some((kind, path))
     }
@@ -274,11 +275,8 @@ mod tests {
         let mut table = WatchTable::default();
         assert_eq!(table.set_again(Zxid(5)), []);
         table.add(WatchId(1), WatchKind::Data, "/a");
-        let expected = SetWatches {
-            relative_zxid: Zxid(5),
-            data: vec!["/a".into()],
-            ..SetWatches::default()
-        };
+        let expected =
+            SetWatches { relative_zxid: Zxid(5), data: vec!["/a".into()], ..SetWatches::default() };
         assert_eq!(table.set_again(Zxid(5)), [Request::SetWatches(expected.clone())]);
         table.add(WatchId(2), WatchKind::Persistent, "/p");
         let expected = SetWatches { persistent: vec!["/p".into()], ..expected };

@@ -82,6 +82,12 @@ impl Link {
         }
     }
 
+    /// Lets a test reach the end of the numbers.
+    #[cfg(test)]
+    pub(super) fn set_next_xid(&mut self, xid: i32) {
+        self.next_xid = xid;
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
@@ -163,7 +169,11 @@ impl Link {
         let op = OpCode::RemoveWatches;
         self.in_flight.push_back(InFlight { xid, op, id: waiting, watch: None });
         self.touch(now);
-        send_request(xid, &Request::RemoveWatches { path: path.into(), watcher: watcher.code() }, out);
+        send_request(
+            xid,
+            &Request::RemoveWatches { path: path.into(), watcher: watcher.code() },
+            out,
+        );
     }
 
     pub(super) fn send_close(&mut self, now: Millis, deadline: Millis, out: &mut Vec<Effect>) {
@@ -229,7 +239,8 @@ impl Link {
             xid::AUTH => Ok(Heard::AuthRefused),
             xid::SET_WATCHES if header.err == 0 => Ok(Heard::Nothing),
             xid::SET_WATCHES => {
-                Err(format!("the server did not set the watches again: error {}", header.err).into())
+                Err(format!("the server did not set the watches again: error {}", header.err)
+                    .into())
             }
             _ => self.on_reply(header, r, out),
         }
@@ -272,13 +283,13 @@ fn decode_body(op: OpCode, err: i32, r: &mut Reader<'_>) -> Decoded<Result<Reply
 fn armed_by(mut armed: Armed, op: OpCode, result: &Result<ReplyBody, Failure>) -> Option<Armed> {
     match result {
         Ok(_) => Some(armed),
-        Err(Failure::Code(code))
-            if op == OpCode::Exists && *code == ErrorCode::NoNode.code() =>
-        {
+        Err(Failure::Code(code)) if op == OpCode::Exists && *code == ErrorCode::NoNode.code() => {
             armed.registration.kind = WatchKind::Exist;
             Some(armed)
         }
-        Err(Failure::Code(_) | Failure::ConnectionLost | Failure::Ended(..) | Failure::TooManyAuths) => None,
+        Err(
+            Failure::Code(_) | Failure::ConnectionLost | Failure::Ended(..) | Failure::TooManyAuths,
+        ) => None,
     }
 }
 
