@@ -87,7 +87,7 @@ impl Window {
             self.bytes.truncate(got);
             self.start = offset;
         }
-        let from = usize::try_from(offset - self.start).expect("the window is in memory");
+        let from = in_memory(offset - self.start);
         let to = (from + len).min(self.bytes.len());
         Ok(self.bytes.get(from..to).unwrap_or_default())
     }
@@ -95,7 +95,7 @@ impl Window {
     /// How many bytes are held from `offset` on.
     fn held_from(&self, offset: u64) -> usize {
         let held = (self.start + self.bytes.len() as u64).saturating_sub(offset);
-        if offset < self.start { 0 } else { usize::try_from(held).expect("it is in memory") }
+        if offset < self.start { 0 } else { in_memory(held) }
     }
 }
 
@@ -179,7 +179,7 @@ impl LogReader {
         offset: u64,
         prefix: Prefix,
     ) -> Result<Result<LogRecord, Damage>, StoreError> {
-        let length = usize::try_from(prefix.length).expect("the caller saw that it is positive");
+        let length = usize::try_from(prefix.length).unwrap_or(0);
         let whole = self.bytes(offset, FRAME_BYTES + length)?;
         let payload = whole.get(PREFIX_BYTES..PREFIX_BYTES + length);
         let (Some(payload), Some(&last)) = (payload, whole.get(PREFIX_BYTES + length)) else {
@@ -206,8 +206,7 @@ impl LogReader {
         } else {
             match self.parse(offset, prefix)? {
                 Ok(_) | Err(Damage::Content(_)) => {
-                    let bytes = u64::try_from(prefix.length).expect("it is above a limit");
-                    Damage::TooLong { bytes }
+                    Damage::TooLong { bytes: end - offset - FRAME_BYTES as u64 }
                 }
                 Err(
                     Damage::None
@@ -316,6 +315,11 @@ impl LogReader {
     pub fn raw(&mut self, offset: u64, len: usize) -> Result<&[u8], StoreError> {
         self.bytes(offset, len)
     }
+}
+
+/// A distance within a buffer.
+fn in_memory(distance: u64) -> usize {
+    usize::try_from(distance).expect("a buffer is in memory")
 }
 
 /// How many bytes to skip to the first place where the checksum's upper half is zero, as it is in

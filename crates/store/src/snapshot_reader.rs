@@ -275,7 +275,7 @@ fn digest(r: &mut Reader<'_>) -> Decoded<SnapshotItem> {
         let hex = r.text("digest.digest")?;
         let bits = u64::from_str_radix(&hex, 16);
         let wrong = DecodeError { what: "digest.digest", offset, problem: Problem::Unknown(0) };
-        bits.map_err(|_| wrong)?.cast_signed()
+        bits.ok().ok_or(wrong)?.cast_signed()
     } else {
         r.long("digest.digest")?
     };

@@ -189,10 +189,3 @@ impl Tree {
         self.sessions.get(&session).copied()
     }
 }
-
-impl Tree {
-    /// A node's stat, whoever asks.
-    pub fn stat(&self, _path: &str) -> Option<bellwether_wire::Stat> {
-        unimplemented!()
-    }
-}
