@@ -9,3 +9,5 @@
 pub mod disk;
 pub mod scenario;
 pub mod store_seeds;
+
+mod trace;

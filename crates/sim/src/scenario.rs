@@ -8,7 +8,6 @@
 
 mod command;
 mod server;
-mod trace;
 mod words;
 
 use server::Server;

@@ -10,6 +10,9 @@ pub(super) fn request(line: &str) -> Result<Request, String> {
     if let Some(parts) = line.strip_prefix("multiread ") {
         return Ok(Request::MultiRead(parts.split(';').map(request).collect::<Result<_, _>>()?));
     }
+    if line == "multi" {
+        return Ok(Request::Multi(Vec::new()));
+    }
     if let Some(parts) = line.strip_prefix("multi ") {
         return Ok(Request::Multi(parts.split(';').map(request).collect::<Result<_, _>>()?));
     }
@@ -152,10 +155,10 @@ fn watcher_type(words: &mut Words<'_>) -> Result<i32, String> {
 fn set_watches(words: &mut Words<'_>) -> Result<SetWatches, String> {
     Ok(SetWatches {
         relative_zxid: words.named("since").map(zxid).transpose()?.unwrap_or(Zxid::ZERO),
-        data: words.named_list("data"),
-        exist: words.named_list("exist"),
-        child: words.named_list("child"),
-        persistent: words.named_list("persistent"),
-        persistent_recursive: words.named_list("recursive"),
+        data: words.named_list("data")?,
+        exist: words.named_list("exist")?,
+        child: words.named_list("child")?,
+        persistent: words.named_list("persistent")?,
+        persistent_recursive: words.named_list("recursive")?,
     })
 }

@@ -5,8 +5,8 @@
 //! `steps manual` was said, a command goes on until the node has no work left.
 
 use super::command;
-use super::trace::{self, Names};
 use super::words::{Words, zxid};
+use crate::trace::{self, Names};
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings};
 use bellwether_tree::{Identity, Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::{ConnectRequest, RequestHeader, xid};
@@ -114,6 +114,8 @@ impl Server {
 
     fn start(&mut self, words: &mut Words<'_>) -> Result<(), String> {
         self.settings = settings(words)?;
+        self.log = Log { auto: self.log.auto, ..Log::default() };
+        self.connections.clear();
         let tree = Tree::new(self.settings.tree.clone());
         self.node = Some(Node::new(self.settings.clone(), tree, self.now));
         Ok(())
@@ -302,14 +304,14 @@ impl Server {
     /// `auth scheme:id`, as the shell reports it once it has checked the packet, or `auth fail`.
     fn authenticate(&mut self, name: &str, words: &mut Words<'_>) -> Result<(), String> {
         let conn = self.client_named(name)?.conn;
-        let identity = match words.need("an identity")? {
-            "fail" => None,
+        let identities = match words.need("an identity")? {
+            "fail" => Vec::new(),
             identity => {
                 let (scheme, id) = identity.split_once(':').ok_or("an identity is scheme:id")?;
-                Some(Identity { scheme: scheme.into(), id: id.into() })
+                vec![Identity { scheme: scheme.into(), id: id.into() }]
             }
         };
-        self.step(Event::Authenticated { conn, xid: xid::AUTH, identity })
+        self.step(Event::Authenticated { conn, xid: xid::AUTH, identities })
     }
 
     fn frame<F>(&mut self, name: &str, frame: F) -> Result<(), String>
@@ -438,6 +440,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         reconfig_enabled: words.flag("reconfig"),
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),
         snap_bytes: 0,
+        snapshot_last_zxid: false,
         reaper,
         seed: 1,
         tree: TreeOptions {

@@ -52,10 +52,19 @@ impl<'a> Words<'a> {
         self.named(name).map(|value| parse(value, name)).transpose()
     }
 
-    /// The values of `name=value,value`.
-    pub(super) fn named_list(&mut self, name: &str) -> Vec<Box<str>> {
-        let values = self.named(name).unwrap_or_default();
-        values.split(',').filter(|value| !value.is_empty()).map(Box::from).collect()
+    /// The values of `name=value,value`; `/a*3` stands for `/a1,/a2,/a3`.
+    pub(super) fn named_list(&mut self, name: &str) -> Result<Vec<Box<str>>, String> {
+        let mut values = Vec::new();
+        for value in self.named(name).unwrap_or_default().split(',').filter(|v| !v.is_empty()) {
+            match value.split_once('*') {
+                Some((stem, count)) => {
+                    let count: u32 = parse(count, name)?;
+                    values.extend((1..=count).map(|i| Box::from(format!("{stem}{i}"))));
+                }
+                None => values.push(value.into()),
+            }
+        }
+        Ok(values)
     }
 
     /// What is left, as a line.

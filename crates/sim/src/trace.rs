@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 
 /// What has a name in a trace because its number says nothing to a reader.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     sessions: BTreeMap<SessionId, usize>,
     /// The wall clock when the server started first; times are shown relative to it.
     wall_start_ms: i64,
 }
 
 impl Names {
-    pub(super) fn new(wall_start_ms: i64) -> Names {
+    pub(crate) fn new(wall_start_ms: i64) -> Names {
         Names { sessions: BTreeMap::new(), wall_start_ms }
     }
 
     /// `s1`, `s2` … in the order in which they were seen.
-    pub(super) fn session(&mut self, session: SessionId) -> String {
+    pub(crate) fn session(&mut self, session: SessionId) -> String {
         if session == SessionId::NONE {
             return "no session".to_string();
         }
@@ -28,7 +28,7 @@ impl Names {
     }
 
     /// A transaction.
-    pub(super) fn record(&mut self, record: &TxnRecord) -> String {
+    pub(crate) fn record(&mut self, record: &TxnRecord) -> String {
         let header = &record.header;
         let txn = self.txn(header.op, header.session, &record.txn);
         format!("{} {txn}", header.zxid)
@@ -64,7 +64,7 @@ impl Names {
     }
 
     /// A reply.
-    pub(super) fn reply(&mut self, reply: &Reply) -> String {
+    pub(crate) fn reply(&mut self, reply: &Reply) -> String {
         let result = match &reply.result {
             Ok(body) => self.body(body),
             Err(code) => code.to_string(),
@@ -147,7 +147,7 @@ impl Names {
 }
 
 /// A watch event.
-pub(super) fn event(event: &WatchEvent) -> String {
+pub(crate) fn event(event: &WatchEvent) -> String {
     format!("event {:?} {} zxid={}", event.event, event.path, signed(event.zxid))
 }
 
