@@ -16,7 +16,7 @@ use bellwether_node::{ConnId, Node};
 use bellwether_tree::{Identity, Tree};
 use bellwether_wire::client::{ConnectResponse, Reply, Request, WatchEvent, xid};
 use bellwether_wire::disk::TxnRecord;
-use bellwether_wire::{SessionId, Zxid};
+use bellwether_wire::{OpCode, SessionId, Zxid};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -145,6 +145,10 @@ impl Checkers {
             return violation("order", format!("{} was given out where {next} was due", header.zxid));
         }
         self.history.push(record.clone());
+        if header.op == OpCode::CreateSession {
+            // A clock that was set back may bring the id of a session back that is long gone.
+            self.submitted.retain(|(session, _), _| *session != header.session);
+        }
         if header.cxid != 0 {
             self.submitted.insert((header.session, header.cxid), header.zxid);
         }
