@@ -31,8 +31,8 @@ pub enum Event {
         request: Option<Result<Request, DecodeError>>,
         bytes: usize,
     },
-    /// The shell checked an auth packet: the identity it proved, or that it proved none.
-    Authenticated { conn: ConnId, xid: i32, identity: Option<Identity> },
+    /// The shell checked an auth packet: the identities it proved; none if it failed.
+    Authenticated { conn: ConnId, xid: i32, identities: Vec<Identity> },
     /// The connection is gone.
     ClientGone(ConnId),
     /// The log is on stable storage up to and including this token; `bytes` were written for it.

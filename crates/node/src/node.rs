@@ -120,8 +120,8 @@ impl Node {
             Event::Frame { conn, header, request, bytes: _ } => {
                 session::request(self, now, (conn, header, request), out);
             }
-            Event::Authenticated { conn, xid, identity } => {
-                session::authenticated(self, (conn, xid, identity), out);
+            Event::Authenticated { conn, xid, identities } => {
+                session::authenticated(self, (conn, xid, identities), out);
             }
             Event::ClientGone(conn) => session::gone(self, conn),
             Event::Durable { token, bytes } => log::durable(self, token, bytes),
@@ -239,6 +239,11 @@ impl Node {
     /// The session of a connection and its agreed timeout in milliseconds, if it has one.
     pub fn session_of(&self, conn: ConnId) -> Option<(SessionId, i32)> {
         self.connections.get(conn).map(|c| (c.session, c.timeout_ms))
+    }
+
+    /// How many requests of a connection have no reply yet.
+    pub fn queued_of(&self, conn: ConnId) -> usize {
+        self.connections.get(conn).map_or(0, |c| c.queue.len())
     }
 
     /// Starts the latency statistics anew.

@@ -234,20 +234,14 @@ fn refuse_operation(node: &mut Node, conn: ConnId, header: RequestHeader, out: &
 /// The shell checked an auth packet. Its answer does not wait for anything, and has no zxid.
 pub(crate) fn authenticated(
     node: &mut Node,
-    (conn, xid, identity): (ConnId, i32, Option<Identity>),
+    (conn, xid, proved): (ConnId, i32, Vec<Identity>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get_mut(conn) else { return };
-    let result = match identity {
-        Some(identity) => {
-            if !connection.identities.contains(&identity) {
-                let all = connection.identities.iter().cloned().chain([identity]);
-                connection.identities = all.collect();
-            }
-            Ok(ReplyBody::Empty)
-        }
-        None => Err(ErrorCode::AuthFailed),
-    };
+    let result = if proved.is_empty() { Err(ErrorCode::AuthFailed) } else { Ok(ReplyBody::Empty) };
+    let known = connection.identities.clone();
+    let new = proved.into_iter().filter(|identity| !known.contains(identity));
+    connection.identities = known.iter().cloned().chain(new).collect();
     let failed = result.is_err();
     out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));
     if failed {
