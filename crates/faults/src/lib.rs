@@ -8,7 +8,7 @@
 //!
 //! In reading order: [`plan`] (which calls fail), [`shadow`] with [`listing`] and [`ranges`] (what
 //! is durable), `preload` (the calls a server makes; the only place with `unsafe`), [`survivors`]
-//! (the directory after the crash).
+//! (the directory after the crash), [`rounds`] (the driver).
 //!
 //! The environment of the preloaded process:
 //!
@@ -27,6 +27,7 @@ pub mod plan;
 mod preload;
 pub mod ranges;
 pub mod rng;
+pub mod rounds;
 pub mod shadow;
 pub mod survivors;
 
