@@ -4,7 +4,7 @@
 //! [`wire`] (a blocking client of its own, so that the subject's client library is no part of the
 //! proof), [`model`] (what a client's subtree must be after each of its writes), [`workload`] (the
 //! clients under load), [`server`] (the process), [`check`] (what the restarted server shows),
-//! [`chain`] (rounds that share a data directory).
+//! [`chain`] (rounds that share a data directory). [`toy`] is a server to prove the driver itself.
 
 pub mod chain;
 mod check;
@@ -12,6 +12,7 @@ pub mod faults;
 mod model;
 pub mod options;
 mod server;
+pub mod toy;
 mod wire;
 mod workload;
 

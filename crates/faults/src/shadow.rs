@@ -67,8 +67,7 @@ impl Shadow {
     /// Opens the shadow at `store`. Without one, everything in `watched` counts as durable; with
     /// one (the process before was killed, the machine lived on), what differs is unsynced.
     pub fn open(watched: &Path, store: &Path, names: Names) -> io::Result<Self> {
-        std::fs::create_dir_all(store.join("inodes"))?;
-        std::fs::create_dir_all(store.join("dirs"))?;
+        std::fs::create_dir_all(store)?;
         let lock = File::create(store.join("lock"))?;
         lock.try_lock().map_err(|error| io::Error::other(format!("shadow in use: {error}")))?;
         let watched = watched.canonicalize()?;
@@ -183,6 +182,12 @@ impl Shadow {
     }
 
     fn begin(&mut self) -> io::Result<()> {
+        for part in ["inodes", "dirs"].map(|part| self.store.join(part)) {
+            if part.exists() {
+                std::fs::remove_dir_all(&part)?; // Of a process that was killed right here.
+            }
+            std::fs::create_dir(&part)?;
+        }
         let watched = self.watched.clone();
         self.sync_tree(&watched)?;
         // Last, so that a shadow with a root is a whole one.

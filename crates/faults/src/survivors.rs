@@ -38,7 +38,8 @@ pub struct Report {
 }
 
 /// Replaces `watched` by what survives of it. What was there is kept in `before`, the shadow is
-/// removed: what survived is all that there is, and all of it is durable.
+/// removed: what survived is all that there is, and all of it is durable. A process that was killed
+/// before its shadow was whole has changed nothing yet, so then everything survives.
 pub fn lose_power(
     watched: &Path,
     store: &Path,
@@ -49,6 +50,10 @@ pub fn lose_power(
     let after = with_suffix(watched, ".after");
     remove_tree(&after)?;
     remove_tree(before)?;
+    if !store.join("root").exists() {
+        remove_tree(store)?;
+        return Ok(Report::default());
+    }
     let mut builder = Builder::new(watched, store, tear, rng)?;
     let root = inode_of(watched)?;
     builder.build_directory(root, &after)?;

@@ -57,7 +57,7 @@ pub(super) fn enter() -> Option<Inside> {
     INSIDE.set(true);
     let errno = Cell::new(errno());
     let session = SESSION.get_or_init(|| {
-        let watched = std::env::var_os("FAULTS_DIR")?;
+        let watched = std::env::var_os("FAULTS_DIR").filter(|_| in_shared_library())?;
         Some(or_die("opening the shadow", Session::open(Path::new(&watched))))
     });
     match session {
@@ -200,6 +200,24 @@ pub(super) fn or_die<T>(doing: &str, result: io::Result<T>) -> T {
             std::process::abort();
         }
     }
+}
+
+/// Whether this code was loaded as a shared library. The driver and the test programs are linked
+/// with this crate and so hold the interposed calls themselves; there they only pass through.
+fn in_shared_library() -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    let code: fn() -> bool = in_shared_library;
+    // SAFETY: `info` is valid for writing one record, and a zeroed record is a valid one.
+    let info = unsafe {
+        libc::dladdr(code as *const libc::c_void, info.as_mut_ptr());
+        info.assume_init()
+    };
+    if info.dli_fname.is_null() {
+        return false;
+    }
+    // SAFETY: not null, so the zero-terminated path of the object that holds this code.
+    let object = unsafe { CStr::from_ptr(info.dli_fname) };
+    object.to_bytes().ends_with(b".so")
 }
 
 /// The file type, device and inode number behind a descriptor.

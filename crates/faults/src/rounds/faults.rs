@@ -86,8 +86,12 @@ impl Fault {
     /// The plan of the preload library for this fault.
     pub fn plan(self, rng: &mut Rng) -> String {
         match self {
-            // The power fails by a kill from outside, not by a plan.
-            Self::Kill | Self::ProcessCrash | Self::CrashInRecovery => String::new(),
+            // The power fails by a kill from outside, not by a plan. Syncs take as long as those of
+            // some disk, for the library's own take next to nothing.
+            Self::Kill | Self::ProcessCrash | Self::CrashInRecovery => match rng.below(4) {
+                0 => String::new(),
+                speed => format!("sync delay_ms={}", 1 << (speed - 1)),
+            },
             Self::SlowSync => {
                 let (delay_ms, every) = (rng.between(5, 60), rng.between(2, 10));
                 format!("sync delay_ms={delay_ms} every={every}")

@@ -16,15 +16,15 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 const FRAME_BYTES_MAX: usize = 16 << 20;
 const PASSWORD_BYTES: usize = 16;
 
-const CREATE: i32 = 1;
-const DELETE: i32 = 2;
-const GET_DATA: i32 = 4;
-const SET_DATA: i32 = 5;
-const GET_CHILDREN: i32 = 8;
-const CHECK: i32 = 13;
-const MULTI: i32 = 14;
-const CLOSE_SESSION: i32 = -11;
-const ERROR: i32 = -1;
+pub(super) const CREATE: i32 = 1;
+pub(super) const DELETE: i32 = 2;
+pub(super) const GET_DATA: i32 = 4;
+pub(super) const SET_DATA: i32 = 5;
+pub(super) const GET_CHILDREN: i32 = 8;
+pub(super) const CHECK: i32 = 13;
+pub(super) const MULTI: i32 = 14;
+pub(super) const CLOSE_SESSION: i32 = -11;
+pub(super) const ERROR: i32 = -1;
 
 /// What identifies a session to any server of its ensemble.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,7 +245,7 @@ fn read_outcome(reader: &mut Reader<'_>, op: &Op) -> io::Result<Outcome> {
     }
 }
 
-fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(super) fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = usize::try_from(i32::from_be_bytes(length)).map_err(io::Error::other)?;
@@ -258,77 +258,77 @@ fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 #[derive(Default)]
-struct Writer(Vec<u8>);
+pub(super) struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
-    fn byte(&mut self, value: u8) -> &mut Self {
+    pub(super) fn byte(&mut self, value: u8) -> &mut Self {
         self.0.push(value);
         self
     }
 
-    fn int(&mut self, value: i32) -> &mut Self {
+    pub(super) fn int(&mut self, value: i32) -> &mut Self {
         self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
-    fn long(&mut self, value: i64) -> &mut Self {
+    pub(super) fn long(&mut self, value: i64) -> &mut Self {
         self.0.extend_from_slice(&value.to_be_bytes());
         self
     }
 
-    fn buffer(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(super) fn buffer(&mut self, bytes: &[u8]) -> &mut Self {
         self.int(i32::try_from(bytes.len()).expect("the workload writes small data"));
         self.0.extend_from_slice(bytes);
         self
     }
 
     /// What was written, behind its length.
-    fn frame(self) -> Vec<u8> {
+    pub(super) fn frame(self) -> Vec<u8> {
         let mut frame = Self::default();
         frame.buffer(&self.0);
         frame.0
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
         let short = || io::Error::other("a reply ends too early");
         let (taken, rest) = self.0.split_at_checked(count).ok_or_else(short)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn int(&mut self) -> io::Result<i32> {
+    pub(super) fn int(&mut self) -> io::Result<i32> {
         let bytes = self.take(4)?.try_into().map_err(io::Error::other)?;
         Ok(i32::from_be_bytes(bytes))
     }
 
-    fn long(&mut self) -> io::Result<i64> {
+    pub(super) fn long(&mut self) -> io::Result<i64> {
         let bytes = self.take(8)?.try_into().map_err(io::Error::other)?;
         Ok(i64::from_be_bytes(bytes))
     }
 
     /// A buffer; one that is null counts as empty.
-    fn buffer(&mut self) -> io::Result<Vec<u8>> {
+    pub(super) fn buffer(&mut self) -> io::Result<Vec<u8>> {
         let length = self.int()?.max(0);
         let length = usize::try_from(length).map_err(io::Error::other)?;
         Ok(self.take(length)?.to_vec())
     }
 
-    fn string(&mut self) -> io::Result<String> {
+    pub(super) fn string(&mut self) -> io::Result<String> {
         String::from_utf8(self.buffer()?).map_err(io::Error::other)
     }
 
     /// The error code of a reply's header.
-    fn header(&mut self) -> io::Result<i32> {
+    pub(super) fn header(&mut self) -> io::Result<i32> {
         self.int()?;
         self.long()?;
         self.int()
     }
 
-    fn stat(&mut self) -> io::Result<Stat> {
+    pub(super) fn stat(&mut self) -> io::Result<Stat> {
         let (created_zxid, modified_zxid) = (self.long()?, self.long()?);
         let _times = (self.long()?, self.long()?);
         let (version, children_version, _acl_version) = (self.int()?, self.int()?, self.int()?);

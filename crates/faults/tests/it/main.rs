@@ -251,6 +251,19 @@ fn a_shadow_goes_on_when_only_the_process_died() {
 }
 
 #[test]
+fn a_process_killed_before_its_shadow_was_whole_has_changed_nothing() {
+    let machine = Machine::new("no_shadow_yet");
+    machine.lose_power(Tear::Random, 1);
+    assert_eq!(machine.contents(), ["old=old"]);
+    for part in ["inodes", "dirs"] {
+        fs::create_dir_all(machine.home.join("shadow").join(part)).expect("it can be made");
+    }
+    fs::write(machine.home.join("shadow/inodes/1"), "half").expect("it can be written");
+    machine.lose_power(Tear::Random, 1);
+    assert_eq!(machine.contents(), ["old=old"]);
+}
+
+#[test]
 fn what_survives_of_the_unsynced_follows_from_the_seed() {
     let text = "x".repeat(4000);
     let write = format!("write a {text}");
