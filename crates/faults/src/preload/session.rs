@@ -166,7 +166,9 @@ impl Inside {
     pub(super) fn judge(&self, call: Call, path: &Path) -> (Option<i32>, bool) {
         let verdict = {
             let mut state = self.lock();
-            let path = path.to_string_lossy();
+            // Within the watched directory, so that a rule means the same wherever that is.
+            let inner = path.strip_prefix(&self.session.watched).unwrap_or(path);
+            let path = format!("/{}", inner.display());
             let verdict = state.plan.decide(call, &path);
             if let Some(errno) = verdict.errno {
                 let line = format!("{call} {} {path}", errno_name(errno));

@@ -24,7 +24,7 @@ const EXIT_CODE_LOG_FAILED: i32 = 1;
 /// How long a server may take to end after its log has failed.
 const EXIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Replies after which a fault that must end the server is given up.
-const ACKS_WITHOUT_FAULT_MAX: u64 = 4_000;
+const ACKS_WITHOUT_FAULT_MAX: u64 = 2_000;
 
 /// What one round came to.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl<'a> Chain<'a> {
         let acks_target = match demand {
             // Most rounds are short, so that early log files and snapshots are hit often.
             Demand::GoOn if rng.chance(1, 3) => rng.between(1, 60),
-            Demand::GoOn => rng.between(1, 1_500),
+            Demand::GoOn => rng.between(1, 800),
             Demand::Stop | Demand::Either => ACKS_WITHOUT_FAULT_MAX,
         };
         let pause = if rng.chance(1, 2) { Duration::ZERO } else { micros(rng.below(4_000)) };
@@ -264,6 +264,16 @@ fn micros(count: u64) -> Duration {
     Duration::from_micros(count)
 }
 
+/// The sums over the rounds with one fault.
+#[derive(Debug, Clone, Default)]
+pub struct FaultTotals {
+    pub rounds_count: u64,
+    pub failed_count: u64,
+    /// Rounds in which an error was injected.
+    pub struck_count: u64,
+    pub acks_count: u64,
+}
+
 /// The sums over a group of rounds.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
@@ -274,6 +284,7 @@ pub struct Totals {
     pub survivors: Report,
     /// Rounds with a finding of this kind.
     pub by_kind: BTreeMap<FindingKind, u64>,
+    pub by_fault: BTreeMap<Fault, FaultTotals>,
 }
 
 impl Totals {
@@ -289,6 +300,11 @@ impl Totals {
         for kind in kinds {
             *self.by_kind.entry(kind).or_default() += 1;
         }
+        let of_fault = self.by_fault.entry(report.fault).or_default();
+        of_fault.rounds_count += 1;
+        of_fault.failed_count += u64::from(!report.findings.is_empty());
+        of_fault.struck_count += u64::from(!report.fired.is_empty());
+        of_fault.acks_count += report.acks_count;
         self.acks_count += report.acks_count;
         self.fired_count += report.fired.len() as u64;
         self.survivors.files_count += report.survivors.files_count;

@@ -154,11 +154,12 @@ fn matching_prefix(
 
 fn differences(state: &Subtree, observed: &Observed, session_id: i64) -> Vec<String> {
     let mut found = Vec::new();
+    let children_counts = state.children_counts();
     for (path, node) in &state.nodes {
         match observed.get(path) {
             None => found.push(format!("{path} is missing")),
             Some((data, stat)) => {
-                let children = state.children_count(path);
+                let children = children_counts.get(path.as_str()).copied().unwrap_or(0);
                 let differences = node_differences(node, data, stat, (children, session_id));
                 found.extend(differences.into_iter().map(|what| format!("{path}: {what}")));
             }

@@ -106,7 +106,7 @@ impl Fault {
             }
             Self::DirSyncError => format!("dirsync errno=EIO once after={}", rng.between(0, 4)),
             Self::SnapshotFull => {
-                format!("write errno=ENOSPC path=snapshot. after={}", rng.between(0, 6))
+                format!("write errno=ENOSPC path=snapshot after={}", rng.between(0, 6))
             }
         }
     }

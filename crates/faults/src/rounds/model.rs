@@ -85,8 +85,18 @@ pub(super) fn parent_of(path: &str) -> &str {
 }
 
 impl Subtree {
-    pub(super) fn children_count(&self, path: &str) -> usize {
-        self.nodes.keys().filter(|node| parent_of(node) == path).count()
+    /// How many children each node with children has.
+    pub(super) fn children_counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for path in self.nodes.keys() {
+            *counts.entry(parent_of(path)).or_default() += 1;
+        }
+        counts
+    }
+
+    fn has_children(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        self.nodes.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
     }
 
     /// Applies one write and says what its reply must be. A write that fails changes nothing.
@@ -109,7 +119,7 @@ impl Subtree {
             }
             Op::Delete { path, version } => {
                 self.at_version(path, *version)?;
-                if self.children_count(path) > 0 {
+                if self.has_children(path) {
                     return Err(NOT_EMPTY);
                 }
                 self.nodes.remove(path);

@@ -25,10 +25,15 @@ crash-rounds --server PROGRAM [options]
                             already once its file was
     --break VARIANT         runs the server with BELLWETHER_BREAK=VARIANT
     --expect-caught         succeeds only if a round fails, as with a broken variant it must
+    --until-caught          as --expect-caught, and ends with the first round that fails
     --any-exit-code         accepts other codes than 1 from a server whose log failed
     --config KEY=VALUE      a further line for zoo.cfg (repeatable)
     --work DIRECTORY        where the data directories are (default: below the temporary directory)
     --verbose               a line per round";
+
+/// What a command that repeats a round says otherwise or need not say.
+const NOT_REPEATED: [&str; 7] =
+    ["--seed", "--rounds", "--first", "--work", "--expect-caught", "--until-caught", "--verbose"];
 
 /// Which durability of names the library is told to assume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +79,10 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expectation {
     AllPass,
+    /// At least one round fails.
     SomeFail,
+    /// At least one round fails, and the first that does is the last.
+    OneFails,
 }
 
 /// With which codes a server may end after its log has failed.
@@ -138,9 +146,7 @@ impl Options {
         while let Some(name) = arguments.next() {
             let start = name.clone();
             let value = options.read(&name, &mut arguments)?;
-            if !["--seed", "--rounds", "--first", "--work", "--expect-caught", "--verbose"]
-                .contains(&start.as_str())
-            {
+            if !NOT_REPEATED.contains(&start.as_str()) {
                 options.repeat_arguments.push(start);
                 options.repeat_arguments.extend(value);
             }
@@ -159,6 +165,7 @@ impl Options {
     ) -> Result<Option<String>, UsageError> {
         match name {
             "--expect-caught" => self.caught = Expectation::SomeFail,
+            "--until-caught" => self.caught = Expectation::OneFails,
             "--any-exit-code" => self.exit_code = ExitCodes::Any,
             "--verbose" => self.detail = Detail::Rounds,
             _ => {

@@ -236,10 +236,13 @@ fn create(client: &mut Client, ahead: &Subtree, rng: &mut Rng) -> Op {
 }
 
 fn delete(ahead: &Subtree, rng: &mut Rng) -> Op {
+    let children_counts = ahead.children_counts();
     let leaves: Vec<(&String, i32)> = ahead
         .nodes
         .iter()
-        .filter(|(path, _)| !parent_of(path).is_empty() && ahead.children_count(path) == 0)
+        .filter(|(path, _)| {
+            !parent_of(path).is_empty() && !children_counts.contains_key(path.as_str())
+        })
         .map(|(path, node)| (path, node.version))
         .collect();
     match pick(&leaves, rng) {

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use bellwether_faults::preload_library;
 use bellwether_faults::rng::Rng;
+use bellwether_faults::rounds::options::fault_names;
 use bellwether_faults::survivors::{Report, Tear, lose_power};
 
 const SUBJECT: &str = env!("CARGO_BIN_EXE_faults-subject");
@@ -295,4 +296,61 @@ fn a_process_without_the_environment_is_left_alone() {
         .expect("the subject starts");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\nok\nok\nok\n");
     assert!(!machine.home.join("shadow").exists());
+}
+
+/// Runs crash rounds against the toy server, and gives the exit code and what was printed.
+fn crash_rounds(name: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let output = Command::new(env!("CARGO_BIN_EXE_crash-rounds"))
+        .args(["--command", env!("CARGO_BIN_EXE_faults-toy-server"), "--seed", "11"])
+        .args(arguments)
+        .arg("--work")
+        .arg(work)
+        .output()
+        .expect("the driver starts");
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+}
+
+#[test]
+fn a_server_that_keeps_its_promises_passes_every_fault() {
+    for fault in fault_names().split(", ") {
+        let (code, printed) = crash_rounds(fault, &["--rounds", "3", "--faults", fault]);
+        assert!(printed.ends_with("\n3 passed, 0 failed\n"), "{fault}: {printed}");
+        assert_eq!(code, Some(0), "{fault}");
+    }
+}
+
+#[test]
+fn a_server_that_breaks_a_promise_is_caught() {
+    for (variant, faults, symptom) in [
+        ("ack-before-sync", "slow-sync", "lost: "),
+        ("no-dir-sync", "kill", "lost: "),
+        ("retry-after-failed-sync", "log-sync-error", "went on after a failure: "),
+        ("no-recovery-sync", "process-crash", "refused to start: "),
+    ] {
+        let arguments = ["--rounds", "60", "--faults", faults, "--break", variant];
+        let (code, printed) =
+            crash_rounds(variant, &[&arguments[..], &["--until-caught"]].concat());
+        assert!(printed.starts_with("seed 11\n"), "{variant}: {printed}");
+        assert!(printed.contains(symptom), "{variant}: {printed}");
+        assert!(printed.contains("  repeat: crash-rounds --command "), "{variant}: {printed}");
+        assert!(printed.ends_with("\n1 passed, 0 failed\n"), "{variant}: {printed}");
+        assert_eq!(code, Some(0), "{variant}");
+    }
+}
+
+#[test]
+fn an_expectation_that_is_not_met_fails_the_run() {
+    let (code, printed) = crash_rounds("unmet", &["--rounds", "1", "--expect-caught"]);
+    assert!(printed.ends_with("caught in 0 of 1 rounds\n0 passed, 1 failed\n"), "{printed}");
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn rounds_that_cannot_be_run_are_not_taken_for_a_catch() {
+    let arguments = ["--rounds", "1", "--expect-caught", "--command", "/nonexistent/server"];
+    let (code, printed) = crash_rounds("no_server", &arguments);
+    assert!(printed.contains("could not be run: starting /nonexistent/server"), "{printed}");
+    assert_eq!(code, Some(2));
 }
