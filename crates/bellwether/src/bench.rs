@@ -58,6 +58,8 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 
 /// Prepares nodes, measures, and removes what it made.
 fn measure(options: &Options) -> Result<Window, BenchError> {
+    // A process that cannot be looked at is found out before anything is created.
+    process::look(options.pid)?;
     let mut connections = connect(options)?;
     let root = match connections.first() {
         Some(first) => format!("/bellwether-bench-{:016x}", first.session().0),

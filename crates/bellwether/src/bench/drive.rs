@@ -4,7 +4,7 @@
 use super::connection::{Connection, Unsent};
 use super::error::BenchError;
 use super::load::Source;
-use super::process::Usage;
+use super::process::{self, Usage};
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -155,18 +155,13 @@ fn connection_of<'a>(
     (index, connections.get_mut(index).expect("it was given as an index"))
 }
 
-fn look(pid: Option<u32>) -> Result<(Usage, Option<Usage>), BenchError> {
-    let usage = |pid| Usage::of(pid).map_err(|source| BenchError::Process { pid, source });
-    Ok((usage(std::process::id())?, pid.map(usage).transpose()?))
-}
-
 impl<'a> Drive<'a> {
     fn new(
         (inflight, pid): (usize, Option<u32>),
         source: &'a mut dyn Source,
         plan: Plan,
     ) -> Result<Drive<'a>, BenchError> {
-        let before = look(pid)?;
+        let before = process::look(pid)?;
         let now = Instant::now();
         let (phase, left) = match plan {
             Plan::Count(count) => (Phase::Measured { until: None }, count),
@@ -200,7 +195,7 @@ impl<'a> Drive<'a> {
         }
         match self.phase {
             Phase::Warmup { until, measured } if until <= now => {
-                self.before = look(self.pid)?;
+                self.before = process::look(self.pid)?;
                 self.begun = Instant::now();
                 self.phase = Phase::Measured { until: Some(self.begun + measured) };
             }
@@ -211,7 +206,7 @@ impl<'a> Drive<'a> {
     }
 
     fn stop_counting(&mut self) -> Result<(), BenchError> {
-        let (client, server) = look(self.pid)?;
+        let (client, server) = process::look(self.pid)?;
         let (client_before, server_before) = self.before;
         self.window.elapsed = self.begun.elapsed();
         self.window.client_cpu = client.cpu.saturating_sub(client_before.cpu);

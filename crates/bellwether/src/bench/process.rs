@@ -1,5 +1,6 @@
 //! What a process has used, from `/proc`.
 
+use super::error::BenchError;
 use std::io;
 use std::time::Duration;
 
@@ -21,6 +22,12 @@ impl Usage {
         let micros = ticks.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second();
         Ok(Usage { cpu: Duration::from_micros(micros), rss_peak_bytes: kib * 1024 })
     }
+}
+
+/// This process and the server's, if there is one to look at.
+pub(super) fn look(pid: Option<u32>) -> Result<(Usage, Option<Usage>), BenchError> {
+    let usage = |pid| Usage::of(pid).map_err(|source| BenchError::Process { pid, source });
+    Ok((usage(std::process::id())?, pid.map(usage).transpose()?))
 }
 
 /// The sum of fields 14 and 15, utime and stime. Field 2, the name, may hold spaces and brackets.
