@@ -190,7 +190,7 @@ impl Model {
         permit(asking, &parent.acl, 4)?;
         let number = if is_sequential { format!("{:010}", parent.creates) } else { String::new() };
         let path = format!("{}{number}", create.path);
-        ZPath::check(&path).map_err(|_| ErrorCode::BadArguments)?;
+        ZPath::check(&path).or(Err(ErrorCode::BadArguments))?;
         if self.nodes.contains_key(&key(&path)) {
             return Err(ErrorCode::NodeExists);
         }
@@ -256,7 +256,7 @@ impl Model {
         if !self.sessions.contains(&asking.session) {
             return Err(ErrorCode::SessionExpired);
         }
-        ZPath::check(path).map_err(|_| ErrorCode::BadArguments)
+        ZPath::check(path).or(Err(ErrorCode::BadArguments))
     }
 
     fn check_node(

@@ -169,7 +169,7 @@ impl World {
             let (_, expected) = line.split_once("=>").unwrap_or((&line, "ok"));
             assert_eq!(show(&got), expected.trim(), "{line}");
         }
-        assert!(self.pending.is_empty() && self.pending.len() == 0);
+        assert_eq!((self.pending.is_empty(), self.pending.len()), (true, 0));
         assert_eq!(self.tree.check(), Ok(()));
     }
 
