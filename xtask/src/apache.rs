@@ -13,7 +13,7 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
         maven::class_path(workspace)?;
         Ok(Passed::one())
     });
-    for flavour in [Flavour::Apache, Flavour::Bellwether] {
+    for flavour in Flavour::BOTH {
         report.check(&format!("{flavour} starts, answers srvr and ends"), || {
             let home = workspace.scratch("start")?;
             let server = Launch::new(flavour, home.path()).start(workspace)?;

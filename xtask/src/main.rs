@@ -7,7 +7,10 @@
 mod apache;
 mod core;
 mod fast;
+mod files;
+mod gozk;
 mod json;
+mod kazoo;
 mod layers;
 mod maven;
 mod process;
@@ -16,6 +19,7 @@ mod server;
 mod stages;
 mod tidy;
 mod workspace;
+mod zkcli;
 
 use std::process::ExitCode;
 

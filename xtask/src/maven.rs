@@ -12,7 +12,8 @@ use crate::workspace::{FETCH_LIMIT, Workspace};
 pub(crate) const APACHE_VERSION: &str = "3.9.5";
 
 /// What Maven resolves. ZooKeeper's own pom marks what its distribution adds as provided or
-/// optional; the versions are those that its release carries.
+/// optional; the versions are those that its release carries. JLine is left out: without it the
+/// shell reads plain lines, which is what a script needs.
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("org.apache.zookeeper", "zookeeper", APACHE_VERSION),
     ("ch.qos.logback", "logback-classic", "1.3.15"),
@@ -21,7 +22,6 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("io.dropwizard.metrics", "metrics-core", "4.1.12.1"),
     ("org.eclipse.jetty", "jetty-server", "9.4.58.v20250814"),
     ("org.eclipse.jetty", "jetty-servlet", "9.4.58.v20250814"),
-    ("org.jline", "jline", "3.25.1"),
     ("org.xerial.snappy", "snappy-java", "1.1.10.5"),
 ];
 
@@ -31,15 +31,21 @@ pub(crate) fn class_path(workspace: &Workspace) -> Result<String, String> {
     let jars = home.join("jars");
     let pom = home.join("pom.xml");
     // The file that describes what is there is written last, so that it means a whole download.
-    let whole = std::fs::read_to_string(&pom).is_ok_and(|text| text == pom_text());
-    if !whole {
-        download(workspace, &jars)?;
-        write(&pom, pom_text())?;
-    }
-    Ok(format!("{}/*", jars.display()))
+    workspace.exclusively("maven", || {
+        let listed = std::fs::read_to_string(&pom).is_ok_and(|text| text == pom_text());
+        if !listed || !jars.is_dir() {
+            download(workspace, &jars)?;
+            write(&pom, pom_text())?;
+        }
+        Ok(format!("{}/*", jars.display()))
+    })
 }
 
 fn download(workspace: &Workspace, jars: &Path) -> Result<(), String> {
+    // Jars of an older list would still be on the class path.
+    if jars.exists() {
+        std::fs::remove_dir_all(jars).map_err(|e| format!("{}: {e}", jars.display()))?;
+    }
     let project = workspace.scratch("maven")?;
     write(&project.path().join("pom.xml"), pom_text())?;
     let repository = workspace.cached("maven")?;

@@ -5,13 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::report::tail;
+
+/// What a program may take to end after it has closed its output.
+const STREAMS_CLOSED_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often a state that nobody announces is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -108,6 +113,49 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Finished, St
             Err(format!("{} did not end within {seconds} s\n{printed}", named(command)))
         }
     }
+}
+
+/// Runs a program that talks: each line it prints is shown to `answer`, whose text it gets back.
+pub(crate) fn converse(
+    command: &mut Command,
+    limit: Duration,
+    mut answer: impl FnMut(&str) -> Result<Option<&'static str>, String>,
+) -> Result<Finished, String> {
+    let scratch = Scratch::new(&std::env::temp_dir(), "bellwether-xtask")?;
+    let errors = scratch.path().join("stderr");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(create(&errors)?);
+    let mut child = Background::spawn(command)?;
+    let (Some(mut input), Some(output)) = (child.child.stdin.take(), child.child.stdout.take())
+    else {
+        return Err("a child without pipes".to_owned());
+    };
+    let (sender, lines) = mpsc::channel();
+    // The thread ends with the child, whose end closes the pipe.
+    thread::spawn(move || {
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
+    });
+    let deadline = Instant::now() + limit;
+    let mut stdout = String::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = match lines.recv_timeout(left) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let seconds = limit.as_secs();
+                let name = named(command);
+                return Err(format!("{name} did not end within {seconds} s\n{}", tail(&stdout)));
+            }
+        };
+        stdout.push_str(&line);
+        stdout.push('\n');
+        if let Some(text) = answer(&line)? {
+            input.write_all(text.as_bytes()).map_err(|e| format!("cannot answer: {e}"))?;
+        }
+    }
+    let status = wait_for("the end of the program", STREAMS_CLOSED_LIMIT, || child.ended())?;
+    Ok(Finished { status, stdout, stderr: read(&errors)? })
 }
 
 /// A child that runs beside us and ends with its owner.
@@ -270,6 +318,24 @@ mod tests {
             (stat.is_empty() || stat.contains(") Z ")).then_some(())
         })
         .expect("the grandchild was killed");
+    }
+
+    #[test]
+    fn a_program_that_asks_is_answered() {
+        let script = "echo hello; echo ASK; read -r word; echo got $word; exit 4";
+        let done = converse(&mut shell(script), Duration::from_secs(10), |line| {
+            Ok((line == "ASK").then_some("this\n"))
+        })
+        .expect("a shell runs");
+        assert_eq!((done.stdout.as_str(), done.status.code()), ("hello\nASK\ngot this\n", Some(4)));
+    }
+
+    #[test]
+    fn a_program_that_talks_for_too_long_is_killed() {
+        let why =
+            converse(&mut shell("echo a; sleep 600"), Duration::from_millis(200), |_| Ok(None))
+                .expect_err("the limit is shorter");
+        assert!(why.ends_with("a"), "{why}");
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl Report {
         first.starts_with("ok")
     }
 
+    /// Says that a foreign test does not apply, and why; it counts neither way.
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
+        println!("skip {name}: {why}");
+    }
+
     /// Prints the last line; true when nothing failed and something passed.
     pub(crate) fn finish(self) -> bool {
         println!("{} passed, {} failed", self.passed, self.failed);

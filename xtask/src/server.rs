@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 /// A build of the server from empty caches.
 const BUILD_LIMIT: Duration = Duration::from_mins(10);
 /// A Java virtual machine on a busy machine takes its time.
-const START_LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const START_LIMIT: Duration = Duration::from_mins(1);
 /// What a server may take to sync and end.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// What one four-letter word may take.
@@ -34,8 +34,11 @@ const COMMON_LINES: &str = "clientPortAddress=127.0.0.1\nadmin.enableServer=fals
 /// Log to the console as Apache's own configuration does, and no more than that.
 const LOGBACK: &str = "<configuration>\n  <appender name=\"OUT\" \
     class=\"ch.qos.logback.core.ConsoleAppender\">\n    <encoder><pattern>%d %-5p [%t:%C{1}] \
-    %m%n</pattern></encoder>\n  </appender>\n  <root level=\"INFO\"><appender-ref \
-    ref=\"OUT\"/></root>\n</configuration>\n";
+    %m%n</pattern></encoder>\n  </appender>\n  <root level=\"${level:-INFO}\">\
+    <appender-ref ref=\"OUT\"/></root>\n</configuration>\n";
+
+/// The digest of `super:test`, the super user of every harness.
+pub(crate) const SUPER_DIGEST: &str = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,11 @@ impl fmt::Display for Flavour {
     }
 }
 
+impl Flavour {
+    /// The original first: what it cannot do is not asked of ours.
+    pub(crate) const BOTH: [Self; 2] = [Self::Apache, Self::Bellwether];
+}
+
 /// What is started: a directory of its own, and settings on top of the common ones.
 #[derive(Debug)]
 pub(crate) struct Launch {
@@ -66,6 +74,18 @@ impl Launch {
     /// A server that keeps everything below `home`.
     pub(crate) fn new(flavour: Flavour, home: &Path) -> Self {
         Self { flavour, home: home.to_owned(), lines: Vec::new(), properties: Vec::new() }
+    }
+
+    /// Adds a line of zoo.cfg.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Adds `-Dzookeeper.NAME=VALUE`.
+    pub(crate) fn property(mut self, name: &str, value: &str) -> Self {
+        self.properties.push(format!("-Dzookeeper.{name}={value}"));
+        self
     }
 
     /// Where log and snapshots stand.
@@ -144,7 +164,7 @@ impl Flavour {
 pub(crate) fn apache_java(workspace: &Workspace) -> Result<Command, String> {
     let class_path = maven::class_path(workspace)?;
     let logback = workspace.cached("logback")?.join("logback.xml");
-    write(&logback, LOGBACK)?;
+    workspace.exclusively("logback", || write(&logback, LOGBACK))?;
     let mut java = workspace.command("java");
     java.arg("-Xmx1000m").arg(format!("-Dlogback.configurationFile={}", logback.display()));
     java.args(["-cp", &class_path]);
@@ -158,6 +178,20 @@ pub(crate) fn bellwether(workspace: &Workspace) -> Result<PathBuf, String> {
     Ok(workspace.built("release", "bellwether"))
 }
 
+/// Sends a four-letter word to a server on this machine and gives the answer.
+pub(crate) fn four_letter_word(port: u16, word: &str) -> Result<String, String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let ask = || {
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.write_all(word.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().map_err(|e: std::io::Error| format!("{word} to {address}: {e}"))
+}
+
 /// A server that runs.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -168,18 +202,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Sends a four-letter word and gives the answer.
     pub(crate) fn word(&self, word: &str) -> Result<String, String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let ask = || {
-            let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
-            stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-            stream.write_all(word.as_bytes())?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        ask().map_err(|e: std::io::Error| format!("{word} to {address}: {e}"))
+        four_letter_word(self.port, word)
     }
 
     /// Asks the server to end, and waits until it has.
@@ -193,9 +226,32 @@ impl Server {
         if expected { Ok(()) } else { Err(self.explain(&format!("after SIGTERM: {status}"))) }
     }
 
+    /// Ends the server and starts it again with the same directory on the same port.
+    pub(crate) fn restart(self, workspace: &Workspace, launch: &Launch) -> Result<Self, String> {
+        let port = self.port;
+        self.stop()?;
+        launch.attempt(workspace, port)
+    }
+
     /// A message with the end of the server's log.
     pub(crate) fn explain(&self, why: &str) -> String {
         let log = read(&self.log).unwrap_or_default();
         format!("{}: {why}\n{}", self.flavour, tail(&log))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_harness_adds_to_the_common_settings_and_may_replace_them() {
+        let launch = Launch::new(Flavour::Apache, Path::new("/x"))
+            .line("tickTime=500")
+            .property("extendedTypesEnabled", "true");
+        let config = launch.config(1234);
+        assert!(config.starts_with("dataDir=/x/data\nclientPort=1234\nclientPortAddress=127"));
+        assert!(config.ends_with("\ntickTime=500\n"), "{config}");
+        assert_eq!(launch.properties, ["-Dzookeeper.extendedTypesEnabled=true"]);
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::{Scratch, make_dir, read, run, write};
+use crate::process::{Scratch, create, make_dir, read, run, write};
 
 /// How long a package registry may take.
 pub(crate) const FETCH_LIMIT: Duration = Duration::from_mins(10);
@@ -59,6 +59,18 @@ impl Workspace {
         Ok(path)
     }
 
+    /// Runs something that fills a part of the cache, while no other process does.
+    pub(crate) fn exclusively<T>(
+        &self,
+        part: &str,
+        fill: impl FnOnce() -> Result<T, String>,
+    ) -> Result<T, String> {
+        let path = self.cached("locks")?.join(part);
+        let lock = create(&path)?;
+        lock.lock().map_err(|e| format!("cannot lock {}: {e}", path.display()))?;
+        fill()
+    }
+
     /// A directory on the cache's file system that disappears with its owner.
     pub(crate) fn scratch(&self, name: &str) -> Result<Scratch, String> {
         Scratch::new(&self.cached("scratch")?, name)
@@ -94,20 +106,24 @@ impl Workspace {
     /// The `bin` directory of a virtual environment that holds exactly these requirements.
     pub(crate) fn python(&self, requirements: &str) -> Result<PathBuf, String> {
         let wanted = read(&self.root.join(requirements))?;
-        let name = format!("python/{}", requirements.replace(['/', '.'], "-"));
-        let venv = self.cache.join(name);
+        let name = requirements.replace(['/', '.'], "-");
+        let venv = self.cached("python")?.join(&name);
         let mark = venv.join("installed.txt");
-        if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
-            return Ok(venv.join("bin"));
-        }
-        let mut create = self.command("python3");
-        create.args(["-m", "venv", "--clear"]).arg(&venv);
-        run(&mut create, FETCH_LIMIT)?.success().map_err(|e| format!("python3 -m venv: {e}"))?;
-        let mut install = self.command(venv.join("bin/python"));
-        install.args(["-m", "pip", "install", "-q", "--no-input", "-r", requirements]);
-        run(&mut install, FETCH_LIMIT)?.success().map_err(|e| format!("pip install: {e}"))?;
-        write(&mark, wanted)?;
-        Ok(venv.join("bin"))
+        self.exclusively(&name, || {
+            if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
+                return Ok(venv.join("bin"));
+            }
+            let mut python = self.command("python3");
+            python.args(["-m", "venv", "--clear"]).arg(&venv);
+            run(&mut python, FETCH_LIMIT)?
+                .success()
+                .map_err(|e| format!("python3 -m venv: {e}"))?;
+            let mut install = self.command(venv.join("bin/python"));
+            install.args(["-m", "pip", "install", "-q", "--no-input", "-r", requirements]);
+            run(&mut install, FETCH_LIMIT)?.success().map_err(|e| format!("pip install: {e}"))?;
+            write(&mark, &wanted)?;
+            Ok(venv.join("bin"))
+        })
     }
 
     /// The files of the project, relative to its root: tracked, or new and not ignored.
