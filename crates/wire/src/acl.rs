@@ -58,7 +58,7 @@ impl Acl {
     }
 
     /// Appends one entry.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_int(self.perms.0);
         out.put_text(&self.scheme);
         out.put_text(&self.id);
@@ -71,7 +71,7 @@ impl Acl {
     }
 
     /// Appends a list.
-    pub fn encode_list(list: &[Acl], out: &mut Vec<u8>) {
+    pub fn encode_list(list: &[Acl], out: &mut impl Put) {
         out.put_len(list.len());
         for acl in list {
             acl.encode(out);

@@ -1,8 +1,9 @@
 //! Jute's primitives: big-endian integers, length-prefixed buffers and strings, counted vectors.
 //!
-//! [`Reader`] walks a slice and reports where and what it could not read. Writing appends to a
-//! `Vec<u8>` through [`Put`] and cannot fail. Length -1 is null, everywhere.
+//! [`Reader`] walks a slice and reports where and what it could not read. Writing goes through
+//! [`Put`] and cannot fail. Length -1 is null, everywhere.
 
+use crate::Data;
 use std::fmt;
 
 /// What could not be decoded, and where.
@@ -174,60 +175,75 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends Jute's primitives to a byte vector.
+/// Takes Jute's primitives, one after the other.
 pub trait Put {
+    /// Bytes as they are.
+    fn put_slice(&mut self, bytes: &[u8]);
+
+    /// Bytes that are shared: who can keep a reference instead of a copy does.
+    fn put_shared(&mut self, bytes: &Data) {
+        self.put_slice(bytes);
+    }
+
     /// A boolean, one byte.
-    fn put_bool(&mut self, value: bool);
-    /// A 32-bit integer.
-    fn put_int(&mut self, value: i32);
-    /// A 64-bit integer.
-    fn put_long(&mut self, value: i64);
-    /// A count or length. It panics beyond 2^31 - 1, which no limit of ours lets through.
-    fn put_len(&mut self, len: usize);
-    /// A buffer, `None` being null.
-    fn put_buffer(&mut self, bytes: Option<&[u8]>);
-    /// A string.
-    fn put_text(&mut self, text: &str);
-    /// A vector of strings.
-    fn put_texts<S: AsRef<str>>(&mut self, texts: &[S]);
-}
-
-impl Put for Vec<u8> {
     fn put_bool(&mut self, value: bool) {
-        self.push(u8::from(value));
+        self.put_slice(&[u8::from(value)]);
     }
 
+    /// A 32-bit integer.
     fn put_int(&mut self, value: i32) {
-        self.extend_from_slice(&value.to_be_bytes());
+        self.put_slice(&value.to_be_bytes());
     }
 
+    /// A 64-bit integer.
     fn put_long(&mut self, value: i64) {
-        self.extend_from_slice(&value.to_be_bytes());
+        self.put_slice(&value.to_be_bytes());
     }
 
+    /// A count or length. It panics beyond 2^31 - 1, which no limit of ours lets through.
     fn put_len(&mut self, len: usize) {
         self.put_int(i32::try_from(len).expect("limits keep every length below 2^31"));
     }
 
+    /// A buffer, `None` being null.
     fn put_buffer(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             Some(bytes) => {
                 self.put_len(bytes.len());
-                self.extend_from_slice(bytes);
+                self.put_slice(bytes);
             }
             None => self.put_int(-1),
         }
     }
 
+    /// A buffer that is shared, `None` being null.
+    fn put_data(&mut self, data: Option<&Data>) {
+        match data {
+            Some(data) => {
+                self.put_len(data.len());
+                self.put_shared(data);
+            }
+            None => self.put_int(-1),
+        }
+    }
+
+    /// A string.
     fn put_text(&mut self, text: &str) {
         self.put_buffer(Some(text.as_bytes()));
     }
 
+    /// A vector of strings.
     fn put_texts<S: AsRef<str>>(&mut self, texts: &[S]) {
         self.put_len(texts.len());
         for text in texts {
             self.put_text(text.as_ref());
         }
+    }
+}
+
+impl Put for Vec<u8> {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
     }
 }
 

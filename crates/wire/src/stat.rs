@@ -52,7 +52,7 @@ impl Stat {
     }
 
     /// Appends a stat.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_long(self.czxid.0);
         out.put_long(self.mzxid.0);
         out.put_long(self.ctime);
@@ -107,7 +107,7 @@ impl StatPersisted {
     }
 
     /// Appends it to a snapshot.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_long(self.czxid.0);
         out.put_long(self.mzxid.0);
         out.put_long(self.ctime);

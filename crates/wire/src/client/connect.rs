@@ -85,7 +85,7 @@ impl ConnectResponse {
     }
 
     /// Appends the body.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_int(0);
         out.put_int(self.timeout_ms);
         out.put_long(self.session.0);

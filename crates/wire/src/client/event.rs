@@ -82,7 +82,7 @@ pub struct WatchEvent {
 
 impl WatchEvent {
     /// Appends header and body.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_int(xid::NOTIFICATION);
         out.put_long(self.zxid.0);
         out.put_int(0);

@@ -127,11 +127,10 @@ impl NameList {
         4 + self.chunks.iter().map(|chunk| chunk.len()).sum::<usize>()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(self.encoded_bytes());
+    fn encode(&self, out: &mut impl Put) {
         out.put_len(self.count);
         for chunk in &self.chunks {
-            out.extend_from_slice(chunk);
+            out.put_shared(chunk);
         }
     }
 
@@ -152,7 +151,7 @@ impl Eq for NameList {}
 
 impl Reply {
     /// Appends header and body.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_int(self.xid);
         out.put_long(self.zxid.0);
         match &self.result {
@@ -185,7 +184,7 @@ impl ReplyHeader {
 }
 
 impl ReplyBody {
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut impl Put) {
         match self {
             ReplyBody::Empty => {}
             ReplyBody::Path(path) => out.put_text(path),
@@ -195,7 +194,7 @@ impl ReplyBody {
             }
             ReplyBody::Stat(stat) => stat.encode(out),
             ReplyBody::Data(data, stat) => {
-                out.put_buffer(data.as_deref());
+                out.put_data(data.as_ref());
                 stat.encode(out);
             }
             ReplyBody::Acl(acl, stat) => {
@@ -280,13 +279,13 @@ fn decode_infos(r: &mut Reader<'_>) -> Decoded<Vec<ClientInfo>> {
         .collect()
 }
 
-fn result_header(out: &mut Vec<u8>, op: OpCode, err: i32) {
+fn result_header(out: &mut impl Put, op: OpCode, err: i32) {
     out.put_int(op.code());
     out.put_bool(false);
     out.put_int(err);
 }
 
-fn encode_results(results: &[OpResult], out: &mut Vec<u8>) {
+fn encode_results(results: &[OpResult], out: &mut impl Put) {
     for result in results {
         match result {
             OpResult::Create(path) => {
@@ -306,7 +305,7 @@ fn encode_results(results: &[OpResult], out: &mut Vec<u8>) {
             OpResult::Check => result_header(out, OpCode::Check, 0),
             OpResult::GetData(data, stat) => {
                 result_header(out, OpCode::GetData, 0);
-                out.put_buffer(data.as_deref());
+                out.put_data(data.as_ref());
                 stat.encode(out);
             }
             OpResult::GetChildren(names) => {
