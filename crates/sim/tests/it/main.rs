@@ -1,8 +1,6 @@
-//! Everything that the simulator is asked to prove: the rules of a node as scenarios, and the store's
-//! suite on real files and on the simulated disk alike.
+//! Everything that the simulator's library is asked to prove.
 
+mod bounded;
+mod canaries;
 mod scenarios;
-mod site;
-mod store_damage;
-mod store_files;
-mod store_snapshots;
+mod seeds;
