@@ -139,9 +139,8 @@ impl Checkers {
     /// The server appended a transaction.
     pub(crate) fn appended(&mut self, record: &Arc<TxnRecord>, now_ms: u64) -> Checked {
         let header = &record.header;
-        let expected = self.history.len() as i64 + 1;
-        if header.zxid.0 != expected {
-            let next = Zxid(expected);
+        let next = Zxid(self.history.last().map_or(0, |last| last.header.zxid.0) + 1);
+        if header.zxid != next {
             return violation(
                 "order",
                 format!("{} was given out where {next} was due", header.zxid),
