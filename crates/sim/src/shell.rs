@@ -290,6 +290,7 @@ impl Shell {
         for effect in out {
             self.perform(effect, around)?;
         }
+        around.checkers.stepped(self.node.tree().last_processed())?;
         Ok(())
     }
 
