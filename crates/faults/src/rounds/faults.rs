@@ -102,7 +102,7 @@ impl Fault {
             }
             Self::LogFull => format!("write errno=ENOSPC path=/log. after={}", rng.between(1, 90)),
             Self::LogOpenError => {
-                format!("open errno=ENOSPC path=/log. after={}", rng.between(0, 3))
+                format!("open errno=ENOSPC path=/log. after={}", rng.between(0, 8))
             }
             Self::DirSyncError => format!("dirsync errno=EIO once after={}", rng.between(0, 4)),
             Self::SnapshotFull => {
