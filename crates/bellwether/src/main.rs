@@ -1,2 +1,63 @@
-//! The one binary.
-fn main() {}
+//! The one binary: `server`, `cli`, `bench`. Any other name runs the program `bellwether-NAME` that
+//! stands beside this one or on PATH.
+
+mod bench;
+mod cli;
+mod say;
+mod server;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+usage: bellwether COMMAND [ARGUMENT …]
+
+  server [ZOO_CFG] [-Dname=value …]   run a server; without a file one on loopback, for trying
+  server --help-config                every setting
+  cli [-server HOST:PORT] [COMMAND]   the shell
+  bench --help                        the load generator
+  NAME …                              run the program bellwether-NAME
+  version                             what this is
+";
+
+/// The command line is wrong.
+const EXIT_USAGE: u8 = 2;
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks there")]
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<OsString> = args.collect();
+    match command.to_str() {
+        Some("server") => server::run(rest),
+        Some("cli") => cli::run(rest),
+        Some("bench") => bench::run(rest),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Some("version" | "--version" | "-V") => {
+            println!("bellwether {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Some("") | None => {
+            eprint!("{USAGE}");
+            ExitCode::from(EXIT_USAGE)
+        }
+        Some(_) => run_other(&command, &rest),
+    }
+}
+
+/// Becomes `bellwether-NAME`, beside this program or on PATH.
+#[expect(clippy::print_stderr, reason = "a command line tool speaks there")]
+fn run_other(name: &OsStr, args: &[OsString]) -> ExitCode {
+    let mut program = OsString::from("bellwether-");
+    program.push(name);
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name(&program));
+    let path = beside.filter(|path| path.is_file()).unwrap_or_else(|| program.clone().into());
+    let error = Command::new(path).args(args).exec();
+    eprintln!("bellwether: no command {}: {}: {error}", name.display(), program.display());
+    eprint!("{USAGE}");
+    ExitCode::from(EXIT_USAGE)
+}

@@ -1,1 +1,35 @@
-//! Placeholder: see docs/ARCHITECTURE.md.
+//! One replica: the flow of a request from its frame to its reply, as a pure state machine.
+//!
+//! Contract: [`Node::step`] is a function. The same state, time and event give the same state and
+//! the same effects. It has no IO, clock, randomness, thread or lock; `server` performs the effects
+//! in order, `sim` does so in a made-up world.
+//!
+//! Promises are kept by construction:
+//! - a write is answered only from the handler of [`Event::Durable`], which is the only thing that
+//!   lets a proposal commit ([`flow`] names the files);
+//! - a watch event leaves before any reply that shows the change;
+//! - replies leave in the order of their requests, per connection;
+//! - no step visits more than [`limits::VISITS_PER_STEP`] nodes, watches or sessions, but for what
+//!   one transaction itself does. What is left over is done in the following steps
+//!   ([`Node::has_work`]).
+//!
+//! The node leaves to others: sockets and framing (`server`), files (`store`), what a write means
+//! (`tree`).
+
+mod connections;
+mod effect;
+mod event;
+mod expiry;
+pub mod flow;
+pub mod limits;
+mod node;
+mod reaper;
+mod settings;
+mod snapshots;
+mod status;
+
+pub use effect::Effect;
+pub use event::{ConnId, Event, LogToken};
+pub use node::Node;
+pub use settings::{ReaperSettings, Settings};
+pub use status::{Latency, Status};

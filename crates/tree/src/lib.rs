@@ -1,1 +1,42 @@
-//! Placeholder: see docs/ARCHITECTURE.md.
+//! The replicated state: znodes, ACLs, sessions; how a request becomes a transaction and what a
+//! transaction does.
+//!
+//! Invariants of this crate:
+//! - It is pure: no IO, clock, randomness, thread or lock. Time and hash seeds are arguments.
+//! - [`Tree::prepare`] decides and [`Tree::apply`] obeys: applying never refuses.
+//! - Nothing but the apply of one transaction walks the tree or a table as a whole; what must see
+//!   everything (snapshots, reaping, a closed connection's watches) comes in slices.
+//!
+//! Sessions are replicated, connections and watches are not: [`WatchTable`] stands beside the tree.
+//! Quotas are not enforced here, and `/zookeeper/quota` keeps no statistics.
+
+pub mod acl;
+pub mod apply;
+pub mod load;
+pub mod pending;
+pub mod prepare;
+pub mod read;
+pub mod reap;
+pub mod snapshot;
+pub mod tree;
+pub mod watch;
+
+mod acl_table;
+mod change;
+mod check;
+mod children;
+mod digest;
+mod index;
+mod ip;
+mod nodes;
+mod slab;
+
+pub use acl::Identity;
+pub use apply::{Change, ChangeKind, Outcome};
+pub use load::{LoadError, LoadReport, Loader};
+pub use pending::Pending;
+pub use prepare::{Caller, Stamp, Write};
+pub use reap::ReapCursor;
+pub use snapshot::SnapshotCursor;
+pub use tree::{Now, Progress, Tree, TreeOptions};
+pub use watch::{Delivery, Firing, WatchKind, WatchTable, WatcherId};

@@ -1,0 +1,7 @@
+//! The server as a process: what it does to its memory, its signals and its clients.
+//!
+//! These tests start the real binary on a free port of loopback and talk to it over sockets.
+
+mod limits;
+mod process;
+mod signals;

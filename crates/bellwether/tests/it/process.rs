@@ -1,0 +1,216 @@
+//! A server process of a test's own, and a client that says exactly what it is told to say.
+
+use bellwether_wire::Reader;
+use bellwether_wire::client::reply::ReplyHeader;
+use bellwether_wire::client::request::{Create, Request};
+use bellwether_wire::client::{
+    ConnectRequest, ConnectResponse, ReplyBody, RequestHeader, frame, xid,
+};
+use bellwether_wire::{Acl, Data, OpCode, SessionId, Zxid};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for a state before it says that the state does not come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server; killed and its directory removed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    dir: PathBuf,
+    pub(crate) clients: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server with these further lines in its zoo.cfg.
+    pub(crate) fn start(name: &str, lines: &str) -> Server {
+        let dir = std::env::temp_dir().join(format!("bellwether-it-{name}-{}", std::process::id()));
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).expect("an old directory can be removed");
+        }
+        std::fs::create_dir_all(&dir).expect("a directory can be made");
+        let text = format!(
+            "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
+             4lw.commands.whitelist=*\nmaxClientCnxns=0\n{lines}\n",
+            dir.display()
+        );
+        std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
+        let (child, clients) = spawn(&dir);
+        Server { child, dir, clients }
+    }
+
+    /// Kills it and starts it again on the same data.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+        (self.child, self.clients) = spawn(&self.dir);
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .expect("kill can be run");
+        assert!(sent.success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("it can be waited for")
+    }
+
+    /// The most memory it ever had, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells");
+        let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
+        kib.expect("a number") / 1024
+    }
+
+    /// The answer to a four-letter word.
+    pub(crate) fn word(&self, word: &str) -> String {
+        let mut stream = TcpStream::connect(self.clients).expect("it accepts");
+        stream.write_all(word.as_bytes()).expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
+        text
+    }
+
+    /// A number of `mntr`.
+    pub(crate) fn metric(&self, key: &str) -> u64 {
+        let text = self.word("mntr");
+        let line = text.lines().find(|line| line.split('\t').next() == Some(key));
+        let value = line.and_then(|line| line.split('\t').nth(1));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{key} in:\n{text}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, as some tests want it to.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
+}
+
+fn spawn(dir: &std::path::Path) -> (Child, SocketAddr) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .arg("server")
+        .arg(dir.join("zoo.cfg"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server can be started");
+    let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let clients = loop {
+        let line = lines.next().expect("it tells where it serves").expect("it writes text");
+        if let Some((_, address)) = line.split_once("clients=") {
+            break address.split_whitespace().next().and_then(|a| a.parse().ok()).expect(&line);
+        }
+    };
+    // Whatever it says later must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    (child, clients)
+}
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "not so in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A client with a session.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) session: SessionId,
+    pub(crate) timeout_ms: i32,
+}
+
+impl Client {
+    pub(crate) fn connect(server: &Server) -> Client {
+        Client::resume(server, SessionId::NONE, 30_000).expect("a new session is given")
+    }
+
+    /// Takes a session back; `None` if it is gone.
+    pub(crate) fn resume(server: &Server, session: SessionId, timeout_ms: i32) -> Option<Client> {
+        let stream = TcpStream::connect(server.clients).expect("it accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has timeouts");
+        let mut client = Client { stream, session, timeout_ms };
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            timeout_ms,
+            session,
+            password: session.password().0.into(),
+            read_only: Some(false),
+        };
+        let mut out = Vec::new();
+        frame::write(&mut out, |out| request.encode(out));
+        client.stream.write_all(&out).expect("it reads");
+        let response = ConnectResponse::decode(&client.frame()?).expect("a connect response");
+        client.session = response.session;
+        client.timeout_ms = response.timeout_ms;
+        (response.timeout_ms > 0).then_some(client)
+    }
+
+    /// The next frame; `None` if the connection is closed.
+    pub(crate) fn frame(&mut self) -> Option<Vec<u8>> {
+        let mut len = [0; 4];
+        self.stream.read_exact(&mut len).ok()?;
+        let mut body = vec![0; usize::try_from(i32::from_be_bytes(len)).expect("a length")];
+        self.stream.read_exact(&mut body).ok()?;
+        Some(body)
+    }
+
+    pub(crate) fn send(&mut self, xid: i32, request: &Request) {
+        self.stream.write_all(&encoded(xid, request)).expect("it reads");
+    }
+
+    /// The next reply's header and, if there is no error, its body; watch events are passed over.
+    pub(crate) fn reply(&mut self, op: OpCode) -> Option<(ReplyHeader, Option<ReplyBody>)> {
+        loop {
+            let frame = self.frame()?;
+            let mut r = Reader::new(&frame);
+            let header = ReplyHeader::decode(&mut r).expect("a reply");
+            if header.xid == xid::NOTIFICATION {
+                continue;
+            }
+            let body = (header.err == 0).then(|| ReplyBody::decode(op, &mut r).expect("a body"));
+            return Some((header, body));
+        }
+    }
+
+    pub(crate) fn call(&mut self, xid: i32, request: &Request) -> (ReplyHeader, Option<ReplyBody>) {
+        self.send(xid, request);
+        self.reply(request.op()).expect("the connection stays")
+    }
+}
+
+/// A whole request frame.
+pub(crate) fn encoded(xid: i32, request: &Request) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::write(&mut out, |out| {
+        RequestHeader { xid, op: request.op().code() }.encode(out);
+        request.encode(out);
+    });
+    out
+}
+
+/// A create of a persistent node that is open to all.
+pub(crate) fn create(path: &str, data: &[u8]) -> Request {
+    let acl = Some(vec![Acl::world_all()]);
+    Request::Create(Create { path: path.into(), data: Some(Data::from(data)), acl, flags: 0 })
+}
+
+/// Lets this process have as many sockets as the tests need.
+pub(crate) fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("up to the maximum is allowed");
+}

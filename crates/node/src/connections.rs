@@ -1,0 +1,142 @@
+//! The connections of clients: who each one is, and what it waits for, in order.
+
+use crate::event::ConnId;
+use bellwether_tree::Identity;
+use bellwether_wire::client::request::SetWatches;
+use bellwether_wire::client::{ReplyBody, Request};
+use bellwether_wire::{ErrorCode, SessionId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A connection with a session, or one whose session is being made.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Its session.
+    pub(crate) session: SessionId,
+    /// The timeout that was agreed when it connected, milliseconds.
+    pub(crate) timeout_ms: i32,
+    /// Whether its client knows the read-only byte of the connect response.
+    pub(crate) read_only_known: bool,
+    /// Who it is. Shared with the requests that wait, so that an auth packet in between gives them
+    /// nothing.
+    pub(crate) identities: Arc<[Identity]>,
+    /// What was asked and not answered, in order.
+    ///
+    /// Invariant: the front is a [`Waiting::Commit`], [`Waiting::Marker`] or
+    /// [`Waiting::SetWatches`]; anything else at the front is answered at once.
+    pub(crate) queue: VecDeque<Queued>,
+}
+
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// The client's number for it.
+    pub(crate) xid: i32,
+    /// When it came, monotonic milliseconds.
+    pub(crate) arrived_ms: u64,
+    /// What it waits for.
+    pub(crate) waiting: Waiting,
+}
+
+/// What a request waits for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// The commit of the connection's next proposal.
+    Commit,
+    /// Everything that was in flight when it came; the `sync` itself is right behind it.
+    Marker,
+    /// The requests before it.
+    Read { request: Request, identities: Arc<[Identity]> },
+    /// The requests before it; then it gets this answer.
+    Answer(Result<ReplyBody, ErrorCode>),
+    /// As an answer, to the request that ended the session: the connection is closed after it.
+    LastAnswer(Result<ReplyBody, ErrorCode>),
+    /// The rest of its own work, which is done in slices.
+    SetWatches(SetWatches),
+}
+
+/// All connections.
+///
+/// Invariant: `by_session` holds exactly the connections that own their session.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    by_id: BTreeMap<ConnId, Connection>,
+    by_session: BTreeMap<SessionId, ConnId>,
+    queued: usize,
+}
+
+impl Connections {
+    pub(crate) fn insert(&mut self, id: ConnId, connection: Connection) {
+        self.by_session.insert(connection.session, id);
+        self.by_id.insert(id, connection);
+    }
+
+    pub(crate) fn get(&self, id: ConnId) -> Option<&Connection> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn owner_of(&self, session: SessionId) -> Option<ConnId> {
+        self.by_session.get(&session).copied()
+    }
+
+    /// Forgets a connection; the session stays.
+    pub(crate) fn remove(&mut self, id: ConnId) -> Option<Connection> {
+        let connection = self.by_id.remove(&id)?;
+        self.queued -= connection.queue.len();
+        if self.owner_of(connection.session) == Some(id) {
+            self.by_session.remove(&connection.session);
+        }
+        Some(connection)
+    }
+
+    pub(crate) fn enqueue(&mut self, id: ConnId, queued: Queued) {
+        let connection = self.by_id.get_mut(&id).expect("only live connections are served");
+        connection.queue.push_back(queued);
+        self.queued += 1;
+    }
+
+    pub(crate) fn dequeue(&mut self, id: ConnId) -> Option<Queued> {
+        let queued = self.by_id.get_mut(&id)?.queue.pop_front()?;
+        self.queued -= 1;
+        Some(queued)
+    }
+
+    /// Takes the oldest marker out of the queue of a connection, if that is still there.
+    pub(crate) fn dequeue_marker(&mut self, id: ConnId) {
+        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        let is_proposed =
+            |queued: &Queued| matches!(queued.waiting, Waiting::Marker | Waiting::Commit);
+        let place = connection.queue.iter().position(is_proposed);
+        let marker = place.and_then(|place| connection.queue.remove(place));
+        let waiting = marker.map(|queued| queued.waiting);
+        assert!(
+            matches!(waiting, Some(Waiting::Marker)),
+            "markers commit in the order of requests"
+        );
+        self.queued -= 1;
+    }
+
+    /// Puts back what [`Self::dequeue`] took.
+    pub(crate) fn requeue(&mut self, id: ConnId, queued: Queued) {
+        let connection = self.by_id.get_mut(&id).expect("it was dequeued from a live connection");
+        connection.queue.push_front(queued);
+        self.queued += 1;
+    }
+
+    /// How many requests wait, over all connections.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.by_id.keys().copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}

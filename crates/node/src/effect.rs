@@ -1,0 +1,26 @@
+//! Everything a replica can ask of the world. The shell performs effects in their order.
+
+use crate::event::{ConnId, LogToken};
+use bellwether_wire::Zxid;
+use bellwether_wire::client::{ConnectResponse, Reply, WatchEvent};
+use bellwether_wire::disk::{SnapshotItem, TxnRecord};
+use std::sync::Arc;
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer a connect request. Frames of the connection may be handed in from now on.
+    Connected(ConnId, ConnectResponse),
+    /// Send a reply.
+    Reply(ConnId, Reply),
+    /// Send a watch event.
+    Notify(ConnId, Arc<WatchEvent>),
+    /// Send what is queued, then close. Nothing else is said to this connection.
+    Close(ConnId),
+    /// Append to the log and report [`crate::Event::Durable`] once it is synced.
+    Append(LogToken, Arc<TxnRecord>),
+    /// Begin a new log file, and a snapshot named by this zxid.
+    StartSnapshot(Zxid),
+    /// The next slice of the snapshot; empty with `last` set once it is complete.
+    SnapshotSlice { items: Vec<SnapshotItem>, last: bool },
+}

@@ -1,0 +1,46 @@
+//! Everything that can happen to a replica. Closed: a new cause is a new variant.
+
+use bellwether_tree::Identity;
+use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
+use bellwether_wire::jute::DecodeError;
+
+/// A client's connection. Never used twice by one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A record on its way to the disk. Grows with every append and never repeats, so that a completion
+/// still in flight cannot stand for a later record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogToken(pub u64);
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Time has passed; see [`crate::Node::next_deadline`].
+    Tick,
+    /// There is work left from earlier steps; see [`crate::Node::has_work`].
+    Continue,
+    /// A client's first frame. `identity` is what its address makes it (`ip`).
+    Connect { conn: ConnId, request: ConnectRequest, identity: Identity },
+    /// A further frame of a connection that got its [`crate::Effect::Connected`]. `request` is its
+    /// decoded body, or why it could not be decoded; `None` for an operation that clients may not
+    /// send. `bytes` is the frame's length.
+    Frame {
+        conn: ConnId,
+        header: RequestHeader,
+        request: Option<Result<Request, DecodeError>>,
+        bytes: usize,
+    },
+    /// The shell checked an auth packet: the identities it proved; none if it failed.
+    Authenticated { conn: ConnId, xid: i32, identities: Vec<Identity> },
+    /// The connection is gone.
+    ClientGone(ConnId),
+    /// The log is on stable storage up to and including this token; `bytes` were written for it.
+    Durable { token: LogToken, bytes: u64 },
+    /// A write or sync of the log failed. What is in flight is never acknowledged.
+    LogFailed,
+    /// The snapshot's writer took the last slice and wants the next.
+    SnapshotSliceTaken,
+    /// The snapshot is complete on stable storage, or was given up.
+    SnapshotEnded { saved: bool },
+}

@@ -1,0 +1,107 @@
+//! When sessions expire: deadlines rounded up to the tick, as Apache's `ExpiryQueue` rounds them.
+//!
+//! Time is monotonic. A session that is closing has no deadline any more.
+
+use bellwether_wire::SessionId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The deadlines of all live sessions.
+///
+/// Invariant: `deadlines` and `buckets` say the same; no bucket is empty.
+#[derive(Debug)]
+pub(crate) struct Expiry {
+    tick_ms: u64,
+    deadlines: BTreeMap<SessionId, u64>,
+    buckets: BTreeMap<u64, BTreeSet<SessionId>>,
+}
+
+impl Expiry {
+    pub(crate) fn new(tick_ms: u64) -> Expiry {
+        Expiry { tick_ms, deadlines: BTreeMap::new(), buckets: BTreeMap::new() }
+    }
+
+    /// The deadline that a sign of life at `now_ms` gives.
+    pub(crate) fn deadline(&self, now_ms: u64, timeout_ms: i32) -> u64 {
+        let end = now_ms + u64::try_from(timeout_ms).unwrap_or(0);
+        (end / self.tick_ms + 1) * self.tick_ms
+    }
+
+    /// A session begins or shows a sign of life. A deadline never moves back.
+    pub(crate) fn touch(&mut self, session: SessionId, now_ms: u64, timeout_ms: i32) {
+        let deadline = self.deadline(now_ms, timeout_ms);
+        let former = self.deadlines.get(&session).copied();
+        if former.is_some_and(|former| former >= deadline) {
+            return;
+        }
+        if let Some(former) = former {
+            self.leave_bucket(session, former);
+        }
+        self.deadlines.insert(session, deadline);
+        self.buckets.entry(deadline).or_default().insert(session);
+    }
+
+    /// A session closes, or is about to.
+    pub(crate) fn remove(&mut self, session: SessionId) {
+        if let Some(deadline) = self.deadlines.remove(&session) {
+            self.leave_bucket(session, deadline);
+        }
+    }
+
+    /// Whether the session is alive: known and not closing.
+    pub(crate) fn is_live(&self, session: SessionId) -> bool {
+        self.deadlines.contains_key(&session)
+    }
+
+    /// Takes a session whose deadline has passed.
+    pub(crate) fn pop_expired(&mut self, now_ms: u64) -> Option<SessionId> {
+        let (deadline, bucket) = self.buckets.first_key_value()?;
+        if *deadline > now_ms {
+            return None;
+        }
+        let session = *bucket.first()?;
+        self.remove(session);
+        Some(session)
+    }
+
+    /// When the next session expires, if nothing else happens.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.buckets.first_key_value().map(|(deadline, _)| *deadline)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    fn leave_bucket(&mut self, session: SessionId, deadline: u64) {
+        let bucket = self.buckets.get_mut(&deadline).expect("every deadline has its bucket");
+        bucket.remove(&session);
+        if bucket.is_empty() {
+            self.buckets.remove(&deadline);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_round_up_to_the_next_tick() {
+        let expiry = Expiry::new(2000);
+        assert_eq!(expiry.deadline(1, 4000), 6000);
+        assert_eq!(expiry.deadline(2000, 4000), 8000);
+    }
+
+    #[test]
+    fn a_touch_moves_the_deadline_and_never_back() {
+        let mut expiry = Expiry::new(1000);
+        let session = SessionId(1);
+        expiry.touch(session, 0, 5000);
+        expiry.touch(session, 3000, 5000);
+        expiry.touch(session, 3000, 1000);
+        assert_eq!(expiry.pop_expired(8999), None);
+        assert_eq!(expiry.pop_expired(9000), Some(session));
+        assert!(!expiry.is_live(session));
+        assert_eq!(expiry.next_deadline(), None);
+    }
+}

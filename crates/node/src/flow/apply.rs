@@ -1,0 +1,41 @@
+//! Step 8: a committed transaction changes the tree. It cannot fail: what could go wrong was decided
+//! when it was prepared.
+
+use crate::flow::session::Origin;
+use crate::node::Node;
+use bellwether_tree::{Change, Now, Outcome};
+use bellwether_wire::disk::TxnRecord;
+use bellwether_wire::{OpCode, SessionId};
+use std::sync::Arc;
+use tracing::error;
+
+/// A transaction whose effects are in the tree, with what has to be told.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(super) origin: Origin,
+    /// Set if the transaction ended this session.
+    pub(super) closed: Option<SessionId>,
+    pub(super) outcome: Outcome,
+    pub(super) changes: Vec<Change>,
+}
+
+/// Applies a transaction.
+pub(crate) fn apply(
+    node: &mut Node,
+    now: Now,
+    (origin, record): (Origin, Arc<TxnRecord>),
+) -> Applied {
+    let mut changes = Vec::new();
+    let outcome = node.tree.apply(now, &record, &mut changes);
+    node.pending.applied(record.header.zxid);
+    if outcome.digest_matches == Some(false) {
+        node.counters.digest_mismatches += 1;
+        error!(
+            zxid = %record.header.zxid,
+            "the tree's digest differs from the one prepared for this transaction: a bug, or memory \
+             that fails; compare with another copy of the data before trusting this server"
+        );
+    }
+    let closed = (record.header.op == OpCode::CloseSession).then_some(record.header.session);
+    Applied { origin, closed, outcome, changes }
+}

@@ -1,0 +1,292 @@
+//! Step 3: who asks, whether its session lives, and its place in the order of its connection.
+//!
+//! A write goes on to `prepare` at once, so that a client's writes are pipelined; a read is answered
+//! at once unless something of the same connection waits before it. Sessions begin, move between
+//! connections, are closed and expire here.
+
+use crate::connections::{Connection, Queued, Waiting};
+use crate::effect::Effect;
+use crate::event::ConnId;
+use crate::flow::{prepare, propose, reply};
+use crate::limits::EXPIRIES_PER_STEP;
+use crate::node::Node;
+use bellwether_tree::{Identity, Now, Write};
+use bellwether_wire::client::{
+    ConnectRequest, ConnectResponse, Reply, ReplyBody, Request, RequestHeader,
+};
+use bellwether_wire::jute::DecodeError;
+use bellwether_wire::ops::Kind;
+use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tracing::{debug, info};
+
+/// A write that may be prepared: its session was checked and its place in the order is taken.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(super) origin: Origin,
+    pub(super) session: SessionId,
+    pub(super) cxid: i32,
+    pub(super) identities: Arc<[Identity]>,
+    pub(super) write: Write,
+}
+
+/// Who waits for the outcome of a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A request of this connection; its place in the queue is a [`Waiting::Commit`].
+    Client(ConnId),
+    /// A connection whose session is being made.
+    Connecting(ConnId),
+    /// The server itself.
+    Internal,
+}
+
+/// A client's first frame: a new session, or an old one on a new connection.
+pub(crate) fn connect(
+    node: &mut Node,
+    now: Now,
+    (conn, request, identity): (ConnId, ConnectRequest, Identity),
+    out: &mut Vec<Effect>,
+) {
+    if request.last_zxid_seen > node.tree.last_processed() {
+        // It has seen a newer state than ours: another member must serve it.
+        info!(
+            session = %request.session, seen = %request.last_zxid_seen,
+            last = %node.tree.last_processed(),
+            "refusing a client that has seen a later zxid; it will try another server"
+        );
+        out.push(Effect::Close(conn));
+        return;
+    }
+    let settings = &node.settings;
+    let timeout_ms =
+        request.timeout_ms.clamp(settings.session_timeout_ms_min, settings.session_timeout_ms_max);
+    let connection = Connection {
+        session: request.session,
+        timeout_ms,
+        read_only_known: request.read_only.is_some(),
+        identities: Arc::new([identity]),
+        queue: VecDeque::new(),
+    };
+    if request.session == SessionId::NONE {
+        begin_session(node, now, (conn, connection), out);
+    } else {
+        resume_session(node, now, (conn, connection, &request.password), out);
+    }
+}
+
+fn begin_session(
+    node: &mut Node,
+    now: Now,
+    (conn, mut connection): (ConnId, Connection),
+    out: &mut Vec<Effect>,
+) {
+    let session = node.take_session_id();
+    connection.session = session;
+    let timeout_ms = connection.timeout_ms;
+    let identities = connection.identities.clone();
+    node.connections.insert(conn, connection);
+    node.expiry.touch(session, now.mono_ms, timeout_ms);
+    let origin = Origin::Connecting(conn);
+    let write = Write::CreateSession { timeout_ms };
+    submit(node, now, Admitted { origin, session, cxid: 0, identities, write }, out);
+}
+
+fn resume_session(
+    node: &mut Node,
+    now: Now,
+    (conn, connection, password): (ConnId, Connection, &[u8]),
+    out: &mut Vec<Effect>,
+) {
+    let session = connection.session;
+    let read_only = connection.read_only_known.then_some(false);
+    if session.password().0 != *password || !node.expiry.is_live(session) {
+        debug!(%session, "a session that a client wants back has expired, or its password is wrong");
+        out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
+        out.push(Effect::Close(conn));
+        return;
+    }
+    // The client has left its former connection, whether or not that one has noticed.
+    if let Some(former) = node.connections.owner_of(session) {
+        drop_connection(node, former);
+        out.push(Effect::Close(former));
+    }
+    node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
+    let timeout_ms = connection.timeout_ms;
+    node.connections.insert(conn, connection);
+    out.push(Effect::Connected(
+        conn,
+        ConnectResponse { timeout_ms, session, password: session.password(), read_only },
+    ));
+}
+
+/// A request of a connection whose session is made.
+pub(crate) fn request(
+    node: &mut Node,
+    now: Now,
+    (conn, header, body): (ConnId, RequestHeader, Option<Result<Request, DecodeError>>),
+    out: &mut Vec<Effect>,
+) {
+    let Some(connection) = node.connections.get(conn) else {
+        return; // It was closed, and its last frames were on their way already.
+    };
+    let session = connection.session;
+    if node.expiry.is_live(session) {
+        node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
+    }
+    let allowed = OpCode::from_code(header.op)
+        .filter(|op| op.kind() != Kind::Internal && *op != OpCode::Check)
+        .zip(body);
+    let Some((op, body)) = allowed else {
+        refuse_operation(node, conn, header, out);
+        return;
+    };
+    if op == OpCode::Sasl {
+        // Without a provider Apache answers with a null token, outside the order of requests.
+        let result = Ok(ReplyBody::NullToken);
+        out.push(Effect::Reply(conn, Reply { xid: header.xid, zxid: Zxid::ZERO, result }));
+        return;
+    }
+    let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
+    match (op.kind(), body) {
+        (Kind::Write, body) => write(node, now, (conn, xid, body), out),
+        (Kind::Read | Kind::Internal, Ok(_)) if !node.expiry.is_live(session) => {
+            let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
+            read(node, now, (conn, xid, refusal), out);
+        }
+        (Kind::Read | Kind::Internal, Ok(Request::Sync { path })) => {
+            propose::marker(node, now, (conn, xid, path), out);
+        }
+        (Kind::Read | Kind::Internal, Ok(request)) => {
+            let identities = connection_identities(node, conn);
+            read(node, now, (conn, xid, Waiting::Read { request, identities }), out);
+        }
+        (Kind::Read | Kind::Internal, Err(error)) => {
+            debug!(%session, %op, %error, "a request could not be decoded");
+            let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
+            read(node, now, (conn, xid, refusal), out);
+        }
+    }
+}
+
+fn connection_identities(node: &Node, conn: ConnId) -> Arc<[Identity]> {
+    node.connections.get(conn).map(|c| c.identities.clone()).unwrap_or_default()
+}
+
+fn write(
+    node: &mut Node,
+    now: Now,
+    (conn, xid, body): (ConnId, i32, Result<Request, DecodeError>),
+    out: &mut Vec<Effect>,
+) {
+    let Some(connection) = node.connections.get(conn) else { return };
+    let session = connection.session;
+    let identities = connection.identities.clone();
+    let live = node.expiry.is_live(session);
+    let write = match body {
+        Ok(Request::CloseSession) => Write::CloseSession,
+        Ok(_) | Err(_) if !live => Write::Refused(ErrorCode::SessionExpired),
+        Ok(Request::Reconfig { .. }) if node.settings.reconfig_enabled => {
+            Write::Refused(ErrorCode::Unimplemented)
+        }
+        Ok(Request::Reconfig { .. }) => Write::Refused(ErrorCode::ReconfigDisabled),
+        Ok(request) => Write::Request(request),
+        Err(error) => {
+            debug!(%session, %error, "a write could not be decoded");
+            Write::Malformed
+        }
+    };
+    if matches!(write, Write::CloseSession) {
+        // From here on its other requests are refused, as after its end.
+        node.expiry.remove(session);
+    }
+    let waiting = Waiting::Commit;
+    node.connections.enqueue(conn, Queued { xid, arrived_ms: now.mono_ms, waiting });
+    let origin = Origin::Client(conn);
+    submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
+}
+
+fn read(
+    node: &mut Node,
+    now: Now,
+    (conn, xid, waiting): (ConnId, i32, Waiting),
+    out: &mut Vec<Effect>,
+) {
+    let queued = Queued { xid, arrived_ms: now.mono_ms, waiting };
+    let waits = node.connections.get(conn).is_some_and(|c| !c.queue.is_empty());
+    node.connections.enqueue(conn, queued);
+    if !waits {
+        reply::drain(node, now, (conn, &mut 1), out);
+    }
+}
+
+/// An operation that clients may not send, or that nobody knows: Apache answers it outside the
+/// order of requests, with no zxid, and closes.
+fn refuse_operation(node: &mut Node, conn: ConnId, header: RequestHeader, out: &mut Vec<Effect>) {
+    info!(op = header.op, "closing a connection that sent an operation which clients may not send");
+    let result = Err(ErrorCode::Unimplemented);
+    out.push(Effect::Reply(conn, Reply { xid: header.xid, zxid: Zxid(-1), result }));
+    out.push(Effect::Close(conn));
+    drop_connection(node, conn);
+}
+
+/// The shell checked an auth packet. Its answer does not wait for anything, and has no zxid.
+pub(crate) fn authenticated(
+    node: &mut Node,
+    (conn, xid, proved): (ConnId, i32, Vec<Identity>),
+    out: &mut Vec<Effect>,
+) {
+    let Some(connection) = node.connections.get_mut(conn) else { return };
+    let result = if proved.is_empty() { Err(ErrorCode::AuthFailed) } else { Ok(ReplyBody::Empty) };
+    let known = connection.identities.clone();
+    let new = proved.into_iter().filter(|identity| !known.contains(identity));
+    connection.identities = known.iter().cloned().chain(new).collect();
+    let failed = result.is_err();
+    out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));
+    if failed {
+        out.push(Effect::Close(conn));
+        drop_connection(node, conn);
+    }
+}
+
+/// A connection is gone. Its session lives on until it expires or comes back.
+pub(crate) fn gone(node: &mut Node, conn: ConnId) {
+    drop_connection(node, conn);
+}
+
+pub(super) fn drop_connection(node: &mut Node, conn: ConnId) {
+    if node.connections.remove(conn).is_some() {
+        node.forgetting.push_back(conn);
+    }
+}
+
+/// Ends sessions that gave no sign of life in time.
+pub(crate) fn expire(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
+    for _ in 0..EXPIRIES_PER_STEP {
+        let Some(session) = node.expiry.pop_expired(now.mono_ms) else { return };
+        debug!(%session, "a session expires");
+        node.counters.sessions_expired += 1;
+        let identities = Arc::new([]);
+        let write = Write::CloseSession;
+        let origin = Origin::Internal;
+        submit(node, now, Admitted { origin, session, cxid: 0, identities, write }, out);
+    }
+}
+
+/// Deletes a container or TTL node, if it still may be deleted when this is prepared.
+pub(crate) fn reap(node: &mut Node, now: Now, path: Box<str>, out: &mut Vec<Effect>) {
+    let write = Write::DeleteContainer { path };
+    let (origin, identities) = (Origin::Internal, Arc::new([]));
+    submit(
+        node,
+        now,
+        Admitted { origin, session: SessionId::NONE, cxid: 0, identities, write },
+        out,
+    );
+}
+
+fn submit(node: &mut Node, now: Now, admitted: Admitted, out: &mut Vec<Effect>) {
+    let prepared = prepare::prepare(node, now, admitted);
+    propose::propose(node, prepared, out);
+}

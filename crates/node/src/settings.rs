@@ -1,0 +1,41 @@
+//! What a node must be told: plain values, already checked.
+
+use bellwether_tree::TreeOptions;
+
+/// The settings of a node.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `tickTime`: the unit of session expiry, milliseconds.
+    pub tick_ms: u64,
+    /// The shortest session timeout a client gets, milliseconds.
+    pub session_timeout_ms_min: i32,
+    /// The longest, milliseconds.
+    pub session_timeout_ms_max: i32,
+    /// The top byte of new session ids.
+    pub server_id: u8,
+    /// `reconfigEnabled`: which error a reconfig gets.
+    pub reconfig_enabled: bool,
+    /// `snapCount`: a snapshot begins after between half and all of this many transactions.
+    pub snap_count: u64,
+    /// `snapSizeLimitInKb` in bytes: likewise by the bytes of the log; 0 for no limit.
+    pub snap_bytes: u64,
+    /// `serializeLastProcessedZxid.enabled`: whether snapshots end with the last zxid applied.
+    pub snapshot_last_zxid: bool,
+    /// Containers and TTL nodes.
+    pub reaper: ReaperSettings,
+    /// What everything random derives from.
+    pub seed: u64,
+    /// The tree's own options.
+    pub tree: TreeOptions,
+}
+
+/// How containers and TTL nodes are deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaperSettings {
+    /// `znode.container.checkIntervalMs`.
+    pub interval_ms: u64,
+    /// `znode.container.maxPerMinute`.
+    pub per_minute_max: u64,
+    /// `znode.container.maxNeverUsedIntervalMs`; 0 keeps a container that never had a child.
+    pub never_used_ms: u64,
+}

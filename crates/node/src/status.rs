@@ -1,0 +1,67 @@
+//! What a node tells of itself: a read-only view for the four-letter words and the metrics.
+
+use bellwether_wire::Zxid;
+
+/// How long requests took from their arrival to their reply, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// How many were counted.
+    pub count: u64,
+    /// All of them together.
+    pub sum_ms: u64,
+    /// The shortest; 0 if none was counted.
+    pub min_ms: u64,
+    /// The longest.
+    pub max_ms: u64,
+}
+
+impl Latency {
+    pub(crate) fn record(&mut self, ms: u64) {
+        self.min_ms = if self.count == 0 { ms } else { self.min_ms.min(ms) };
+        self.max_ms = self.max_ms.max(ms);
+        self.count += 1;
+        self.sum_ms += ms;
+    }
+}
+
+/// What happened since the start, or since the last reset of the statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) latency: Latency,
+    pub(crate) watch_events: u64,
+    pub(crate) sessions_expired: u64,
+    pub(crate) digest_mismatches: u64,
+}
+
+/// A node at one moment.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The last transaction whose effects are in the tree.
+    pub last_processed: Zxid,
+    /// The tree's digest.
+    pub digest: u64,
+    /// How many nodes there are.
+    pub node_count: u64,
+    /// How many of them are ephemeral.
+    pub ephemerals_count: u64,
+    /// Bytes of paths and data, as Apache adds them up.
+    pub approximate_data_size: u64,
+    /// Sessions that are alive.
+    pub sessions: usize,
+    /// Connections that have a session, or get one.
+    pub connections: usize,
+    /// Watches.
+    pub watch_count: usize,
+    /// Requests that came and have no reply yet.
+    pub outstanding: usize,
+    /// Latencies since the last reset.
+    pub latency: Latency,
+    /// Watch events made.
+    pub watch_events: u64,
+    /// Sessions that expired.
+    pub sessions_expired: u64,
+    /// Transactions after which the tree's digest was not the one prepared.
+    pub digest_mismatches: u64,
+    /// Whether a snapshot is being made.
+    pub snapshot_running: bool,
+}

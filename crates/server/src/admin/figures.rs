@@ -1,0 +1,164 @@
+//! What the shell counts, for the words and the metrics.
+//!
+//! What it keeps true: every figure has one meaning, written at its field, with the unit last in
+//! its name; counters never go down.
+//!
+//! What it leaves to others: counting. Nothing is shared or locked here: the owner of the figures
+//! hands a copy to `View`.
+
+use bellwether_wire::SessionId;
+use std::net::SocketAddr;
+
+/// Measurements of one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How many there were.
+    pub count: u64,
+    /// All together.
+    pub sum: u64,
+    /// The smallest; 0 of none.
+    pub min: u64,
+    /// The largest; 0 of none.
+    pub max: u64,
+}
+
+impl Summary {
+    /// Adds a measurement.
+    pub fn record(&mut self, value: u64) {
+        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+    }
+}
+
+/// The sizes of replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseSizes {
+    /// Of the one that was sent last.
+    pub last_bytes: u64,
+    /// Of the smallest.
+    pub min_bytes: u64,
+    /// Of the largest.
+    pub max_bytes: u64,
+}
+
+impl ResponseSizes {
+    /// The sizes after one more reply.
+    #[must_use]
+    pub fn with(before: Option<ResponseSizes>, bytes: u64) -> ResponseSizes {
+        let (min, max) = before.map_or((bytes, bytes), |b| (b.min_bytes, b.max_bytes));
+        ResponseSizes { last_bytes: bytes, min_bytes: min.min(bytes), max_bytes: max.max(bytes) }
+    }
+}
+
+/// How the data directory was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Startup {
+    /// Until the tree was complete.
+    pub load_ms: u64,
+    /// Of that, reading the snapshot; `None` if there was none.
+    pub snapshot_load_ms: Option<u64>,
+    /// Of that, reading and applying the log.
+    pub txns_load_ms: u64,
+    /// Transactions that were applied from the log.
+    pub txns_loaded: u64,
+}
+
+/// What the shell counted since the process started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShellFigures {
+    /// Since the server began to serve.
+    pub uptime_ms: u64,
+    /// How the data directory was loaded.
+    pub startup: Startup,
+
+    /// Open connections, those without a session included.
+    pub connections: u64,
+    /// Connect requests that came.
+    pub connect_requests: u64,
+    /// Connections that were not accepted: too many, or no descriptor left.
+    pub connections_rejected: u64,
+    /// Connections that the client closed, or broke, without closing its session.
+    pub connections_dropped: u64,
+    /// Connections that were closed because they asked for no session in time.
+    pub sessionless_expired: u64,
+
+    /// Frames that came, four-letter words included.
+    pub packets_received: u64,
+    /// Replies, watch events, connect responses and answers to four-letter words.
+    pub packets_sent: u64,
+    /// Bytes of the frames that came, their lengths included, and of four-letter words.
+    pub bytes_received: u64,
+    /// Bytes of everything that was sent.
+    pub bytes_sent: u64,
+    /// Bytes of replies.
+    pub response_bytes: u64,
+    /// Bytes of watch events.
+    pub watch_bytes: u64,
+    /// `None` before the first reply.
+    pub response_sizes: Option<ResponseSizes>,
+    /// Auth packets that proved nothing.
+    pub auth_failed: u64,
+    /// Frames that were longer than `jute.maxbuffer`.
+    pub requests_too_large: u64,
+    /// Four-letter words that were answered, the refused ones included.
+    pub four_letter_words: u64,
+    /// Frames that were handed to the node.
+    pub requests_handed_in: u64,
+
+    /// Records that were handed to the log.
+    pub log_records: u64,
+    /// Bytes that were written to the log.
+    pub log_bytes: u64,
+    /// Records that shared a sync.
+    pub log_batch: Summary,
+    /// Syncs of the log, microseconds.
+    pub fsync_us: Summary,
+
+    /// Snapshots that were completed, microseconds from the first slice to the sync.
+    pub snapshot_us: Summary,
+    /// Snapshots that were given up.
+    pub snapshots_failed: u64,
+    /// How long ago the last snapshot was completed, or loaded; `None` before the first.
+    pub snapshot_age_ms: Option<u64>,
+
+    /// The longest step of the node.
+    pub core_step_us_max: u64,
+
+    /// Descriptors that are open; `None` where the system does not tell.
+    pub open_files: Option<u64>,
+    /// How many may be; `None` where the system does not tell.
+    pub max_files: Option<u64>,
+}
+
+/// What the server is to its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It has not begun to serve, or it is stopping.
+    NotServing,
+    /// One server alone.
+    Standalone,
+}
+
+/// A connection at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionFigures {
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// `None` before its connect request was answered.
+    pub session: Option<SessionId>,
+    /// The timeout that was agreed.
+    pub timeout_ms: u32,
+    /// Whether the server waits for bytes from it: not while it has too much in flight, nor after a
+    /// four-letter word.
+    pub reads: bool,
+    /// Whether the server waits until it takes bytes.
+    pub writes: bool,
+    /// Requests without a reply yet.
+    pub queued: u64,
+    /// Frames that came.
+    pub received: u64,
+    /// Frames that went.
+    pub sent: u64,
+}

@@ -1,0 +1,222 @@
+//! The metrics of `mntr`, a row each.
+//!
+//! What it keeps true: a metric that Apache has means what it means there, in the same unit; a
+//! metric whose figure is not known is left out of the answer instead of being 0; every metric of
+//! Apache 3.9.5 has a row here or in `unmeasured`.
+//!
+//! What it leaves to others: the version and the state, which `mntr` says first.
+
+use super::decimal::Average;
+use super::{ResponseSizes, Summary, View};
+use std::fmt::Write as _;
+
+/// Who defined a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Apache ZooKeeper: the name and its meaning are fixed.
+    Apache,
+    /// Bellwether.
+    Ours,
+}
+
+/// A metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name; `mntr` puts `zk_` before it.
+    pub name: &'static str,
+    /// Who defined it.
+    pub origin: Origin,
+    /// What it measures.
+    pub doc: &'static str,
+    read: Read,
+}
+
+type Read = fn(&View<'_>) -> Reading;
+
+use Reading::{Count, CountOrNone, Mean, Summed};
+
+/// What a metric is at one moment.
+enum Reading {
+    /// It cannot be told, so nothing is said.
+    Unknown,
+    Count(u64),
+    /// -1 stands for "none yet".
+    CountOrNone(Option<u64>),
+    /// `sum / count`.
+    Mean(u64, u64),
+    /// Five lines; the figures are divided by this.
+    Summed(Summary, u64),
+}
+
+/// A `usize` counts things in memory; it is never wider than 64 bits.
+fn count(things: usize) -> Reading {
+    Count(u64::try_from(things).unwrap_or(u64::MAX))
+}
+
+fn known(figure: Option<u64>) -> Reading {
+    figure.map_or(Reading::Unknown, Count)
+}
+
+fn size(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading {
+    CountOrNone(view.shell.response_sizes.map(of))
+}
+
+fn once(figure: Option<u64>) -> Reading {
+    let mut summary = Summary::default();
+    figure.into_iter().for_each(|value| summary.record(value));
+    Summed(summary, 1)
+}
+
+/// Microseconds are told as milliseconds.
+const US_PER_MS: u64 = 1_000;
+
+const fn apache(name: &'static str, read: Read, doc: &'static str) -> Metric {
+    Metric { name, origin: Origin::Apache, doc, read }
+}
+
+const fn ours(name: &'static str, read: Read, doc: &'static str) -> Metric {
+    Metric { name, origin: Origin::Ours, doc, read }
+}
+
+/// Every metric of `mntr`.
+#[rustfmt::skip]
+pub const METRICS: &[Metric] = &[
+    apache("avg_latency", |v| Mean(v.status.latency.sum_ms, v.status.latency.count),
+        "from a request's arrival to its reply, average, milliseconds"),
+    apache("max_latency", |v| Count(v.status.latency.max_ms),
+        "the longest, milliseconds"),
+    apache("min_latency", |v| Count(v.status.latency.min_ms),
+        "the shortest, milliseconds"),
+    apache("packets_received", |v| Count(v.shell.packets_received),
+        "frames that came, four-letter words included"),
+    apache("packets_sent", |v| Count(v.shell.packets_sent),
+        "replies, watch events and answers to four-letter words"),
+    apache("num_alive_connections", |v| Count(v.shell.connections),
+        "open connections"),
+    apache("outstanding_requests", |v| count(v.status.outstanding),
+        "requests without a reply yet"),
+    apache("uptime", |v| Count(v.shell.uptime_ms),
+        "since the server began to serve, milliseconds"),
+    apache("znode_count", |v| Count(v.status.node_count),
+        "nodes"),
+    apache("watch_count", |v| count(v.status.watch_count),
+        "watches"),
+    apache("ephemerals_count", |v| Count(v.status.ephemerals_count),
+        "ephemeral nodes"),
+    apache("approximate_data_size", |v| Count(v.status.approximate_data_size),
+        "bytes of all paths and data"),
+    apache("global_sessions", |v| count(v.status.sessions),
+        "sessions that are alive"),
+    apache("open_file_descriptor_count", |v| known(v.shell.open_files),
+        "descriptors that are open"),
+    apache("max_file_descriptor_count", |v| known(v.shell.max_files),
+        "descriptors that may be open"),
+    apache("last_client_response_size", |v| size(v, |s| s.last_bytes),
+        "bytes of the last reply, -1 before the first"),
+    apache("max_client_response_size", |v| size(v, |s| s.max_bytes),
+        "bytes of the largest reply, -1 before the first"),
+    apache("min_client_response_size", |v| size(v, |s| s.min_bytes),
+        "bytes of the smallest reply, -1 before the first"),
+    apache("auth_failed_count", |v| Count(v.shell.auth_failed),
+        "auth packets that proved nothing"),
+    apache("watch_bytes", |v| Count(v.shell.watch_bytes),
+        "bytes of watch events"),
+    apache("response_bytes", |v| Count(v.shell.response_bytes),
+        "bytes of replies"),
+    apache("bytes_received_count", |v| Count(v.shell.bytes_received),
+        "bytes that came"),
+    apache("connection_request_count", |v| Count(v.shell.connect_requests),
+        "connect requests that came"),
+    apache("connection_rejected", |v| Count(v.shell.connections_rejected),
+        "connections that were not accepted"),
+    apache("connection_drop_count", |v| Count(v.shell.connections_dropped),
+        "connections that ended without the end of their session"),
+    apache("sessionless_connections_expired", |v| Count(v.shell.sessionless_expired),
+        "connections that asked for no session in time"),
+    apache("stale_sessions_expired", |v| Count(v.status.sessions_expired),
+        "sessions that expired"),
+    apache("large_requests_rejected", |v| Count(v.shell.requests_too_large),
+        "frames longer than jute.maxbuffer"),
+    apache("prep_processor_request_queued", |v| Count(v.shell.requests_handed_in),
+        "requests that were handed to the core"),
+    apache("sync_processor_request_queued", |v| Count(v.shell.log_records),
+        "records that were handed to the log"),
+    apache("sync_processor_batch_size", |v| Summed(v.shell.log_batch, 1),
+        "records that shared a sync"),
+    apache("fsynctime", |v| Summed(v.shell.fsync_us, US_PER_MS),
+        "syncs of the log, milliseconds"),
+    apache("snapshottime", |v| Summed(v.shell.snapshot_us, US_PER_MS),
+        "snapshots, milliseconds"),
+    apache("snapshot_error_count", |v| Count(v.shell.snapshots_failed),
+        "snapshots that were given up"),
+    apache("digest_mismatches_count", |v| Count(v.status.digest_mismatches),
+        "transactions after which the tree was not what it should be"),
+    apache("dbinittime", |v| once(Some(v.shell.startup.load_ms)),
+        "loading the data directory, milliseconds"),
+    apache("startup_snap_load_time", |v| once(v.shell.startup.snapshot_load_ms),
+        "of that, the snapshot, milliseconds"),
+    apache("startup_txns_load_time", |v| once(Some(v.shell.startup.txns_load_ms)),
+        "of that, the log, milliseconds"),
+    apache("startup_txns_loaded", |v| once(Some(v.shell.startup.txns_loaded)),
+        "transactions that were applied from the log"),
+    ours("core_step_ms_max", |v| Mean(v.shell.core_step_us_max, US_PER_MS),
+        "the longest step of the core, milliseconds; more than 5 is a defect"),
+    ours("bytes_sent_count", |v| Count(v.shell.bytes_sent),
+        "bytes of everything that was sent"),
+    ours("watch_events_count", |v| Count(v.status.watch_events),
+        "watch events that were made"),
+    ours("log_bytes_count", |v| Count(v.shell.log_bytes),
+        "bytes that were written to the log"),
+    ours("snapshot_age_ms", |v| known(v.shell.snapshot_age_ms),
+        "how long ago the last snapshot was completed or loaded, milliseconds"),
+    ours("snapshot_running", |v| Count(u64::from(v.status.snapshot_running)),
+        "1 while a snapshot is being made"),
+    ours("four_letter_words_count", |v| Count(v.shell.four_letter_words),
+        "four-letter words that came"),
+];
+
+impl Metric {
+    /// Appends its lines.
+    pub(super) fn write(&self, view: &View<'_>, text: &mut String) {
+        let mut line = |prefix: &str, value: &dyn std::fmt::Display| {
+            writeln!(text, "zk_{prefix}{}\t{value}", self.name)
+                .expect("writing to a String succeeds");
+        };
+        match (self.read)(view) {
+            Reading::Unknown => {} // A figure that is not known is not told.
+            Count(value) => line("", &value),
+            CountOrNone(Some(value)) => line("", &value),
+            CountOrNone(None) => line("", &-1),
+            Mean(sum, count) => line("", &Average::of(sum, count)),
+            Summed(summary, unit) => {
+                let Summary { count, sum, min, max } = summary;
+                line("avg_", &Average::of(sum, count.saturating_mul(unit)));
+                line("min_", &(min / unit));
+                line("max_", &(max / unit));
+                line("cnt_", &count);
+                line("sum_", &(sum / unit));
+            }
+        }
+    }
+}
+
+/// The rows of the section on metrics in `docs/COMPAT.md`: those of `mntr`, then those of Apache
+/// that are not in it.
+#[must_use]
+pub fn metrics_compat_rows() -> Vec<String> {
+    let told = METRICS.iter().map(|metric| {
+        let support = match metric.origin {
+            Origin::Apache => "yes",
+            Origin::Ours => "yes; Apache has none of this name",
+        };
+        format!("| `{}` | {} | {support} |", metric.name, metric.doc)
+    });
+    let untold = super::UNMEASURED.iter().flat_map(|group| {
+        group.names.iter().map(|name| format!("| `{name}` | | no: {} |", group.why))
+    });
+    told.chain(untold).collect()
+}
+
+/// What stands above `metrics_compat_rows`.
+pub const METRICS_COMPAT_HEADER: &str =
+    "| metric | what it measures | what this server does |\n|---|---|---|";

@@ -1,0 +1,195 @@
+//! Apache's metrics that `mntr` leaves out, with the reason.
+//!
+//! What it keeps true: nobody has to guess whether a metric is missing or forgotten. A name moves
+//! from here to `metrics` on the day when it can be measured.
+
+/// Metrics that are missing for the same reason.
+#[derive(Debug)]
+pub struct Unmeasured {
+    /// Their names in Apache, without `zk_`.
+    pub names: &'static [&'static str],
+    /// Why they are missing, for `docs/COMPAT.md`.
+    pub why: &'static str,
+}
+
+/// Every metric of Apache 3.9.5 that is not in `METRICS`.
+pub const UNMEASURED: &[Unmeasured] = &[
+    Unmeasured {
+        why: "belongs to an ensemble; this server is alone",
+        names: &[
+            "ack_latency",
+            "commit_count",
+            "commit_process_time",
+            "commit_propagation_latency",
+            "connection_revalidate_count",
+            "diff_count",
+            "election_time",
+            "ensemble_auth_fail",
+            "ensemble_auth_skip",
+            "ensemble_auth_success",
+            "follower_sync_time",
+            "inflight_diff_count",
+            "inflight_snap_count",
+            "last_proposal_size",
+            "leader_unavailable_time",
+            "leader_uptime",
+            "learner_commit_received_count",
+            "learner_handler_qp_size",
+            "learner_handler_qp_time_ms",
+            "learner_proposal_received_count",
+            "learner_request_processor_queue_size",
+            "learners",
+            "looking_count",
+            "max_proposal_size",
+            "min_proposal_size",
+            "observer_sync_time",
+            "om_commit_process_time_ms",
+            "om_proposal_process_time_ms",
+            "peer_state",
+            "pending_syncs",
+            "propagation_latency",
+            "proposal_ack_creation_latency",
+            "proposal_count",
+            "proposal_latency",
+            "proposal_process_time",
+            "quit_leading_due_to_disloyal_voter",
+            "quorum_ack_latency",
+            "quorum_size",
+            "revalidate_count",
+            "skip_learner_request_to_next_processor_count",
+            "snap_count",
+            "synced_followers",
+            "synced_non_voting_followers",
+            "synced_observers",
+            "unavailable_time",
+        ],
+    },
+    Unmeasured {
+        why: "belongs to a queue or thread between Apache's request processors that this server \
+              does not have: one task takes a request through all steps",
+        names: &[
+            "cnxn_closed_without_zk_server_running",
+            "commit_commit_proc_req_queued",
+            "concurrent_request_processing_in_commit_processor",
+            "local_write_committed_time_ms",
+            "netty_queued_buffer_capacity",
+            "outstanding_changes_queued",
+            "outstanding_changes_removed",
+            "pending_session_queue_size",
+            "prep_processor_queue_size",
+            "prep_processor_queue_time_ms",
+            "read_commit_proc_issued",
+            "read_commit_proc_req_queued",
+            "read_commitproc_time_ms",
+            "reads_after_write_in_session_queue",
+            "reads_issued_from_session_queue",
+            "request_commit_queued",
+            "requests_in_session_queue",
+            "requests_not_forwarded_to_commit_processor",
+            "server_write_committed_time_ms",
+            "session_queues_drained",
+            "stale_replies",
+            "stale_requests",
+            "stale_requests_dropped",
+            "time_waiting_empty_pool_in_commit_processor_read_ms",
+            "write_batch_time_in_commit_processor",
+            "write_commit_proc_issued",
+            "write_commit_proc_req_queued",
+            "write_commitproc_time_ms",
+        ],
+    },
+    Unmeasured {
+        why: "not timed step by step yet",
+        names: &[
+            "close_session_prep_time",
+            "prep_process_time",
+            "read_final_proc_time_ms",
+            "socket_closing_time",
+            "sync_process_time",
+            "sync_processor_queue_and_flush_time_ms",
+            "sync_processor_queue_flush_time_ms",
+            "sync_processor_queue_size",
+            "sync_processor_queue_time_ms",
+            "write_final_proc_time_ms",
+        ],
+    },
+    Unmeasured {
+        why: "latency is measured for reads and writes together, without percentiles yet",
+        names: &["readlatency", "updatelatency"],
+    },
+    Unmeasured {
+        why: "watch events are counted together: watch_events_count",
+        names: &[
+            "node_changed_watch_count",
+            "node_children_watch_count",
+            "node_created_watch_count",
+            "node_deleted_watch_count",
+        ],
+    },
+    Unmeasured {
+        why: "not counted by namespace yet",
+        names: &[
+            "quota_bytes_limit_per_namespace",
+            "quota_bytes_usage_per_namespace",
+            "quota_count_limit_per_namespace",
+            "quota_count_usage_per_namespace",
+            "quota_exceeded_error_per_namespace",
+            "read_per_namespace",
+            "write_per_namespace",
+        ],
+    },
+    Unmeasured {
+        why: "comes with TLS",
+        names: &[
+            "insecure_admin_count",
+            "non_mtls_local_conn_count",
+            "non_mtls_remote_conn_count",
+            "outstanding_tls_handshake",
+            "tls_handshake_exceeded",
+            "unsuccessful_handshake",
+        ],
+    },
+    Unmeasured {
+        why: "comes with the HTTP admin server",
+        names: &[
+            "restore_error_count",
+            "restore_rate_limited_count",
+            "restore_time",
+            "snapshot_rate_limited_count",
+        ],
+    },
+    Unmeasured { why: "there are no local sessions yet", names: &["local_sessions"] },
+    Unmeasured {
+        why: "there is no such throttle: bytes in flight are limited by reading less",
+        names: &[
+            "connection_drop_probability",
+            "connection_token_deficit",
+            "request_throttle_queue_time_ms",
+            "request_throttle_wait_count",
+            "throttled_ops",
+        ],
+    },
+    Unmeasured {
+        why: "there is no such cache: replies share the tree's memory",
+        names: &[
+            "response_packet_cache_hits",
+            "response_packet_cache_misses",
+            "response_packet_get_children_cache_hits",
+            "response_packet_get_children_cache_misses",
+        ],
+    },
+    Unmeasured {
+        why: "watches of closed connections are dropped at once, not by a cleaner",
+        names: &[
+            "add_dead_watcher_stall_time",
+            "dead_watchers_cleaner_latency",
+            "dead_watchers_cleared",
+            "dead_watchers_queued",
+        ],
+    },
+    Unmeasured { why: "there is no Java machine", names: &["jvm_pause_time_ms"] },
+    Unmeasured {
+        why: "an error that cannot be recovered from ends the process",
+        names: &["unrecoverable_error_count"],
+    },
+];

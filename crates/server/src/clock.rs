@@ -1,0 +1,38 @@
+//! Both clocks, read together. Nothing else in the server asks for the time of the core.
+
+use bellwether_tree::Now;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The clocks of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    /// The time at this moment.
+    pub(crate) fn now(&self) -> Now {
+        self.at(Instant::now())
+    }
+
+    /// The time at `instant`, with the wall clock of this moment.
+    pub(crate) fn at(&self, instant: Instant) -> Now {
+        let mono = instant.saturating_duration_since(self.start).as_millis();
+        Now { mono_ms: u64::try_from(mono).unwrap_or(u64::MAX), wall_ms: wall_ms() }
+    }
+
+    /// The instant of a monotonic time.
+    pub(crate) fn instant(&self, mono_ms: u64) -> Instant {
+        self.start + std::time::Duration::from_millis(mono_ms)
+    }
+}
+
+/// Milliseconds since 1970; 0 for a clock that is set before it.
+pub(crate) fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,105 @@
+//! What the shell counts, and how often it may warn of the same thing.
+
+use crate::admin::{ResponseSizes, ShellFigures};
+use crate::disk::Synced;
+use crate::logging::repeats::RateLimit;
+use crate::run::micros;
+use crate::warn_limited;
+use std::time::{Duration, Instant};
+
+/// The shell's figures.
+pub(crate) struct Figures {
+    /// The counters themselves, as the four-letter words show them.
+    pub(crate) counts: ShellFigures,
+    /// When the server began to serve.
+    started: Instant,
+    snapshot_started: Option<Instant>,
+    snapshot_saved: Option<Instant>,
+    /// Keeps warnings that clients or a slow disk could repeat from filling the log.
+    pub(crate) repeats: RateLimit,
+}
+
+impl Figures {
+    pub(crate) fn new(counts: ShellFigures) -> Figures {
+        Figures {
+            counts,
+            started: Instant::now(),
+            snapshot_started: None,
+            snapshot_saved: None,
+            repeats: RateLimit::default(),
+        }
+    }
+
+    /// The counters at this moment.
+    pub(crate) fn view(&self, connections: usize) -> ShellFigures {
+        let loaded = self.counts.startup.snapshot_load_ms.map(|_| self.started);
+        let saved = self.snapshot_saved.or(loaded);
+        ShellFigures {
+            uptime_ms: millis(self.started.elapsed()),
+            connections: u64::try_from(connections).unwrap_or(u64::MAX),
+            snapshot_age_ms: saved.map(|saved| millis(saved.elapsed())),
+            open_files: open_files(),
+            max_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+            ..self.counts
+        }
+    }
+
+    /// The node took a step.
+    pub(crate) fn stepped(&mut self, elapsed: Duration) {
+        let us = micros(elapsed);
+        if us > self.counts.core_step_us_max {
+            self.counts.core_step_us_max = us;
+        }
+    }
+
+    /// The log has a batch on stable storage.
+    pub(crate) fn synced(&mut self, synced: Synced, warn_ms: u64) {
+        let counts = &mut self.counts;
+        counts.log_records += synced.records;
+        counts.log_bytes += synced.bytes;
+        counts.log_batch.record(synced.records);
+        counts.fsync_us.record(micros(synced.elapsed));
+        let elapsed_ms = millis(synced.elapsed);
+        if elapsed_ms > warn_ms {
+            warn_limited!(
+                self.repeats,
+                "slow sync",
+                elapsed_ms,
+                "syncing the log took longer than fsync.warningthresholdms: every write waits for \
+                 it; give the log a disk of its own (dataLogDir)"
+            );
+        }
+    }
+
+    /// A reply of this many bytes was made.
+    pub(crate) fn replied(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.counts.response_bytes += bytes;
+        self.counts.response_sizes = Some(ResponseSizes::with(self.counts.response_sizes, bytes));
+    }
+
+    pub(crate) fn snapshot_started(&mut self) {
+        self.snapshot_started = Some(Instant::now());
+    }
+
+    pub(crate) fn snapshot_ended(&mut self, saved: bool) {
+        let started = self.snapshot_started.take();
+        if saved {
+            self.snapshot_saved = Some(Instant::now());
+            let elapsed = started.map(|started| started.elapsed()).unwrap_or_default();
+            self.counts.snapshot_us.record(micros(elapsed));
+        } else {
+            self.counts.snapshots_failed += 1;
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn open_files() -> Option<u64> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    // One of them is the directory that is being read.
+    u64::try_from(entries.count()).ok()?.checked_sub(1)
+}

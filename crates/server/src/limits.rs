@@ -1,0 +1,58 @@
+//! The limits of the shell, named, with their reasons.
+
+use std::time::Duration;
+
+/// What one read takes from a socket at most, in bytes. One buffer of this size serves all sockets.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+
+/// How many reads one connection gets before the next connection has its turn.
+pub(crate) const READS_PER_TURN: usize = 4;
+
+/// Unsent bytes, copies only, at which a connection is not read from any more. Its client must
+/// take its replies first.
+pub(crate) const UNSENT_BYTES_PAUSE: usize = 64 << 10;
+
+/// Unsent bytes, shared ones included, at which a connection is closed: a client that takes
+/// nothing but has watches that fire.
+pub(crate) const UNSENT_BYTES_MAX: usize = 16 << 20;
+
+/// Unsent copies of all connections together. Beyond it nobody is read from, and a connection
+/// whose watch events still add to it is closed.
+pub(crate) const UNSENT_BYTES_ALL: usize = 96 << 20;
+
+/// Data of at least this size is sent from where the tree keeps it, below it is copied.
+pub(crate) const SHARE_BYTES: usize = 4 << 10;
+
+/// The largest buffer that a connection keeps although it has nothing to send, in bytes.
+pub(crate) const SPARE_BYTES: usize = 8 << 10;
+
+/// Frames that are not complete, of all connections together, in bytes. A frame that would need
+/// more waits in its socket until others are complete.
+pub(crate) const PARTIAL_BYTES_ALL: usize = 64 << 20;
+
+/// A frame that is not complete and up to this size needs no part of [`PARTIAL_BYTES_ALL`].
+pub(crate) const PARTIAL_BYTES_FREE: usize = 16 << 10;
+
+/// How long a frame may hold a part of [`PARTIAL_BYTES_ALL`] without growing, while others wait.
+pub(crate) const PARTIAL_STALL: Duration = Duration::from_secs(1);
+
+/// How long a connection that is closing may leave its last replies untaken.
+pub(crate) const CLOSING_STALL: Duration = Duration::from_secs(5);
+
+/// How often connections are looked at for these.
+pub(crate) const SWEEP_EVERY_MS: u64 = 250;
+
+/// Descriptors that connections never get: log, snapshots, the runtime, listeners.
+pub(crate) const RESERVED_FDS: u64 = 64;
+
+/// Messages to the core that wait. A connection has one at most, so that this only bounds a burst.
+pub(crate) const CORE_MESSAGES: usize = 4096;
+
+/// Messages that the core takes before it performs effects.
+pub(crate) const CORE_BATCH: usize = 1024;
+
+/// How long a stop waits for requests in flight and for unsent replies.
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Segments that one write hands to the kernel.
+pub(crate) const SEGMENTS_PER_WRITE: usize = 64;

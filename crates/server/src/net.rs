@@ -1,0 +1,7 @@
+//! Sockets: who may connect, what a connection has sent so far, what is still to be sent to it.
+
+pub(crate) mod clients;
+pub(crate) mod listen;
+pub(crate) mod outbox;
+pub(crate) mod partial;
+pub(crate) mod readiness;

@@ -1,0 +1,118 @@
+//! Frames that are not complete yet, and what they may hold together.
+//!
+//! A small one is free. A large one needs its whole length from a budget that all connections
+//! share, so that a thousand clients that send half of a large frame cannot take the memory.
+
+use crate::limits::{PARTIAL_BYTES_ALL, PARTIAL_BYTES_FREE};
+
+/// What all incomplete frames hold of the budget.
+#[derive(Debug, Default)]
+pub(crate) struct PartialBudget {
+    used: usize,
+}
+
+/// The incomplete frame of one connection.
+///
+/// Invariant: `granted` is what the budget counts for it.
+#[derive(Debug, Default)]
+pub(crate) struct Partial {
+    bytes: Vec<u8>,
+    granted: usize,
+}
+
+impl PartialBudget {
+    /// Whether a frame of this length could begin now.
+    pub(crate) fn has_room(&self, frame_bytes: usize) -> bool {
+        // One frame is always let through, however large the user allows frames to be.
+        frame_bytes <= PARTIAL_BYTES_FREE
+            || self.used == 0
+            || self.used + frame_bytes <= PARTIAL_BYTES_ALL
+    }
+}
+
+impl Partial {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether it holds a part of the budget.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.granted > 0
+    }
+
+    /// Keeps what follows what is kept already.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Asks for room for a frame of this length, prefix included.
+    pub(crate) fn grant(&mut self, frame_bytes: usize, budget: &mut PartialBudget) -> bool {
+        if self.granted > 0 || frame_bytes <= PARTIAL_BYTES_FREE {
+            return true;
+        }
+        if !budget.has_room(frame_bytes) {
+            return false;
+        }
+        self.granted = frame_bytes;
+        budget.used += frame_bytes;
+        self.bytes.reserve_exact(frame_bytes.saturating_sub(self.bytes.len()));
+        true
+    }
+
+    /// Drops the first `bytes`, which were frames that are complete.
+    pub(crate) fn consume(&mut self, bytes: usize, budget: &mut PartialBudget) {
+        budget.used -= self.granted;
+        self.granted = 0;
+        if bytes == self.bytes.len() {
+            // A connection that waits costs no buffer.
+            self.bytes = Vec::new();
+        } else {
+            self.bytes = self.bytes.split_off(bytes);
+        }
+    }
+
+    /// Gives everything back: the connection is closed.
+    pub(crate) fn release(&mut self, budget: &mut PartialBudget) {
+        self.consume(self.bytes.len(), budget);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LARGE: usize = 1 << 20;
+
+    #[test]
+    fn large_frames_share_a_budget_and_small_ones_are_free() {
+        let mut budget = PartialBudget::default();
+        let mut partials: Vec<Partial> = Vec::new();
+        for _ in 0..1000 {
+            let mut partial = Partial::default();
+            if partial.grant(LARGE, &mut budget) {
+                partials.push(partial);
+            }
+        }
+        assert_eq!(partials.len(), PARTIAL_BYTES_ALL / LARGE);
+        let mut small = Partial::default();
+        assert!(small.grant(PARTIAL_BYTES_FREE, &mut budget));
+        let mut late = Partial::default();
+        assert!(!late.grant(LARGE, &mut budget));
+        partials.pop().expect("there are some").release(&mut budget);
+        assert!(late.grant(LARGE, &mut budget));
+    }
+
+    #[test]
+    fn a_frame_beyond_the_whole_budget_passes_alone() {
+        let mut budget = PartialBudget::default();
+        let mut partial = Partial::default();
+        assert!(partial.grant(2 * PARTIAL_BYTES_ALL, &mut budget));
+        assert!(!Partial::default().grant(LARGE, &mut budget));
+        partial.release(&mut budget);
+        assert!(Partial::default().grant(LARGE, &mut budget));
+    }
+}

@@ -1,0 +1,445 @@
+//! The one loop: messages in, `Node::step`, effects out.
+//!
+//! The core owns the node and all connections; nobody else touches them. It takes every message
+//! that has arrived, performs what follows, and only then hands the log its batch and the sockets
+//! their replies: batches are what has arrived meanwhile, never a wait.
+//!
+//! The loop keeps true: effects are performed in their order; the core never blocks; it stops
+//! reading from whoever has too much unanswered or unsent.
+
+mod effects;
+mod turn;
+
+use crate::admin::{self, ShellFigures, Word};
+use crate::auth::AuthSettings;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::render::ConfFacts;
+use crate::disk::{Log, LogTask, Slice, Synced};
+use crate::figures::Figures;
+use crate::limits::{
+    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE,
+    SWEEP_EVERY_MS,
+};
+use crate::net::clients::{Client, Phase};
+use crate::net::listen::{Admission, Descriptor};
+use crate::net::partial::PartialBudget;
+use crate::net::readiness;
+use crate::systemd::Systemd;
+use crate::warn_limited;
+use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
+use bellwether_wire::disk::TxnRecord;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+/// What others tell the core.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A client connected.
+    Accepted { stream: TcpStream, peer: SocketAddr, descriptor: Descriptor },
+    /// A socket can be read or written.
+    Ready(ConnId),
+    /// The log's thread has a batch on stable storage.
+    Synced(Synced),
+    /// The log's thread has failed and said why.
+    LogFailed,
+    /// The snapshot's thread wants the next slice.
+    SliceTaken,
+    /// The snapshot's thread is through.
+    SnapshotEnded { saved: bool },
+    /// Stop: answer what is in flight, and no more.
+    Stop,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As it was asked to.
+    Stopped,
+    /// The log failed.
+    LogFailed,
+}
+
+/// Everything that the loop owns.
+///
+/// Invariants: `partials` counts what the clients' incomplete frames hold; `unsent` is the sum of
+/// the clients' unsent copies as of their last flush or effect.
+pub(crate) struct Core {
+    config: Config,
+    /// The port that is bound, which the configuration may leave to the system.
+    client_port: u16,
+    auth: AuthSettings,
+    clock: Clock,
+    node: Node,
+    clients: BTreeMap<ConnId, Client>,
+    admission: Admission,
+    partials: PartialBudget,
+    unsent: usize,
+    log: Log,
+    log_batch: Vec<(LogToken, Arc<TxnRecord>)>,
+    snapshot: Option<SyncSender<Slice>>,
+    snapshots: Box<dyn SnapshotFiles>,
+    figures: Figures,
+    systemd: Systemd,
+    messages: mpsc::Receiver<Message>,
+    sender: mpsc::Sender<Message>,
+    /// Connections to be flushed at the end of this round, once each.
+    dirty: Vec<ConnId>,
+    /// Connections that have frames and may take them again.
+    turns: VecDeque<ConnId>,
+    /// Connections that are not read from because too much is outstanding in all.
+    throttled: BTreeSet<ConnId>,
+    /// Connections that wait for a part of the budget for large frames.
+    starved: BTreeSet<ConnId>,
+    /// One buffer for all reads.
+    buffer: Vec<u8>,
+    effects: Vec<Effect>,
+    next_conn: u64,
+    next_sweep_ms: u64,
+    next_watchdog: Option<Instant>,
+    stopping: Option<Instant>,
+    log_failed: bool,
+}
+
+/// Makes snapshot files; behind a trait so that the loop does not know the disk.
+pub(crate) trait SnapshotFiles: Send {
+    /// What opens the file of a snapshot, on the snapshot's own thread.
+    fn opener(
+        &self,
+        zxid: bellwether_wire::Zxid,
+    ) -> Box<
+        dyn FnOnce() -> Result<bellwether_store::SnapshotWriter, bellwether_store::StoreError>
+            + Send,
+    >;
+}
+
+/// What the loop is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) client_port: u16,
+    pub(crate) clock: Clock,
+    pub(crate) node: Node,
+    pub(crate) log: Log,
+    pub(crate) snapshots: Box<dyn SnapshotFiles>,
+    pub(crate) systemd: Systemd,
+    pub(crate) figures: ShellFigures,
+}
+
+/// The queue to the core.
+pub(crate) fn queue() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
+    mpsc::channel(CORE_MESSAGES)
+}
+
+impl Core {
+    pub(crate) fn new(
+        parts: Parts,
+        (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
+    ) -> Core {
+        let Parts { config, client_port, clock, node, log, snapshots, systemd, figures } = parts;
+        let next_watchdog = systemd.watchdog.map(|every| Instant::now() + every);
+        Core {
+            auth: AuthSettings {
+                digest_enabled: config.digest_provider_enabled,
+                super_digest: config.super_digest.as_ref().map(|secret| secret.expose().into()),
+            },
+            admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
+            figures: Figures::new(figures),
+            config,
+            client_port,
+            clock,
+            node,
+            clients: BTreeMap::new(),
+            partials: PartialBudget::default(),
+            unsent: 0,
+            log,
+            log_batch: Vec::new(),
+            snapshot: None,
+            snapshots,
+            systemd,
+            messages,
+            sender,
+            dirty: Vec::new(),
+            turns: VecDeque::new(),
+            throttled: BTreeSet::new(),
+            starved: BTreeSet::new(),
+            buffer: vec![0; READ_BYTES],
+            effects: Vec::new(),
+            next_conn: 1,
+            next_sweep_ms: 0,
+            next_watchdog,
+            stopping: None,
+            log_failed: false,
+        }
+    }
+
+    /// Runs until it is told to stop, or cannot go on.
+    pub(crate) async fn run(&mut self) -> Ended {
+        let mut batch = Vec::with_capacity(CORE_BATCH);
+        loop {
+            let deadline = self.deadline();
+            let busy = self.node.has_work() || !self.turns.is_empty();
+            tokio::select! {
+                biased;
+                _count = self.messages.recv_many(&mut batch, CORE_BATCH) => {}
+                // The runtime looks at its sockets before it comes back.
+                () = tokio::task::yield_now(), if busy => {}
+                () = tokio::time::sleep_until(deadline.into()), if !busy => {}
+            }
+            for message in batch.drain(..) {
+                self.message(message);
+            }
+            self.go_on();
+            if self.log_failed {
+                return Ended::LogFailed;
+            }
+            if self.has_stopped() {
+                return Ended::Stopped;
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        match message {
+            Message::Accepted { stream, peer, descriptor } => {
+                self.accepted(stream, peer, descriptor);
+            }
+            Message::Ready(conn) => {
+                if let Some(client) = self.clients.get_mut(&conn) {
+                    client.reported();
+                    self.turn(conn);
+                }
+            }
+            Message::Synced(synced) => {
+                self.figures.synced(synced, self.config.fsync_warning_threshold_ms);
+                self.step(Event::Durable { token: synced.token, bytes: synced.bytes });
+            }
+            Message::LogFailed => {
+                self.step(Event::LogFailed);
+                self.log_failed = true;
+            }
+            Message::SliceTaken => self.step(Event::SnapshotSliceTaken),
+            Message::SnapshotEnded { saved } => {
+                self.snapshot = None;
+                self.figures.snapshot_ended(saved);
+                self.step(Event::SnapshotEnded { saved });
+            }
+            Message::Stop => {
+                info!("stopping: requests in flight are answered, new ones are not taken");
+                self.systemd.notify("STOPPING=1");
+                self.stopping = Some(Instant::now() + STOP_PATIENCE);
+            }
+        }
+    }
+
+    /// What follows from a round of messages.
+    fn go_on(&mut self) {
+        let now = self.clock.now();
+        if now.mono_ms >= self.node.next_deadline() {
+            self.step(Event::Tick);
+        } else if self.node.has_work() {
+            self.step(Event::Continue);
+        }
+        if self.node.outstanding() < self.outstanding_max() {
+            self.turns.extend(std::mem::take(&mut self.throttled));
+        }
+        for _ in 0..self.turns.len() {
+            if let Some(conn) = self.turns.pop_front() {
+                self.turn(conn);
+            }
+        }
+        if !self.log_batch.is_empty() {
+            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
+        }
+        for conn in std::mem::take(&mut self.dirty) {
+            self.flush(conn);
+        }
+        if now.mono_ms >= self.next_sweep_ms {
+            self.sweep(now.mono_ms);
+        }
+        self.feed_watchdog();
+    }
+
+    fn deadline(&self) -> Instant {
+        let mut deadline = self.clock.instant(self.node.next_deadline().min(self.next_sweep_ms));
+        if let Some(watchdog) = self.next_watchdog {
+            deadline = deadline.min(watchdog);
+        }
+        if let Some(stopping) = self.stopping {
+            deadline = deadline.min(stopping);
+        }
+        deadline
+    }
+
+    fn outstanding_max(&self) -> usize {
+        usize::try_from(self.config.global_outstanding_limit).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// One step of the node, and what it asks for.
+    fn step(&mut self, event: Event) {
+        let started = Instant::now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.node.step(self.clock.at(started), event, &mut effects);
+        self.figures.stepped(started.elapsed());
+        for effect in effects.drain(..) {
+            self.perform(effect);
+        }
+        self.effects = effects;
+    }
+
+    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, descriptor: Descriptor) {
+        if self.stopping.is_some() {
+            return;
+        }
+        if let Err(setting) = self.admission.admit(peer.ip()) {
+            self.figures.counts.connections_rejected += 1;
+            warn_limited!(
+                self.figures.repeats,
+                "too many connections",
+                address = %peer.ip().to_canonical(),
+                setting,
+                "too many connections: one was closed; raise the setting if they are wanted"
+            );
+            return;
+        }
+        let keep_alive = self.config.client_tcp_keep_alive;
+        let set = socket2::SockRef::from(&stream).set_keepalive(keep_alive);
+        if let Err(error) = set.and_then(|()| stream.set_nodelay(true)) {
+            debug!(%error, "a connection was gone before it was used");
+        }
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let stream = Arc::new(stream);
+        let wants = readiness::spawn(conn, stream.clone(), self.sender.clone());
+        let now_ms = self.clock.now().mono_ms;
+        let client = Client::new(stream, peer, now_ms, (wants, descriptor));
+        self.clients.insert(conn, client);
+        // The connect request has often come together with the connection.
+        self.turn(conn);
+    }
+
+    /// Closes what stays too long without a session, holds memory that others wait for, or does
+    /// not take its last replies.
+    fn sweep(&mut self, now_ms: u64) {
+        let sessionless_ms = u64::from(self.config.sessionless_timeout_ms);
+        let [stall_ms, closing_ms] = [PARTIAL_STALL, CLOSING_STALL]
+            .map(|stall| u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
+        let others_wait = !self.starved.is_empty();
+        let mut late = Vec::new();
+        for (conn, client) in &self.clients {
+            let reason = match client.phase {
+                Phase::New if now_ms.saturating_sub(client.accepted_ms) >= sessionless_ms => {
+                    "it sent no connect request in time"
+                }
+                Phase::Closing { since_ms } if now_ms.saturating_sub(since_ms) >= closing_ms => {
+                    "it does not take its last replies"
+                }
+                Phase::New | Phase::Connecting | Phase::Open | Phase::Closing { .. } => {
+                    let stalled = now_ms.saturating_sub(client.grew_ms) >= stall_ms;
+                    if !(others_wait && stalled && client.partial.is_granted()) {
+                        continue;
+                    }
+                    "it holds memory for a frame that it does not complete, and others wait for it"
+                }
+            };
+            late.push((*conn, reason));
+        }
+        for (conn, reason) in late {
+            debug!(conn = conn.0, reason, "a connection is closed");
+            match self.clients.get(&conn).map(|client| client.phase) {
+                Some(Phase::New) => self.figures.counts.sessionless_expired += 1,
+                Some(Phase::Connecting | Phase::Open | Phase::Closing { .. }) | None => {
+                    self.figures.counts.connections_dropped += 1;
+                }
+            }
+            self.close_now(conn);
+        }
+        self.figures.repeats.log_ended(Instant::now());
+        self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
+    }
+
+    fn feed_watchdog(&mut self) {
+        let (Some(every), Some(next)) = (self.systemd.watchdog, self.next_watchdog) else { return };
+        let now = Instant::now();
+        if now >= next {
+            self.systemd.notify("WATCHDOG=1");
+            self.next_watchdog = Some(now + every / 2);
+        }
+    }
+
+    /// Whether a stop is complete: everything is answered and sent, or patience is at its end.
+    fn has_stopped(&mut self) -> bool {
+        let Some(until) = self.stopping else { return false };
+        let answered = self.node.in_flight() == 0 && !self.node.has_work();
+        let sent = self.clients.values().all(|client| client.outbox.is_empty());
+        let late = Instant::now() >= until;
+        if late && !(answered && sent) {
+            warn!(
+                in_flight = self.node.in_flight(),
+                "stopped before every reply was sent; clients learn from their reconnect what became \
+                 of their requests"
+            );
+        }
+        (answered && sent) || late
+    }
+
+    /// The answer to a four-letter word.
+    fn answer(&self, word: &Word) -> String {
+        let connections = self.clients.iter().map(|(conn, client)| {
+            let session = self.node.session_of(*conn);
+            admin::ConnectionFigures {
+                peer: client.peer,
+                session: session.map(|(session, _)| session),
+                timeout_ms: session.and_then(|(_, ms)| u32::try_from(ms).ok()).unwrap_or(0),
+                reads: client.takes_frames(),
+                writes: !client.outbox.is_empty(),
+                queued: u64::try_from(self.node.queued_of(*conn)).unwrap_or(u64::MAX),
+                received: client.received,
+                sent: client.sent,
+            }
+        });
+        let config = &self.config;
+        admin::answer(
+            word,
+            &admin::View {
+                mode: admin::Mode::Standalone,
+                status: self.node.status(),
+                shell: self.figures.view(self.clients.len()),
+                connections: connections.collect(),
+                allows: &|word| config.four_letter_words.allow(word),
+                conf: &|| config.conf_text(self.conf_facts()),
+            },
+        )
+    }
+
+    fn conf_facts(&self) -> ConfFacts {
+        let bytes = |dir: &Path| directory_bytes(&dir.join("version-2"));
+        ConfFacts {
+            client_port: self.client_port,
+            data_dir_bytes: bytes(&self.config.data_dir),
+            data_log_dir_bytes: bytes(&self.config.data_log_dir),
+        }
+    }
+
+    /// Ends the log's thread after what is queued.
+    pub(crate) fn close_log(&mut self) -> Result<(), bellwether_store::StoreError> {
+        self.log.stop()
+    }
+}
+
+/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count nothing.
+fn directory_bytes(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// How long a duration is, in whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,256 @@
+//! A connection's turn: what its socket has, as far as limits allow, becomes events.
+
+use super::Core;
+use crate::admin;
+use crate::auth;
+use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
+use crate::net::clients::{Next, Phase};
+use crate::warn_limited;
+use bellwether_node::{ConnId, Event};
+use bellwether_wire::OpCode;
+use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
+use bellwether_wire::jute::{Put, Reader};
+use bellwether_wire::ops::Kind;
+use std::io;
+use tracing::debug;
+
+/// Why no more was taken from some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// The next frame is not complete: `len` bytes, as far as is known.
+    Partial { len: usize },
+    /// The connection may not take frames now.
+    Full,
+    /// It is closing or gone.
+    Closed,
+}
+
+impl Core {
+    /// Sends what is unsent, takes frames that wait, reads what has come.
+    pub(super) fn turn(&mut self, conn: ConnId) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let wants_more = self.take_waiting(conn) && self.read(conn, &mut buffer);
+        self.buffer = buffer;
+        if let Some(client) = self.clients.get_mut(&conn) {
+            let read = wants_more && self.stopping.is_none();
+            if !client.outbox.is_empty() {
+                // The flush at the end of this round arms it.
+                if !client.dirty {
+                    client.dirty = true;
+                    self.dirty.push(conn);
+                }
+            } else {
+                client.arm(read);
+            }
+        }
+    }
+
+    /// Takes frames that came earlier; `true` if the socket may be read for more.
+    fn take_waiting(&mut self, conn: ConnId) -> bool {
+        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        if client.partial.is_empty() {
+            return true;
+        }
+        let waiting = client.partial.bytes().to_vec();
+        let (taken, stopped) = self.take_frames(conn, &waiting);
+        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        if taken > 0 {
+            client.partial.consume(taken, &mut self.partials);
+            self.turns.extend(std::mem::take(&mut self.starved));
+        }
+        self.may_read_on(conn, stopped)
+    }
+
+    fn may_read_on(&mut self, conn: ConnId, stopped: Stopped) -> bool {
+        match stopped {
+            Stopped::Closed | Stopped::Full => false,
+            Stopped::Partial { len } => {
+                let Some(client) = self.clients.get_mut(&conn) else { return false };
+                let granted = client.partial.grant(len, &mut self.partials);
+                if !granted {
+                    self.starved.insert(conn);
+                }
+                granted
+            }
+        }
+    }
+
+    /// Reads what the socket has, up to this turn's share; `true` if it should be waited for.
+    fn read(&mut self, conn: ConnId, buffer: &mut [u8]) -> bool {
+        for _ in 0..READS_PER_TURN {
+            let Some(client) = self.clients.get_mut(&conn) else { return false };
+            if !client.takes_frames() || self.stopping.is_some() {
+                return false;
+            }
+            let bytes = match client.stream.try_read(buffer) {
+                Ok(0) => {
+                    self.hung_up(conn);
+                    return false;
+                }
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    debug!(conn = conn.0, %error, "a connection broke");
+                    self.close_now(conn);
+                    return false;
+                }
+            };
+            self.figures.counts.bytes_received += u64::try_from(bytes).unwrap_or(0);
+            let input = buffer.get(..bytes).unwrap_or_default();
+            if !self.received(conn, input) {
+                return false;
+            }
+            if bytes < buffer.len() {
+                // Most likely that was all; the task finds out without a system call of ours.
+                return true;
+            }
+        }
+        true
+    }
+
+    /// Takes the frames in what was read and keeps the rest; `true` if more may be read.
+    fn received(&mut self, conn: ConnId, input: &[u8]) -> bool {
+        let now_ms = self.clock.now().mono_ms;
+        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        client.grew_ms = now_ms;
+        if client.partial.is_empty() {
+            let (taken, stopped) = self.take_frames(conn, input);
+            let Some(client) = self.clients.get_mut(&conn) else { return false };
+            client.partial.extend(input.get(taken..).unwrap_or_default());
+            self.may_read_on(conn, stopped)
+        } else {
+            client.partial.extend(input);
+            self.take_waiting(conn)
+        }
+    }
+
+    /// Takes frames while it may; returns how many bytes they were and why it stopped.
+    fn take_frames(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
+        let mut taken = 0;
+        loop {
+            let Some(client) = self.clients.get(&conn) else { return (taken, Stopped::Closed) };
+            match client.phase {
+                Phase::Closing { .. } => return (taken, Stopped::Closed),
+                Phase::New | Phase::Connecting | Phase::Open => {}
+            }
+            let rest = input.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                return (taken, Stopped::Partial { len: 4 });
+            }
+            if !client.takes_frames() || self.unsent >= UNSENT_BYTES_ALL {
+                return (taken, Stopped::Full);
+            }
+            if self.node.outstanding() >= self.outstanding_max() {
+                self.throttled.insert(conn);
+                return (taken, Stopped::Full);
+            }
+            let max_bytes = usize::try_from(self.config.jute_max_buffer).unwrap_or(usize::MAX);
+            match client.next(rest, max_bytes) {
+                Next::Partial { len } => return (taken, Stopped::Partial { len }),
+                Next::Frame { body, len } => {
+                    taken += len;
+                    self.frame(conn, body);
+                }
+                Next::Word(word) => {
+                    self.four_letter_word(conn, word);
+                    return (input.len(), Stopped::Closed);
+                }
+                Next::Impossible(len) => {
+                    self.figures.counts.requests_too_large += 1;
+                    let (max, address) = (max_bytes, client.peer);
+                    warn_limited!(self.figures.repeats, "impossible frame", %address, len, max,
+                            "a connection was closed: it announced a frame longer than \
+                             jute.maxbuffer, or does not speak this protocol");
+                    self.close_now(conn);
+                    return (taken, Stopped::Closed);
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, conn: ConnId, body: &[u8]) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        client.received += 1;
+        self.figures.counts.packets_received += 1;
+        match client.phase {
+            Phase::New => match ConnectRequest::decode(body) {
+                Ok(request) => {
+                    client.phase = Phase::Connecting;
+                    self.figures.counts.connect_requests += 1;
+                    let identity = auth::ip_identity(client.peer.ip());
+                    self.step(Event::Connect { conn, request, identity });
+                }
+                Err(error) => {
+                    debug!(conn = conn.0, %error, "this is no connect request");
+                    self.close_now(conn);
+                }
+            },
+            Phase::Open => self.request(conn, body),
+            Phase::Connecting | Phase::Closing { .. } => {
+                unreachable!("no frame is taken in this phase")
+            }
+        }
+    }
+
+    fn request(&mut self, conn: ConnId, body: &[u8]) {
+        let mut r = Reader::new(body);
+        let header = match RequestHeader::decode(&mut r) {
+            Ok(header) => header,
+            Err(error) => {
+                debug!(conn = conn.0, %error, "a frame without a header");
+                self.close_now(conn);
+                return;
+            }
+        };
+        let op = OpCode::from_code(header.op).filter(|op| op.kind() != Kind::Internal);
+        let request = op.map(|op| Request::decode(op, &mut r));
+        let event = match request {
+            Some(Ok(Request::Auth { scheme, auth })) => {
+                let Some(client) = self.clients.get(&conn) else { return };
+                let peer = client.peer.ip();
+                let identities = auth::authenticate(&scheme, Some(&auth), peer, &self.auth);
+                if identities.is_empty() {
+                    self.figures.counts.auth_failed += 1;
+                }
+                Event::Authenticated { conn, xid: header.xid, identities }
+            }
+            request => {
+                self.figures.counts.requests_handed_in += 1;
+                Event::Frame { conn, header, request, bytes: body.len() }
+            }
+        };
+        self.step(event);
+    }
+
+    fn four_letter_word(&mut self, conn: ConnId, word: [u8; 4]) {
+        let Some(word) = admin::word(word) else {
+            debug!(conn = conn.0, "neither a frame nor a four-letter word");
+            self.close_now(conn);
+            return;
+        };
+        self.figures.counts.four_letter_words += 1;
+        self.figures.counts.packets_received += 1;
+        let text = self.answer(word);
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        client.outbox.put_slice(text.as_bytes());
+        self.unsent += text.len();
+        self.figures.counts.packets_sent += 1;
+        self.close_after_sending(conn);
+    }
+
+    /// The client closed its side. What it asked for before is still answered: a script may send a
+    /// four-letter word and close at once.
+    fn hung_up(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get(&conn) else { return };
+        if client.phase == Phase::Open {
+            self.figures.counts.connections_dropped += 1;
+        }
+        if client.outbox.is_empty() {
+            self.close_now(conn);
+        } else {
+            self.step(Event::ClientGone(conn));
+            self.close_after_sending(conn);
+        }
+    }
+}

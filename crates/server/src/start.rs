@@ -1,0 +1,359 @@
+//! From a configuration to a serving server, and from a signal to its end.
+
+use crate::admin::{ShellFigures, Startup};
+use crate::clock::Clock;
+use crate::config::exit::ExitCode;
+use crate::config::{self, ClientAddress, Config};
+use crate::disk::Log;
+use crate::logging::LevelHandle;
+use crate::net::listen;
+use crate::run::{self, Core, Ended, Message, Parts, SnapshotFiles};
+use crate::systemd::Systemd;
+use bellwether_node::{Node, ReaperSettings, Settings};
+use bellwether_store::{
+    Compression, Disk, ForceSync, LogsWithoutSnapshot, MissingDirectories, Notice, Origin, OsDisk,
+    Recovered, SnapshotWriter, Store, StoreError, StoreOptions,
+};
+use bellwether_tree::{Loader, Progress, Tree, TreeOptions};
+use bellwether_wire::disk::SnapshotItem;
+use bellwether_wire::{OwnerFormat, Zxid};
+use std::fmt;
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+/// Where a server listens, told once it serves.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The address and port for clients.
+    pub clients: SocketAddr,
+}
+
+/// Why a server could not start, or could not go on.
+#[derive(Debug)]
+enum Failure {
+    Store(StoreError),
+    Load(bellwether_tree::LoadError),
+    Bind { address: ClientAddress, source: io::Error },
+    System { doing: &'static str, source: io::Error },
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Store(error) => match error.exit_code() {
+                3 => ExitCode::DataDirectory,
+                10 => ExitCode::Snapshot,
+                _ => ExitCode::Unexpected,
+            },
+            Failure::Load(_) | Failure::Bind { .. } | Failure::System { .. } => {
+                ExitCode::Unexpected
+            }
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Store(error) => error.fmt(f),
+            Failure::Load(error) => write!(f, "the data directory's content: {error}"),
+            Failure::Bind { address, source } => write!(
+                f,
+                "cannot listen on {address}: {source}; stop what listens there, or change clientPort \
+                 or clientPortAddress"
+            ),
+            Failure::System { doing, source } => write!(f, "cannot {doing}: {source}"),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}
+
+/// Runs a server until it is told to stop; `started` hears where it listens.
+///
+/// `levels` is what SIGUSR1 and SIGUSR2 turn.
+pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listening)) -> ExitCode {
+    match try_serve(config, levels, started) {
+        Ok(code) => code,
+        Err(failure) => {
+            error!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn try_serve(
+    config: Config,
+    levels: LevelHandle,
+    started: impl FnOnce(&Listening),
+) -> Result<ExitCode, Failure> {
+    let clock = Clock::start();
+    let seeds = random_seeds()?;
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let options = store_options(&config);
+    let (store, tree, startup) = load(&config, disk.clone(), &options, (clock, seeds))?;
+    let figures = ShellFigures { startup, ..ShellFigures::default() };
+    let node = Node::new(node_settings(&config, seeds), tree, clock.now());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { doing: "start the runtime", source })?;
+    let ended = runtime.block_on(async {
+        let (sender, messages) = run::queue();
+        let address = match config.client_address {
+            ClientAddress::Any { .. } => None,
+            ClientAddress::One(address) => Some(address),
+        };
+        let bound = listen::bind(address, config.client_address.port(), config.backlog)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (clients, listener) =
+            bound.map_err(|source| Failure::Bind { address: config.client_address, source })?;
+        let log = Log::start(store, sender.clone())
+            .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
+        watch_signals(sender.clone(), levels)?;
+        let systemd = Systemd::from_env();
+        systemd.notify("READY=1");
+        tokio::spawn(listen::accept(listener, listen::descriptors(), sender.clone()));
+        info!(%clients, "serving");
+        started(&Listening { clients });
+        let snapshots = Box::new(Files { disk, options });
+        let client_port = clients.port();
+        let parts = Parts { config, client_port, clock, node, log, snapshots, systemd, figures };
+        let mut core = Core::new(parts, (sender, messages));
+        let ended = core.run().await;
+        let closed = core.close_log();
+        Ok::<_, Failure>((ended, closed))
+    });
+    let (ended, closed) = ended?;
+    // Connections are dropped here; what was acknowledged is on the disk.
+    drop(runtime);
+    closed?;
+    Ok(match ended {
+        Ended::Stopped => ExitCode::Finished,
+        Ended::LogFailed => ExitCode::Unexpected,
+    })
+}
+
+/// Seeds for hash tables and whatever else must not be guessed.
+fn random_seeds() -> Result<[u64; 2], Failure> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|source| Failure::System { doing: "read /dev/urandom", source })?;
+    let [low, high] = [bytes.first_chunk::<8>(), bytes.last_chunk::<8>()]
+        .map(|half| u64::from_le_bytes(*half.expect("16 bytes have two halves")));
+    Ok([low, high])
+}
+
+fn store_options(config: &Config) -> StoreOptions {
+    let bytes = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut options = StoreOptions::new(&config.data_dir);
+    options.data_log_dir.clone_from(&config.data_log_dir);
+    options.directories = if config.datadir_autocreate {
+        MissingDirectories::Create
+    } else {
+        MissingDirectories::Refuse
+    };
+    options.logs_without_snapshot = if config.snapshot_trust_empty {
+        LogsWithoutSnapshot::Trust
+    } else {
+        LogsWithoutSnapshot::Refuse
+    };
+    options.pre_alloc_bytes = config.pre_alloc_bytes;
+    options.log_bytes_limit = config.txn_log_size_limit_bytes.map(std::num::NonZeroU64::get);
+    options.record_bytes_max =
+        bytes(config.jute_max_buffer).saturating_add(bytes(config.jute_extra_size));
+    options.force_sync = if config.force_sync { ForceSync::Yes } else { ForceSync::No };
+    options.compression = match config.snapshot_compression {
+        config::Compression::None => Compression::None,
+        config::Compression::Gzip => Compression::Gzip,
+        config::Compression::Snappy => Compression::Snappy,
+    };
+    #[cfg(feature = "canaries")]
+    {
+        options.broken = canary();
+    }
+    options
+}
+
+/// How this build is to be broken: the crash rounds must notice it.
+#[cfg(feature = "canaries")]
+fn canary() -> Option<bellwether_store::Break> {
+    use bellwether_store::Break;
+    let name = std::env::var("BELLWETHER_BREAK").ok()?;
+    let broken = match name.as_str() {
+        "ack-before-sync" => Some(Break::AckBeforeSync),
+        "no-dir-sync" => Some(Break::NoDirSync),
+        "retry-after-failed-sync" => Some(Break::RetryAfterFailedSync),
+        _ => None,
+    };
+    warn!(name, known = broken.is_some(), "this build is broken on purpose; use it for tests only");
+    broken
+}
+
+fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
+    TreeOptions {
+        hash_seed,
+        owner_format: OwnerFormat {
+            extended_types: config.extended_types,
+            emulate_353_ttl: config.emulate_353_ttl,
+        },
+        digest: config.digest_enabled,
+        skip_acl: config.skip_acl,
+        close_session_list: config.close_session_txn,
+    }
+}
+
+fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
+    let ms = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    Settings {
+        tick_ms: u64::from(config.tick_time_ms.max(1)),
+        session_timeout_ms_min: ms(config.min_session_timeout_ms),
+        session_timeout_ms_max: ms(config.max_session_timeout_ms),
+        server_id: config.session_server_id,
+        reconfig_enabled: config.reconfig_enabled,
+        snap_count: u64::from(config.snap_count),
+        snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
+        snapshot_last_zxid: config.serialize_last_processed_zxid,
+        reaper: ReaperSettings {
+            interval_ms: u64::from(config.container_check_interval_ms),
+            per_minute_max: u64::from(config.container_max_per_minute.get()),
+            never_used_ms: config.container_max_never_used_ms.map_or(0, std::num::NonZeroU64::get),
+        },
+        seed: seeds[0] ^ seeds[1].rotate_left(32),
+        tree: tree_options(config, seeds),
+    }
+}
+
+fn notice(notice: &Notice) {
+    warn!("{notice}");
+}
+
+/// Opens the data directory and rebuilds the tree: the newest good snapshot, then the log.
+fn load(
+    config: &Config,
+    disk: Arc<dyn Disk>,
+    options: &StoreOptions,
+    (clock, seeds): (Clock, [u64; 2]),
+) -> Result<(Store, Tree, Startup), Failure> {
+    let begun = Instant::now();
+    let mut loader = Loader::new(tree_options(config, seeds));
+    let mut recovery = Store::open(disk.clone(), options.clone(), Box::new(notice))?;
+    let mut snapshot_loaded = None;
+    let mut txns_loaded = 0;
+    for recovered in &mut recovery {
+        match recovered? {
+            Recovered::Item(item) => loader.item(item).map_err(Failure::Load)?,
+            Recovered::Txn(record) => {
+                snapshot_loaded.get_or_insert_with(|| begun.elapsed());
+                txns_loaded += 1;
+                loader.replay(&record).map_err(Failure::Load)?;
+            }
+        }
+    }
+    let had_snapshot = matches!(recovery.origin(), Origin::Snapshot { .. });
+    let (tree, report) = loader.finish(clock.now()).map_err(Failure::Load)?;
+    if report.digest_mismatches > 0 {
+        warn!(
+            mismatches = report.digest_mismatches,
+            "the tree's digest differed from the recorded one while the log was replayed; a few are \
+             known of snapshots taken under load, many mean that the data is not what was written"
+        );
+    }
+    let store = recovery.finish()?;
+    if !had_snapshot {
+        // Without a snapshot Apache would not start from the logs.
+        let writer = SnapshotWriter::create(disk, options, tree.last_processed())?;
+        save_snapshot(&tree, writer, config.serialize_last_processed_zxid)?;
+    }
+    let millis =
+        |elapsed: std::time::Duration| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let load_ms = millis(begun.elapsed());
+    let until_txns = snapshot_loaded.map_or(load_ms, millis);
+    info!(
+        nodes = tree.node_count(), last_zxid = %tree.last_processed(), txns = txns_loaded, load_ms,
+        "the data directory is loaded"
+    );
+    let startup = Startup {
+        load_ms,
+        snapshot_load_ms: had_snapshot.then_some(until_txns),
+        txns_load_ms: load_ms - until_txns,
+        txns_loaded,
+    };
+    Ok((store, tree, startup))
+}
+
+fn save_snapshot(
+    tree: &Tree,
+    mut writer: SnapshotWriter,
+    last_zxid: bool,
+) -> Result<(), StoreError> {
+    let mut cursor = tree.snapshot_start();
+    let mut items = Vec::new();
+    loop {
+        let progress =
+            tree.snapshot_next(&mut cursor, bellwether_node::limits::VISITS_PER_STEP, &mut items);
+        for item in items.drain(..) {
+            writer.write(&item)?;
+        }
+        match progress {
+            Progress::More => {}
+            Progress::Done => break,
+        }
+    }
+    if last_zxid {
+        writer.write(&SnapshotItem::LastProcessed(tree.last_processed()))?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// The snapshot files of a data directory.
+struct Files {
+    disk: Arc<dyn Disk>,
+    options: StoreOptions,
+}
+
+impl SnapshotFiles for Files {
+    fn opener(&self, zxid: Zxid) -> Box<dyn FnOnce() -> Result<SnapshotWriter, StoreError> + Send> {
+        let (disk, options) = (self.disk.clone(), self.options.clone());
+        Box::new(move || SnapshotWriter::create(disk, &options, zxid))
+    }
+}
+
+/// SIGTERM and SIGINT stop the server; SIGUSR1 and SIGUSR2 make its log louder and quieter.
+fn watch_signals(core: mpsc::Sender<Message>, levels: LevelHandle) -> Result<(), Failure> {
+    let watch = |kind| {
+        signal(kind).map_err(|source| Failure::System { doing: "watch for signals", source })
+    };
+    let (mut terminate, mut interrupt) =
+        (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
+    let (mut louder, mut quieter) =
+        (watch(SignalKind::user_defined1())?, watch(SignalKind::user_defined2())?);
+    tokio::spawn(async move {
+        loop {
+            let changed = tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = louder.recv() => levels.louder(),
+                _ = quieter.recv() => levels.quieter(),
+            };
+            match changed {
+                Ok(level) => info!(level, "the log's level was changed by a signal"),
+                Err(error) => warn!(%error, "the log's level could not be changed"),
+            }
+        }
+        // A core that is gone has stopped already.
+        drop(core.send(Message::Stop).await);
+    });
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! What is true of the server as a whole.
+
+mod compat;

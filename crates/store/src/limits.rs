@@ -1,0 +1,20 @@
+//! The limits of this crate, named.
+
+/// What is read from a file at once.
+pub(crate) const READ_BYTES: usize = 1 << 20;
+/// How much of a snapshot is written between two syncs, so that the last one is no stall.
+pub(crate) const SNAPSHOT_SYNC_BYTES: u64 = 4 << 20;
+/// What a snapshot's writer collects before it writes.
+pub(crate) const SNAPSHOT_WRITE_BYTES: usize = 256 << 10;
+/// How many snapshots are tried, the newest first, as Apache does.
+pub(crate) const SNAPSHOTS_TRIED_MAX: usize = 100;
+/// The longest section behind a snapshot's nodes: digest and last zxid take 54 bytes.
+pub(crate) const SNAPSHOT_SECTIONS_BYTES_MAX: usize = 4096;
+/// snappy-java's blocks hold 32 KiB unless told otherwise; nobody makes larger ones than this.
+pub(crate) const SNAPPY_BLOCK_BYTES_MAX: usize = 64 << 20;
+/// What snappy-java puts into a block.
+pub(crate) const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
+/// A log grows when less than this is left of what was preallocated, as Apache's does.
+pub(crate) const PREALLOC_RESERVE_BYTES: u64 = 4096;
+/// Copies are made in pieces of this size.
+pub(crate) const COPY_BYTES: usize = 1 << 20;

@@ -1,0 +1,52 @@
+//! Removes what no start can need any more: `autopurge`.
+//!
+//! Kept are the newest snapshots that can be read to their end, every log from the newest that
+//! begins at or before the oldest of them, and everything newer. Where there are fewer sound
+//! snapshots than are to be kept, nothing is removed.
+
+use crate::disk::Disk;
+use crate::durable::sync_dir;
+use crate::error::StoreError;
+use crate::layout;
+use crate::options::StoreOptions;
+use crate::snapshot_reader::SnapshotReader;
+use bellwether_wire::Zxid;
+use std::path::PathBuf;
+
+/// What was removed, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Snapshots.
+    pub snapshots: Vec<PathBuf>,
+    /// Logs.
+    pub logs: Vec<PathBuf>,
+}
+
+/// Removes what the `retain` newest sound snapshots do not need. Safe beside a running log.
+pub fn purge(disk: &dyn Disk, options: &StoreOptions, retain: usize) -> Result<Purged, StoreError> {
+    let (log_dir, snapshot_dir) = (options.log_dir(), options.snapshot_dir());
+    // The logs are listed first: one that is begun meanwhile is not up for removal.
+    let logs = layout::logs(disk, &log_dir)?;
+    let snapshots = layout::snapshots(disk, &snapshot_dir)?;
+    let sound = |name: &String| SnapshotReader::verify(disk, &snapshot_dir.join(name)).is_ok();
+    let kept = snapshots.iter().rev().filter(|(_, name)| sound(name));
+    let Some((oldest, _)) = kept.take(retain).nth(retain.saturating_sub(1)) else {
+        return Ok(Purged::default());
+    };
+    let old = |names: &[(Zxid, String)], before: Zxid, dir: &std::path::Path| -> Vec<PathBuf> {
+        let old = names.iter().take_while(|(zxid, _)| *zxid < before);
+        old.map(|(_, name)| dir.join(name)).collect()
+    };
+    let first_log = layout::logs_from(&logs, *oldest).first().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+    let purged = Purged {
+        snapshots: old(&snapshots, *oldest, &snapshot_dir),
+        logs: old(&logs, first_log, &log_dir),
+    };
+    for path in purged.snapshots.iter().chain(&purged.logs) {
+        disk.remove(path).map_err(|e| StoreError::io("remove", path, e))?;
+    }
+    for dir in [&snapshot_dir, &log_dir] {
+        sync_dir(options, disk, dir).map_err(|e| StoreError::io("sync", dir, e))?;
+    }
+    Ok(purged)
+}
