@@ -1,7 +1,9 @@
 //! The limits of this crate, named.
 
-/// What is read from a file at once.
+/// What is read from a log at once.
 pub(crate) const READ_BYTES: usize = 1 << 20;
+/// What is read from a snapshot at once.
+pub(crate) const SNAPSHOT_READ_BYTES: usize = 128 << 10;
 /// How much of a snapshot is written between two syncs, so that the last one is no stall.
 pub(crate) const SNAPSHOT_SYNC_BYTES: u64 = 4 << 20;
 /// What a snapshot's writer collects before it writes.

@@ -1,5 +1,13 @@
 //! The store's suite, run on real files and on the simulated disk alike.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests fail by panicking and name only the variants that matter"
+)]
+
 mod site;
 mod store_damage;
 mod store_files;
