@@ -20,3 +20,5 @@ pub(crate) const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
 pub(crate) const PREALLOC_RESERVE_BYTES: u64 = 4096;
 /// Copies are made in pieces of this size.
 pub(crate) const COPY_BYTES: usize = 1 << 20;
+/// What a batch's buffer keeps of its size between two batches.
+pub(crate) const BATCH_BYTES_KEPT: usize = 4 << 20;

@@ -9,6 +9,7 @@
 )]
 
 mod site;
+mod store_arbitrary;
 mod store_damage;
 mod store_files;
 mod store_snapshots;
