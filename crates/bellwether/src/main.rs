@@ -1,6 +1,9 @@
 //! The one binary: `server`, `cli`, `bench`. Any other name runs the program `bellwether-NAME` that
 //! stands beside this one or on PATH.
 
+mod bench;
+mod cli;
+mod say;
 mod server;
 
 use std::ffi::{OsStr, OsString};
@@ -28,6 +31,8 @@ fn main() -> ExitCode {
     let rest: Vec<OsString> = args.collect();
     match command.to_str() {
         Some("server") => server::run(rest),
+        Some("cli") => cli::run(rest),
+        Some("bench") => bench::run(rest),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             ExitCode::SUCCESS

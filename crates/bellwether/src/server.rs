@@ -1,13 +1,13 @@
 //! `bellwether server`: the command line of the server, and what it prints where a person starts it.
 
 use bellwether_server::config::exit::ExitCode;
-use bellwether_server::config::{self, Args, Config, ConfigError, Warning};
+use bellwether_server::config::{self, Args, Checked, ConfigError, Severity, Warning};
 use bellwether_server::logging::{self, Format};
 use bellwether_server::{Listening, serve};
 use lexopt::prelude::{Long, Short, Value, ValueExt as _};
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use tracing::warn;
+use tracing::{info, warn};
 
 const USAGE: &str = "\
 usage: bellwether server [ZOO_CFG] [-Dname=value …] [OPTION …]
@@ -48,9 +48,9 @@ pub(crate) fn run(args: Vec<OsString>) -> std::process::ExitCode {
     }
     let given = options.args.zoo_cfg.is_some() || !options.args.properties.is_empty();
     let embedded = options.args.zoo_cfg.is_none();
-    let (config, warnings) = match load(&options.args) {
-        Ok(loaded) => loaded,
-        Err(errors) => return refuse(&errors).into(),
+    let Checked { config, errors, warnings } = config::check(&options.args);
+    let Some(config) = config.filter(|_| errors.is_empty()) else {
+        return refuse(&errors, &warnings).into();
     };
     if options.check_config {
         for warning in &warnings {
@@ -66,8 +66,11 @@ pub(crate) fn run(args: Vec<OsString>) -> std::process::ExitCode {
             return ExitCode::InvalidInvocation.into();
         }
     };
-    for warning in warnings {
-        warn!("{warning}");
+    for remark in warnings {
+        match remark.severity {
+            Severity::Note => info!("{remark}"),
+            Severity::Warning => warn!("{remark}"),
+        }
     }
     let data_dir = config.data_dir.display().to_string();
     let for_a_person = embedded && (!given || std::io::stdout().is_terminal());
@@ -77,10 +80,6 @@ pub(crate) fn run(args: Vec<OsString>) -> std::process::ExitCode {
         }
     })
     .into()
-}
-
-fn load(args: &Args) -> Result<(Config, Vec<Warning>), Vec<ConfigError>> {
-    config::load(args)
 }
 
 fn greeting(listening: &Listening, data_dir: &str) -> String {
@@ -94,7 +93,11 @@ fn greeting(listening: &Listening, data_dir: &str) -> String {
 }
 
 #[expect(clippy::print_stderr, reason = "a command line tool speaks there")]
-fn refuse(errors: &[ConfigError]) -> ExitCode {
+fn refuse(errors: &[ConfigError], warnings: &[Warning]) -> ExitCode {
+    // A misspelt key often explains what is missing.
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
     for error in errors {
         eprintln!("error: {error}");
     }

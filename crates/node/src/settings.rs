@@ -19,6 +19,8 @@ pub struct Settings {
     pub snap_count: u64,
     /// `snapSizeLimitInKb` in bytes: likewise by the bytes of the log; 0 for no limit.
     pub snap_bytes: u64,
+    /// `serializeLastProcessedZxid.enabled`: whether snapshots end with the last zxid applied.
+    pub snapshot_last_zxid: bool,
     /// Containers and TTL nodes.
     pub reaper: ReaperSettings,
     /// What everything random derives from.

@@ -5,6 +5,7 @@ use crate::effect::Effect;
 use crate::limits::VISITS_PER_STEP;
 use crate::settings::Settings;
 use bellwether_tree::{Progress, SnapshotCursor, Tree};
+use bellwether_wire::disk::SnapshotItem;
 
 /// The snapshot that is being made, and the count towards the next.
 pub(crate) struct Snapshots {
@@ -13,6 +14,8 @@ pub(crate) struct Snapshots {
     txns_limit: u64,
     bytes_limit: u64,
     random: u64,
+    /// Whether the last slice ends with the last zxid applied.
+    last_zxid: bool,
     state: State,
 }
 
@@ -32,6 +35,7 @@ impl Snapshots {
             txns_limit: 0,
             bytes_limit: 0,
             random: settings.seed | 1,
+            last_zxid: settings.snapshot_last_zxid,
             state: State::Idle,
         };
         snapshots.draw_limits(settings);
@@ -80,6 +84,9 @@ impl Snapshots {
         };
         if last {
             self.state = State::Saving;
+            if self.last_zxid {
+                items.push(SnapshotItem::LastProcessed(tree.last_processed()));
+            }
         }
         out.push(Effect::SnapshotSlice { items, last });
     }

@@ -15,6 +15,7 @@ use bellwether_store::{
     Recovered, SnapshotWriter, Store, StoreError, StoreOptions,
 };
 use bellwether_tree::{Loader, Progress, Tree, TreeOptions};
+use bellwether_wire::disk::SnapshotItem;
 use bellwether_wire::{OwnerFormat, Zxid};
 use std::fmt;
 use std::io::{self, Read as _};
@@ -123,7 +124,6 @@ fn try_serve(
         systemd.notify("READY=1");
         tokio::spawn(listen::accept(listener, listen::descriptors(), sender.clone()));
         info!(%clients, "serving");
-        info!("the HTTP admin server does not exist yet: nothing is opened for it");
         started(&Listening { clients });
         let snapshots = Box::new(Files { disk, options });
         let client_port = clients.port();
@@ -223,6 +223,7 @@ fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         reconfig_enabled: config.reconfig_enabled,
         snap_count: u64::from(config.snap_count),
         snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
+        snapshot_last_zxid: config.serialize_last_processed_zxid,
         reaper: ReaperSettings {
             interval_ms: u64::from(config.container_check_interval_ms),
             per_minute_max: u64::from(config.container_max_per_minute.get()),
@@ -271,7 +272,8 @@ fn load(
     let store = recovery.finish()?;
     if !had_snapshot {
         // Without a snapshot Apache would not start from the logs.
-        save_snapshot(&tree, SnapshotWriter::create(disk, options, tree.last_processed())?)?;
+        let writer = SnapshotWriter::create(disk, options, tree.last_processed())?;
+        save_snapshot(&tree, writer, config.serialize_last_processed_zxid)?;
     }
     let millis =
         |elapsed: std::time::Duration| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
@@ -290,7 +292,11 @@ fn load(
     Ok((store, tree, startup))
 }
 
-fn save_snapshot(tree: &Tree, mut writer: SnapshotWriter) -> Result<(), StoreError> {
+fn save_snapshot(
+    tree: &Tree,
+    mut writer: SnapshotWriter,
+    last_zxid: bool,
+) -> Result<(), StoreError> {
     let mut cursor = tree.snapshot_start();
     let mut items = Vec::new();
     loop {
@@ -303,6 +309,9 @@ fn save_snapshot(tree: &Tree, mut writer: SnapshotWriter) -> Result<(), StoreErr
             Progress::More => {}
             Progress::Done => break,
         }
+    }
+    if last_zxid {
+        writer.write(&SnapshotItem::LastProcessed(tree.last_processed()))?;
     }
     writer.finish()?;
     Ok(())

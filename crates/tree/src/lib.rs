@@ -8,16 +8,28 @@
 //!   everything (snapshots, reaping, a closed connection's watches) comes in slices.
 //!
 //! Sessions are replicated, connections and watches are not: [`WatchTable`] stands beside the tree.
+//! Quotas are not enforced here, and `/zookeeper/quota` keeps no statistics.
 
 pub mod acl;
 pub mod apply;
 pub mod load;
 pub mod pending;
 pub mod prepare;
+pub mod read;
 pub mod reap;
 pub mod snapshot;
 pub mod tree;
 pub mod watch;
+
+mod acl_table;
+mod change;
+mod check;
+mod children;
+mod digest;
+mod index;
+mod ip;
+mod nodes;
+mod slab;
 
 pub use acl::Identity;
 pub use apply::{Change, ChangeKind, Outcome};

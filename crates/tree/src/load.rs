@@ -1,24 +1,62 @@
 //! From a snapshot and the log to a tree.
+//!
+//! The snapshot may be fuzzy, so every transaction after its start is replayed, whether its effect is
+//! in already or not. Digests are compared from the zxid on at which the snapshot was complete.
 
+use crate::acl_table::grants_nothing;
+use crate::change::split;
+use crate::nodes::ROOT;
 use crate::tree::{Now, Tree, TreeOptions};
-use bellwether_wire::disk::{SnapshotItem, TxnRecord};
+use bellwether_wire::disk::txn::{Txn, TxnHeader};
+use bellwether_wire::disk::{SnapshotItem, SnapshotNode, TxnDigest, TxnRecord};
+use bellwether_wire::{OpCode, Zxid};
 
-/// Builds a tree from the items of a snapshot, then the records of the log.
+/// Builds a tree from the items of a snapshot, then the records of the log. Without any item it
+/// starts from a new tree.
 pub struct Loader {
     tree: Tree,
+    stage: Stage,
+    /// The zxid in the snapshot's name.
+    start: Option<Zxid>,
+    /// The digest at the time when the snapshot was complete. Before that time the tree is a
+    /// mixture, and no digest means anything.
+    complete: Option<(Zxid, TxnDigest)>,
+    report: LoadReport,
 }
 
-/// Why a snapshot or a log cannot be loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was given.
+    New,
+    /// Items come.
+    Snapshot { has_root: bool },
+    /// Records come.
+    Log,
+}
+
+/// Why a snapshot cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadError {
     /// A node's parent does not stand before it.
     MissingParent { path: Box<str> },
+    /// A node stands there twice.
+    Duplicate { path: Box<str> },
+    /// A node's path cannot be one.
+    BadPath { path: Box<str> },
+    /// There is no root.
+    NoRoot,
+    /// An item of a snapshot comes after a record of the log.
+    OutOfOrder,
 }
 
 impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            LoadError::MissingParent { path } => write!(f, "the parent of {path} is missing"),
+            LoadError::MissingParent { path } => write!(f, "the parent of {path:?} is missing"),
+            LoadError::Duplicate { path } => write!(f, "the node {path:?} is there twice"),
+            LoadError::BadPath { path } => write!(f, "{path:?} is no path of a node"),
+            LoadError::NoRoot => write!(f, "the snapshot has no root"),
+            LoadError::OutOfOrder => write!(f, "a snapshot's item follows a record of the log"),
         }
     }
 }
@@ -34,32 +72,169 @@ pub struct LoadReport {
     pub sessions: u64,
     /// Transactions replayed.
     pub txns: u64,
-    /// Replayed transactions after which the digest was another one than they carry.
+    /// How often the digest was another one than the log or the snapshot has.
     pub digest_mismatches: u64,
+    /// Nodes that belonged to sessions which nobody knows, and were deleted.
+    pub orphans: u64,
 }
 
 impl Loader {
     /// Starts with an empty tree.
     pub fn new(options: TreeOptions) -> Loader {
-        Loader { tree: Tree::new(options) }
+        let report = LoadReport::default();
+        Loader { tree: Tree::new(options), stage: Stage::New, start: None, complete: None, report }
+    }
+
+    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. A
+    /// snapshot's own note of the last transaction is no substitute, since it was written at the
+    /// end and the snapshot may lack what came after its start.
+    pub fn start_at(&mut self, zxid: Zxid) {
+        self.start = Some(zxid);
+        self.tree.last_processed = zxid;
     }
 
     /// Takes the next item of a snapshot.
     pub fn item(&mut self, item: SnapshotItem) -> Result<(), LoadError> {
-        let _ = item;
-        unimplemented!()
+        match self.stage {
+            Stage::New => {
+                self.tree = Tree::bare(self.tree.options.clone());
+                self.tree.last_processed = self.start.unwrap_or(Zxid::ZERO);
+                self.stage = Stage::Snapshot { has_root: false };
+            }
+            Stage::Snapshot { .. } => {}
+            Stage::Log => return Err(LoadError::OutOfOrder),
+        }
+        match item {
+            SnapshotItem::Session { id, timeout_ms } => {
+                self.tree.sessions.insert(id, timeout_ms);
+            }
+            SnapshotItem::Acl { id, acl } => self.tree.acls.load(id, acl),
+            SnapshotItem::Node(node) => self.node(node)?,
+            // 0 is what a server writes that has applied nothing since it started.
+            SnapshotItem::Digest { zxid, digest } if zxid > Zxid::ZERO => {
+                self.complete = Some((zxid, digest));
+            }
+            SnapshotItem::Digest { .. } => {}
+            SnapshotItem::LastProcessed(zxid) => {
+                if self.start.is_none() {
+                    self.tree.last_processed = zxid;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes the next record of the log.
     pub fn replay(&mut self, record: &TxnRecord) -> Result<(), LoadError> {
-        let _ = record;
-        unimplemented!()
+        self.end_snapshot()?;
+        self.report.txns += 1;
+        // Nobody watches, and the clocks of containers and TTL nodes start in the end.
+        let outcome = self.tree.apply(Now { mono_ms: 0, wall_ms: 0 }, record, &mut Vec::new());
+        let zxid = record.header.zxid;
+        if let Some((complete_at, digest)) = self.complete {
+            if zxid < complete_at {
+                return Ok(());
+            }
+            self.complete = None;
+            if zxid == complete_at {
+                self.compare(digest);
+            }
+        }
+        if outcome.digest_matches == Some(false) {
+            self.report.digest_mismatches += 1;
+        }
+        Ok(())
     }
 
     /// The tree.
-    pub fn finish(self, now: Now) -> Result<(Tree, LoadReport), LoadError> {
-        drop(self.tree);
-        let _ = now;
-        unimplemented!()
+    pub fn finish(mut self, now: Now) -> Result<(Tree, LoadReport), LoadError> {
+        self.end_snapshot()?;
+        self.tree.add_system_nodes();
+        self.delete_orphans();
+        self.tree.start_clocks(now);
+        self.report.nodes = u64::from(self.tree.nodes.len());
+        self.report.sessions = self.tree.sessions_count();
+        Ok((self.tree, self.report))
+    }
+
+    fn node(&mut self, node: SnapshotNode) -> Result<(), LoadError> {
+        let SnapshotNode { path, data, acl_id, stat } = node;
+        let tree = &mut self.tree;
+        tree.loaded_max = tree.loaded_max.max(stat.czxid);
+        if path.is_empty() {
+            if self.stage == (Stage::Snapshot { has_root: true }) {
+                return Err(LoadError::Duplicate { path });
+            }
+            self.stage = Stage::Snapshot { has_root: true };
+            tree.set_node_data("", ROOT, data, |root| *root = stat);
+            let acl = tree.acls.loaded(acl_id);
+            let acl = acl.unwrap_or_else(|| tree.acls.acquire(&[grants_nothing()]));
+            tree.nodes.get_mut(ROOT).acl = acl;
+            return Ok(());
+        }
+        let Some((parent_path, name)) = split(&path) else {
+            return Err(LoadError::BadPath { path });
+        };
+        let has_root = self.stage == (Stage::Snapshot { has_root: true });
+        let Some(parent) = tree.nodes.find(parent_path).filter(|_| has_root) else {
+            return Err(LoadError::MissingParent { path });
+        };
+        // `/` is another name of the root; it must not be the start of a path like `//a`.
+        if parent_path == "/" {
+            return Err(LoadError::BadPath { path });
+        }
+        if tree.nodes.find(&path).is_some() {
+            return Err(LoadError::Duplicate { path });
+        }
+        let acl = tree.acls.loaded(acl_id);
+        let acl = acl.unwrap_or_else(|| tree.acls.acquire(&[grants_nothing()]));
+        tree.attach_to(parent, &path, name, data, (acl, stat));
+        Ok(())
+    }
+
+    /// Everything of the snapshot is there; a digest of this very moment can be compared at once.
+    fn end_snapshot(&mut self) -> Result<(), LoadError> {
+        match self.stage {
+            Stage::Snapshot { has_root: false } => return Err(LoadError::NoRoot),
+            Stage::Snapshot { has_root: true } => self.tree.acls.purge(),
+            Stage::New => {}
+            Stage::Log => return Ok(()),
+        }
+        self.stage = Stage::Log;
+        match self.complete {
+            Some((zxid, digest)) if zxid == self.tree.last_processed => {
+                self.complete = None;
+                self.compare(digest);
+            }
+            // It was not fuzzy: its start is later than the last transaction before it.
+            Some((zxid, _)) if zxid < self.tree.last_processed => self.complete = None,
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, digest: TxnDigest) {
+        let comparable = self.tree.options.digest && digest.version == TxnDigest::VERSION;
+        if comparable && digest.digest != self.tree.digest.cast_signed() {
+            self.report.digest_mismatches += 1;
+        }
+    }
+
+    /// Deletes what belongs to sessions that do not exist, as Apache does when it starts: their end
+    /// was in the part of the log that the snapshot replaced.
+    fn delete_orphans(&mut self) {
+        let tree = &mut self.tree;
+        let is_dead = |id: &&bellwether_wire::SessionId| !tree.sessions.contains_key(id);
+        let dead: Vec<_> = tree.ephemerals.keys().filter(is_dead).copied().collect();
+        let zxid = tree.last_processed;
+        for session in dead {
+            let count = tree.ephemerals_count;
+            let op = OpCode::CloseSession;
+            let header = TxnHeader { session, cxid: 0, zxid, time_ms: 0, op };
+            let txn = Txn::CloseSession { paths: None };
+            let record = TxnRecord { header, txn, digest: None };
+            tree.apply(Now { mono_ms: 0, wall_ms: 0 }, &record, &mut Vec::new());
+            self.report.orphans += count - tree.ephemerals_count;
+        }
     }
 }

@@ -1,8 +1,15 @@
-//! Nodes by path, and what is known of the whole.
+//! The replicated state as a whole: nodes, ACLs, sessions, and the figures kept about them.
+//!
+//! Every figure (digest, sizes, counts, who owns what) is kept up to date by the few changes in
+//! [`crate::change`] and never computed by a walk; [`Tree::check`] walks, for tests, and compares.
 
-use crate::acl::Identity;
-use bellwether_wire::client::{ReplyBody, Request};
-use bellwether_wire::{Acl, ErrorCode, OwnerFormat, SessionId, Zxid};
+use crate::acl::{self, Identity};
+use crate::acl_table::AclTable;
+use crate::index::PathHasher;
+use crate::nodes::{Node, NodeId, Nodes, ROOT};
+use bellwether_wire::stat::StatPersisted;
+use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Both clocks. Monotonic for expiry, wall only for stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +46,86 @@ pub struct TreeOptions {
 
 /// The replicated state.
 pub struct Tree {
-    options: TreeOptions,
+    pub(crate) options: TreeOptions,
+    pub(crate) nodes: Nodes,
+    pub(crate) acls: AclTable,
+    /// Timeouts in milliseconds.
+    pub(crate) sessions: BTreeMap<SessionId, i32>,
+    /// Invariant: the nodes that belong to each session, and no empty set.
+    pub(crate) ephemerals: BTreeMap<SessionId, BTreeSet<NodeId>>,
+    pub(crate) ephemerals_count: u64,
+    /// Container and TTL nodes: when each was created or its data last set, on the monotonic clock.
+    /// Before the clock's start (below 0) for what was loaded.
+    pub(crate) timed: BTreeMap<NodeId, i64>,
+    pub(crate) digest: u64,
+    pub(crate) data_size: u64,
+    pub(crate) last_processed: Zxid,
+    /// The newest node of the snapshot that was loaded: newer than the last transaction only where
+    /// the log after the snapshot is missing.
+    pub(crate) loaded_max: Zxid,
+}
+
+/// The nodes that exist always: they cannot be deleted.
+const SYSTEM_NODES: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG_NODE];
+/// Where the ensemble's configuration stands.
+const CONFIG_NODE: &str = "/zookeeper/config";
+
+/// Whether `path` is one of the nodes that exist always.
+pub(crate) fn is_system_node(path: &str) -> bool {
+    SYSTEM_NODES.contains(&path)
 }
 
 impl Tree {
     /// A tree with the system nodes: `/`, `/zookeeper`, `/zookeeper/quota`, `/zookeeper/config`.
     pub fn new(options: TreeOptions) -> Tree {
-        Tree { options }
+        let mut tree = Tree::bare(options);
+        tree.add_system_nodes();
+        tree
+    }
+
+    /// Only the root, before anything is loaded.
+    pub(crate) fn bare(options: TreeOptions) -> Tree {
+        let root = Node {
+            parent: ROOT,
+            name: "".into(),
+            data: Some(std::sync::Arc::from([])),
+            acl: crate::acl_table::AclRef::OPEN,
+            children: None,
+            descendants: 0,
+            content_crc: crate::digest::content_crc("", None),
+            stat: StatPersisted::default(),
+        };
+        let nodes = Nodes::new(PathHasher::new(options.hash_seed), root);
+        let mut tree = Tree {
+            options,
+            nodes,
+            acls: AclTable::new(),
+            sessions: BTreeMap::new(),
+            ephemerals: BTreeMap::new(),
+            ephemerals_count: 0,
+            timed: BTreeMap::new(),
+            digest: 0,
+            data_size: 0,
+            last_processed: Zxid::ZERO,
+            loaded_max: Zxid::ZERO,
+        };
+        tree.count(ROOT, "");
+        tree
+    }
+
+    /// Adds those of the system nodes that are missing.
+    pub(crate) fn add_system_nodes(&mut self) {
+        for path in SYSTEM_NODES {
+            if self.nodes.find(path).is_none() {
+                let data = Some(std::sync::Arc::from([]));
+                self.attach(path, data, crate::acl_table::AclRef::OPEN, StatPersisted::default());
+                if path == CONFIG_NODE {
+                    // Apache sets this ACL with version -1, which the node then has.
+                    let acl = Acl { perms: Perms::READ, ..Acl::world_all() };
+                    self.set_node_acl(path, &[acl], -1).expect("it was just added");
+                }
+            }
+        }
     }
 
     /// The settings.
@@ -53,73 +133,59 @@ impl Tree {
         &self.options
     }
 
-    /// Answers a read; it sets no watch.
-    pub fn read(
-        &self,
-        request: &Request,
-        session: SessionId,
-        identities: &[Identity],
-    ) -> Result<ReplyBody, ErrorCode> {
-        let _ = (request, session, identities);
-        unimplemented!()
-    }
-
     /// Whether `acl` lets any of `identities` read: the filter of watch events.
     pub fn may_read(&self, acl: &[Acl], identities: &[Identity]) -> bool {
-        let _ = (acl, identities);
-        unimplemented!()
+        self.permits(acl, Perms::READ, identities)
+    }
+
+    pub(crate) fn permits(&self, acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bool {
+        self.options.skip_acl || acl::permits(acl, wanted, identities)
     }
 
     /// The newest transaction whose effects are all in.
     pub fn last_processed(&self) -> Zxid {
-        unimplemented!()
+        self.last_processed
     }
 
-    /// The digest of all nodes.
+    /// The digest of all nodes; 0 where digests are switched off.
     pub fn digest(&self) -> u64 {
-        unimplemented!()
+        self.digest
     }
 
-    /// How many nodes there are.
+    /// How many nodes there are as Apache counts them: the root twice, for its names `""` and `/`.
     pub fn node_count(&self) -> u64 {
-        unimplemented!()
+        u64::from(self.nodes.len()) + 1
     }
 
-    /// How many of them are ephemeral.
+    /// How many of them belong to sessions.
     pub fn ephemerals_count(&self) -> u64 {
-        unimplemented!()
+        self.ephemerals_count
     }
 
-    /// The bytes of paths and data, as Apache counts them.
+    /// The sessions that own nodes, and the paths they own: for the `dump` command. It walks them.
+    pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
+        self.ephemerals
+            .iter()
+            .map(|(session, ids)| (*session, ids.iter().map(|id| self.nodes.path(*id)).collect()))
+    }
+
+    /// The lengths of all paths (in UTF-16 code units) and data, the root again counted twice.
     pub fn approximate_data_size(&self) -> u64 {
-        unimplemented!()
+        self.data_size
     }
 
     /// How many sessions there are.
     pub fn sessions_count(&self) -> u64 {
-        unimplemented!()
+        self.sessions.len() as u64
     }
 
     /// The sessions and their timeouts in milliseconds, by id.
     pub fn sessions(&self) -> impl Iterator<Item = (SessionId, i32)> {
-        std::iter::empty()
+        self.sessions.iter().map(|(id, timeout_ms)| (*id, *timeout_ms))
     }
 
     /// A session's timeout in milliseconds; `None` where there is no such session.
     pub fn session_timeout_ms(&self, session: SessionId) -> Option<i32> {
-        let _ = session;
-        unimplemented!()
-    }
-
-    /// Compares every maintained figure with a full walk, for tests.
-    pub fn check(&self) -> Result<(), String> {
-        unimplemented!()
-    }
-}
-
-impl Tree {
-    /// A node's stat, whoever asks.
-    pub fn stat(&self, _path: &str) -> Option<bellwether_wire::Stat> {
-        unimplemented!()
+        self.sessions.get(&session).copied()
     }
 }

@@ -1,10 +1,24 @@
-//! Who watches what on this server. Watches are not replicated.
+//! Who watches what on this server. Watches are not replicated; a watcher is a connection.
+//!
+//! A watch costs bytes: each path is stored once, with a list of pairs of a small number for the
+//! watcher and a set of modes, and each watcher has the numbers of its paths, so that a connection
+//! that closes is forgotten without a scan.
+//!
+//! Firing takes one-shot watches out of the path's list at once; each watcher's set of paths follows
+//! in slices, some with every later call, because for a path that 100,000 connections watch that
+//! would stop the world. So a set may hold a path that its watcher no longer watches, never the
+//! reverse.
 
-use crate::apply::Change;
+mod firing;
+
+pub use firing::{Delivery, Firing};
+
+use crate::apply::{Change, ChangeKind};
+use crate::index::{PathHasher, PathIndex};
+use crate::slab::Slab;
 use crate::tree::Progress;
-use bellwether_wire::Acl;
 use bellwether_wire::client::{EventType, WatcherType};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A watcher is a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -23,66 +37,255 @@ pub enum WatchKind {
     PersistentRecursive,
 }
 
-/// The watches of all connections.
-pub struct WatchTable {}
+/// How many entries of the watchers' sets one call puts in order at most.
+const SETTLED_PER_CALL: usize = 64;
 
-/// Deliveries still to be made.
+/// The ways in which one watcher watches one path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Modes(u8);
+
+impl Modes {
+    const NONE: Modes = Modes(0);
+    const DATA: Modes = Modes(1);
+    const CHILD: Modes = Modes(2);
+    const PERSISTENT: Modes = Modes(4);
+    const RECURSIVE: Modes = Modes(8);
+    const ANY: Modes = Modes(15);
+    /// What an event of the node itself concerns: Apache's table of data watches.
+    const OF_DATA: Modes = Modes(1 | 4 | 8);
+    /// What an event of its children concerns: Apache's table of child watches.
+    const OF_CHILDREN: Modes = Modes(2 | 4);
+
+    fn of_kind(kind: WatchKind) -> Modes {
+        match kind {
+            WatchKind::Data => Modes::DATA,
+            WatchKind::Child => Modes::CHILD,
+            WatchKind::Persistent => Modes::PERSISTENT,
+            WatchKind::PersistentRecursive => Modes::RECURSIVE,
+        }
+    }
+
+    fn of_type(watches: WatcherType) -> Modes {
+        match watches {
+            WatcherType::Data => Modes::DATA,
+            WatcherType::Children => Modes::CHILD,
+            WatcherType::Persistent => Modes::PERSISTENT,
+            WatcherType::PersistentRecursive => Modes::RECURSIVE,
+            WatcherType::Any => Modes::ANY,
+        }
+    }
+
+    fn has(self, any: Modes) -> bool {
+        self.0 & any.0 != 0
+    }
+
+    fn with(self, more: Modes) -> Modes {
+        Modes(self.0 | more.0)
+    }
+
+    fn without(self, less: Modes) -> Modes {
+        Modes(self.0 & !less.0)
+    }
+}
+
+/// One watcher's watches on a path.
+#[derive(Clone, Copy)]
+struct Watch {
+    watcher: u32,
+    modes: Modes,
+}
+
+/// The watches on a path, sorted by watcher. Most paths have one watcher.
+enum Watches {
+    One(Watch),
+    Many(Box<ManyWatches>),
+}
+
 #[derive(Default)]
-pub struct Firing {}
+struct ManyWatches {
+    list: Vec<Watch>,
+}
 
-/// An event for one watcher.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Whom to tell.
-    pub watcher: WatcherId,
-    /// What happened.
-    pub event: EventType,
-    /// Where.
-    pub path: Arc<str>,
-    /// Who may not read this is not told.
-    pub acl: Arc<[Acl]>,
+impl Watches {
+    fn list(&self) -> &[Watch] {
+        match self {
+            Watches::One(watch) => std::slice::from_ref(watch),
+            Watches::Many(many) => &many.list,
+        }
+    }
+
+    fn get(&self, watcher: u32) -> Modes {
+        let list = self.list();
+        let found = list.binary_search_by_key(&watcher, |watch| watch.watcher);
+        let watch = found.ok().and_then(|at| list.get(at));
+        watch.map_or(Modes::NONE, |watch| watch.modes)
+    }
+
+    fn set(&mut self, watcher: u32, modes: Modes) {
+        if let Watches::One(only) = self {
+            if only.watcher == watcher {
+                only.modes = modes;
+                return;
+            }
+            *self = Watches::Many(Box::new(ManyWatches { list: vec![*only] }));
+        }
+        let Watches::Many(many) = self else { unreachable!("one was just made many") };
+        match many.list.binary_search_by_key(&watcher, |watch| watch.watcher) {
+            Ok(at) if modes == Modes::NONE => {
+                many.list.remove(at);
+            }
+            Ok(at) => many.list.get_mut(at).expect("it was just found").modes = modes,
+            Err(at) => many.list.insert(at, Watch { watcher, modes }),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.list().iter().all(|watch| watch.modes == Modes::NONE)
+    }
+}
+
+struct WatchedPath {
+    path: Box<str>,
+    watches: Watches,
+}
+
+struct Watcher {
+    id: WatcherId,
+    /// The paths it watches, and some that it no longer does.
+    paths: BTreeSet<u32>,
+}
+
+/// How many watches there are, as Apache counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    /// Pairs of path and watcher in the table of data watches.
+    data: usize,
+    /// The same in the table of child watches.
+    child: usize,
+    /// The same with a persistent recursive watch.
+    recursive: usize,
+}
+
+impl Counts {
+    fn change(&mut self, before: Modes, after: Modes) {
+        let change = |count: &mut usize, table| {
+            *count -= usize::from(before.has(table));
+            *count += usize::from(after.has(table));
+        };
+        // Adding first would do as well; what is subtracted was added before.
+        change(&mut self.data, Modes::OF_DATA);
+        change(&mut self.child, Modes::OF_CHILDREN);
+        change(&mut self.recursive, Modes::RECURSIVE);
+    }
+}
+
+/// The watches of all connections.
+///
+/// Invariants: every path in `paths` is in `index` and has a watch; every watch's path is in its
+/// watcher's set; every watcher has a path in its set.
+pub struct WatchTable {
+    paths: Slab<WatchedPath>,
+    index: PathIndex,
+    hasher: PathHasher,
+    watchers: Slab<Watcher>,
+    by_id: BTreeMap<WatcherId, u32>,
+    /// Pairs of watcher and path that may have to leave the watcher's set.
+    unsettled: VecDeque<(u32, u32)>,
+    counts: Counts,
 }
 
 impl WatchTable {
     /// No watches.
     pub fn new(hash_seed: [u64; 2]) -> WatchTable {
-        let _ = hash_seed;
-        WatchTable {}
+        WatchTable {
+            paths: Slab::new(),
+            index: PathIndex::new(),
+            hasher: PathHasher::new(hash_seed),
+            watchers: Slab::new(),
+            by_id: BTreeMap::new(),
+            unsettled: VecDeque::new(),
+            counts: Counts::default(),
+        }
     }
 
     /// Sets a watch.
     pub fn add(&mut self, watcher: WatcherId, path: &str, kind: WatchKind) {
-        let _ = (watcher, path, kind);
-        unimplemented!()
+        self.settle();
+        let watcher = self.watcher(watcher);
+        let path = self.path(path, watcher);
+        self.watchers.get_mut(watcher).expect("it was just found").paths.insert(path);
+        let watches = &mut self.paths.get_mut(path).expect("it was just found").watches;
+        let before = watches.get(watcher);
+        let after = before.with(Modes::of_kind(kind));
+        watches.set(watcher, after);
+        self.counts.change(before, after);
     }
 
     /// Whether there is a watch of that type (checkWatches).
     pub fn contains(&self, watcher: WatcherId, path: &str, watches: WatcherType) -> bool {
-        let _ = (watcher, path, watches);
-        unimplemented!()
+        let Some(watcher) = self.by_id.get(&watcher) else { return false };
+        let Some(path) = self.find(path, self.hasher.hash(path)) else { return false };
+        self.modes(path, *watcher).has(Modes::of_type(watches))
     }
 
     /// Removes the watches of that type (removeWatches); whether there was one.
     pub fn remove(&mut self, watcher: WatcherId, path: &str, watches: WatcherType) -> bool {
-        let _ = (watcher, path, watches);
-        unimplemented!()
+        self.settle();
+        let Some(watcher) = self.by_id.get(&watcher).copied() else { return false };
+        let Some(path) = self.find(path, self.hasher.hash(path)) else { return false };
+        let removed = self.take(path, watcher, Modes::of_type(watches));
+        self.settle_one(watcher, path);
+        removed
     }
 
     /// Takes out what a change fires; the deliveries are pulled from `out`.
+    ///
+    /// A watcher is told once of an event, however many of its watches it concerns, and once that a
+    /// node is deleted, be it by a data watch or by a child watch.
     pub fn fire(&mut self, change: &Change, out: &mut Firing) {
-        let _ = (change, out);
-        unimplemented!()
+        let path = &*change.path;
+        let (event, of_children) = match change.kind {
+            ChangeKind::Created => (EventType::NodeCreated, true),
+            ChangeKind::Deleted => (EventType::NodeDeleted, true),
+            ChangeKind::DataChanged => (EventType::NodeDataChanged, false),
+        };
+        let hash = self.hasher.hash(path);
+        let mut told = Vec::new();
+        self.trigger(path, hash, Modes::OF_DATA, &mut told);
+        self.trigger_above(path, &mut told);
+        self.deliver(event, path, &change.acl, &told, out);
+        if change.kind == ChangeKind::Deleted {
+            let mut others = Vec::new();
+            self.trigger(path, hash, Modes::OF_CHILDREN, &mut others);
+            others.retain(|watcher| told.binary_search(watcher).is_err());
+            self.deliver(event, path, &change.acl, &others, out);
+        }
+        if of_children && let Some((parent, _)) = bellwether_wire::path::split(path) {
+            let mut told = Vec::new();
+            self.trigger(parent, self.hasher.hash(parent), Modes::OF_CHILDREN, &mut told);
+            let event = EventType::NodeChildrenChanged;
+            self.deliver(event, parent, &change.parent_acl, &told, out);
+        }
+        self.settle();
     }
 
     /// Removes up to `visits_max` watches of a closed connection.
     pub fn forget(&mut self, watcher: WatcherId, visits_max: usize) -> Progress {
-        let _ = (watcher, visits_max);
-        unimplemented!()
+        self.settle();
+        for _ in 0..visits_max.max(1) {
+            let Some(watcher) = self.by_id.get(&watcher).copied() else { return Progress::Done };
+            let paths = &self.watchers.get(watcher).expect("by_id holds live watchers").paths;
+            let path = *paths.first().expect("a watcher has a path");
+            self.take(path, watcher, Modes::ANY);
+            self.settle_one(watcher, path);
+        }
+        if self.by_id.contains_key(&watcher) { Progress::More } else { Progress::Done }
     }
 
-    /// How many watches there are.
+    /// How many watches there are, as Apache's `zk_watch_count` counts them: pairs of path and
+    /// watcher, a persistent watch as two, since it is in both of Apache's tables.
     pub fn len(&self) -> usize {
-        unimplemented!()
+        self.counts.data + self.counts.child
     }
 
     /// Whether there are none.
@@ -92,28 +295,159 @@ impl WatchTable {
 
     /// How many paths are watched.
     pub fn paths_count(&self) -> usize {
-        unimplemented!()
+        self.paths.len() as usize
     }
 
-    /// How many connections watch.
+    /// How many connections watch; one whose last watch has just fired may be counted still.
     pub fn watchers_count(&self) -> usize {
-        unimplemented!()
-    }
-}
-
-impl Firing {
-    /// Nothing to deliver.
-    pub fn new() -> Firing {
-        Firing::default()
+        self.by_id.len()
     }
 
-    /// The next delivery.
-    pub fn next(&mut self) -> Option<Delivery> {
-        unimplemented!()
+    /// How many pairs of path and watcher are in Apache's table of data watches, the only one that
+    /// its `wchs` looks at.
+    pub fn data_watches_count(&self) -> usize {
+        self.counts.data
     }
 
-    /// Whether nothing is left to deliver.
-    pub fn is_empty(&self) -> bool {
-        unimplemented!()
+    /// The paths that a watcher watches in Apache's table of data watches. It walks them.
+    pub fn data_paths(&self, watcher: WatcherId) -> impl Iterator<Item = &str> {
+        let watcher = self.by_id.get(&watcher).copied();
+        let paths = watcher.and_then(|watcher| self.watchers.get(watcher));
+        let watched = paths.into_iter().flat_map(|watcher| &watcher.paths).copied();
+        watched.filter_map(move |path| {
+            let watches = self.modes(path, watcher?).has(Modes::OF_DATA);
+            self.paths.get(path).filter(|_| watches).map(|path| &*path.path)
+        })
+    }
+
+    /// All watchers, by id.
+    pub fn watchers(&self) -> impl Iterator<Item = WatcherId> {
+        self.by_id.keys().copied()
+    }
+
+    fn watcher(&mut self, id: WatcherId) -> u32 {
+        let watchers = &mut self.watchers;
+        let new = || watchers.insert(Watcher { id, paths: BTreeSet::new() });
+        *self.by_id.entry(id).or_insert_with(new)
+    }
+
+    /// The number of a path, which gets one with an empty watch of `watcher` if it has none.
+    fn path(&mut self, path: &str, watcher: u32) -> u32 {
+        let hash = self.hasher.hash(path);
+        if let Some(found) = self.find(path, hash) {
+            return found;
+        }
+        let watches = Watches::One(Watch { watcher, modes: Modes::NONE });
+        let new = self.paths.insert(WatchedPath { path: path.into(), watches });
+        self.index.insert(hash, new);
+        new
+    }
+
+    fn find(&self, path: &str, hash: u64) -> Option<u32> {
+        self.index.find(hash, |id| self.paths.get(id).is_some_and(|found| *found.path == *path))
+    }
+
+    fn modes(&self, path: u32, watcher: u32) -> Modes {
+        self.paths.get(path).map_or(Modes::NONE, |path| path.watches.get(watcher))
+    }
+
+    /// Removes modes of one watch; whether it had any of them.
+    fn take(&mut self, path: u32, watcher: u32, modes: Modes) -> bool {
+        let before = self.modes(path, watcher);
+        let after = before.without(modes);
+        if before == after {
+            return false;
+        }
+        self.counts.change(before, after);
+        self.paths.get_mut(path).expect("it has a watch").watches.set(watcher, after);
+        self.drop_unwatched(path);
+        true
+    }
+
+    /// Appends who watches `path` in one of `modes`, sorted; their one-shot watches among these are
+    /// gone.
+    fn trigger(&mut self, path: &str, hash: u64, modes: Modes, out: &mut Vec<u32>) {
+        let Some(id) = self.find(path, hash) else { return };
+        let once = match modes {
+            Modes::OF_DATA => Modes::DATA,
+            Modes::OF_CHILDREN => Modes::CHILD,
+            _ => Modes::NONE,
+        };
+        let (counts, unsettled) = (&mut self.counts, &mut self.unsettled);
+        let mut fire = |watch: &mut Watch| {
+            let before = watch.modes;
+            if before.has(modes) {
+                out.push(watch.watcher);
+                watch.modes = before.without(once);
+                counts.change(before, watch.modes);
+            }
+            if watch.modes == Modes::NONE {
+                unsettled.push_back((watch.watcher, id));
+            }
+            watch.modes != Modes::NONE
+        };
+        match &mut self.paths.get_mut(id).expect("the index holds live paths").watches {
+            Watches::One(watch) => {
+                fire(watch);
+            }
+            Watches::Many(many) => many.list.retain_mut(fire),
+        }
+        self.drop_unwatched(id);
+    }
+
+    /// Appends who watches recursively from above `path`; `out` stays sorted and without duplicates.
+    fn trigger_above(&mut self, path: &str, out: &mut Vec<u32>) {
+        if self.counts.recursive == 0 || path == "/" {
+            return;
+        }
+        self.trigger("/", self.hasher.hash("/"), Modes::RECURSIVE, out);
+        for (len, hash) in self.hasher.parents(path) {
+            let parent = path.get(..len).expect("a slash stands there");
+            self.trigger(parent, hash, Modes::RECURSIVE, out);
+        }
+        out.sort_unstable();
+        out.dedup();
+    }
+
+    fn deliver(
+        &self,
+        event: EventType,
+        path: &str,
+        acl: &std::sync::Arc<[bellwether_wire::Acl]>,
+        watchers: &[u32],
+        out: &mut Firing,
+    ) {
+        let id = |watcher: &u32| self.watchers.get(*watcher).expect("who has a watch is known").id;
+        out.push(event, path, acl, watchers.iter().map(id).collect());
+    }
+
+    fn drop_unwatched(&mut self, id: u32) {
+        if self.paths.get(id).is_some_and(|path| path.watches.is_empty()) {
+            let path = self.paths.remove(id).expect("it was just seen");
+            let was_there = self.index.remove(self.hasher.hash(&path.path), id);
+            assert!(was_there, "every watched path is in the index");
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..SETTLED_PER_CALL {
+            let Some((watcher, path)) = self.unsettled.pop_front() else { return };
+            self.settle_one(watcher, path);
+        }
+    }
+
+    /// Takes a path out of a watcher's set, unless the watcher watches it. Both numbers may have
+    /// been given out again meanwhile; then this says the truth about those.
+    fn settle_one(&mut self, watcher: u32, path: u32) {
+        if self.modes(path, watcher) != Modes::NONE {
+            return;
+        }
+        let Some(entry) = self.watchers.get_mut(watcher) else { return };
+        entry.paths.remove(&path);
+        if entry.paths.is_empty() {
+            let id = entry.id;
+            self.watchers.remove(watcher);
+            self.by_id.remove(&id);
+        }
     }
 }

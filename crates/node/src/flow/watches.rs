@@ -63,16 +63,16 @@ pub(crate) fn set_again(
     while *visits > 0 {
         *visits -= 1;
         let (path, kind, missed) = if let Some(path) = watches.data.pop() {
-            let missed = match node.tree.stat(&path) {
+            let missed = match node.tree.stat_of(&path) {
                 None => Some(EventType::NodeDeleted),
                 Some(stat) => (stat.mzxid > since).then_some(EventType::NodeDataChanged),
             };
             (path, WatchKind::Data, missed)
         } else if let Some(path) = watches.exist.pop() {
-            let missed = node.tree.stat(&path).map(|_| EventType::NodeCreated);
+            let missed = node.tree.stat_of(&path).map(|_| EventType::NodeCreated);
             (path, WatchKind::Data, missed)
         } else if let Some(path) = watches.child.pop() {
-            let missed = match node.tree.stat(&path) {
+            let missed = match node.tree.stat_of(&path) {
                 None => Some(EventType::NodeDeleted),
                 Some(stat) => (stat.pzxid > since).then_some(EventType::NodeChildrenChanged),
             };

@@ -113,9 +113,13 @@ impl LogicalLines<'_> {
             let joined = ends_in_open_backslash(self.slice(&piece));
             let end = if joined { piece.end - 1 } else { piece.end };
             text.extend_from_slice(self.slice(&(piece.start..end)));
-            let at_end = self.next >= self.chars.len();
+            let left = self.chars.len() - self.next;
             self.pass_line_end();
-            if at_end {
+            // Java takes a backslash that ends the file for a pair, be it an empty one.
+            if joined && left <= 1 {
+                return Some((started_at, text));
+            }
+            if left == 0 {
                 return if text.is_empty() { None } else { Some((started_at, text)) };
             }
             if !joined && !text.is_empty() {
@@ -285,7 +289,9 @@ mod tests {
         check("a=b\\", &[(1, "a", "b")]);
         check("\\\na=b", &[(2, "a", "b")]);
         check("\\\n# comment\na=b", &[(3, "a", "b")]);
-        check("\\", &[]);
+        check("\\", &[(1, "", "")]);
+        check("\\\n", &[(1, "", "")]);
+        check("\\\r\n", &[]);
     }
 
     #[test]

@@ -94,8 +94,7 @@ fn only_warning(warnings: &[Warning]) -> String {
 #[test]
 fn defaults_are_apaches() {
     let (config, warnings) = good("", &[]);
-    // admin.enableServer is given, so that it says nothing but its own note.
-    assert_eq!(warnings.len(), 1, "{}", all(&warnings));
+    assert_eq!(warnings, [], "{}", all(&warnings));
     assert_eq!(config.data_log_dir, PathBuf::from("/d"));
     assert_eq!(config.client_address, ClientAddress::Any { port: 2181 });
     assert_eq!(config.backlog, 50);
@@ -420,6 +419,24 @@ fn the_files_of_foreign_suites_are_good() {
     let text = container.replace('@', directory.0.to_str().unwrap());
     let (config, _) = load_text(&text, &[]).expect("what the official container image writes");
     assert_eq!(config.client_address, ClientAddress::Any { port: 2181 });
+}
+
+#[test]
+fn one_line_says_that_there_is_no_admin_server() {
+    let (_, warnings) = good("admin.enableServer=true\nadmin.serverPort=9000", &[]);
+    let text = all(&warnings);
+    assert!(text.contains("nothing listens on port 9000"), "{text}");
+    assert_eq!(text.matches("zoo.cfg:5: admin.serverPort=9000: without effect").count(), 1);
+    assert_eq!(good("", &[]).1, []);
+}
+
+#[test]
+fn the_example_file_is_good_and_nothing_in_it_is_remarked_on() {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/zoo.cfg"));
+    let checked = check(&Args { zoo_cfg: Some(path), properties: Vec::new() });
+    assert!(checked.config.is_some(), "{}", all(&checked.errors));
+    let warnings = checked.warnings.iter().filter(|w| w.severity == Severity::Warning).count();
+    assert_eq!(warnings, 0, "{}", all(&checked.warnings));
 }
 
 #[test]

@@ -62,6 +62,8 @@ impl Values {
                 // Whoever sets these expects to be protected by them.
                 match assignment.row.section {
                     Section::Access | Section::Tls => findings.warn(written, text),
+                    // Nobody misses an admin server that was switched off.
+                    Section::Operation if value == Value::Flag(false) => {}
                     Section::Server
                     | Section::Storage
                     | Section::Limits

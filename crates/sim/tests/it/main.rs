@@ -1,4 +1,5 @@
-//! The store's suite, run on real files and on the simulated disk alike.
+//! Everything that the simulator is asked to prove: the rules of a node as scenarios, and the store's
+//! suite on real files and on the simulated disk alike.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,7 @@
     reason = "helpers of tests fail by panicking and name only the variants that matter"
 )]
 
+mod scenarios;
 mod site;
 mod store_arbitrary;
 mod store_damage;

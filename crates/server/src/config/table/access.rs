@@ -11,9 +11,9 @@ use super::{FLAG, INT_DECODED, LONG_DECODED, PORT, STRICT, setting_rows};
 const OFF_UNLESS_YES: Kind = Kind::Flag(Reading::YesOrElseNo);
 
 pub(super) const ROWS: &[Setting] = setting_rows! { Access
-    ["skipACL", Both, OFF_UNLESS_YES, "no", "", "3.0", Honoured,
+    ["skipACL", Both, OFF_UNLESS_YES, "no", "", "3.0.0", Honoured,
      "With `yes`, no access is checked: every client may read and write everything."]
-    ["DigestAuthenticationProvider.superDigest", Both, Secret, "", "", "3.2", Honoured,
+    ["DigestAuthenticationProvider.superDigest", Both, Secret, "", "", "3.2.0", Honoured,
      "Who may do everything: `super:` and the digest of `super:password` (SHA-1, base64)."]
     ["DigestAuthenticationProvider.enabled", Both, FLAG, "true", "", "3.7.0", Honoured,
      "Whether clients may authenticate by scheme digest."]
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
               server for a tree whose ACLs were made with another digest",
              Words(&["SHA1", "SHA-1", "SHA"])),
      "The digest of scheme digest. Changing it makes existing ACLs useless."]
-    ["authProvider.N", Both, Class, "", "", "3.0",
+    ["authProvider.N", Both, Class, "", "", "3.0.0",
      Refused("classes of Java cannot be loaded, and authentication by SASL and X.509 does not \
               exist in this version: clients could not prove who they are. Schemes digest and ip \
               are there without any line. Remove the line",
@@ -36,11 +36,11 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
     ["enforce.auth.schemes", Both, Text, "", "", "3.7.0",
      WithoutEffect("it is read only where enforce.auth.enabled is true"),
      "The schemes, separated by commas, of which one must be used."]
-    ["sessionRequireClientSASLAuth", Both, FLAG, "false", "", "3.6.0",
+    ["sessionRequireClientSASLAuth", Both, FLAG, "false", "", "3.5.9",
      Refused("SASL does not exist in this version, so nobody could connect as asked. Remove the \
               line if ACLs alone protect enough", False),
      "Whether a client must authenticate by SASL before anything else."]
-    ["allowSaslFailedClients", Both, FLAG, "false", "", "3.6.0",
+    ["allowSaslFailedClients", Both, FLAG, "false", "", "3.4.0",
      WithoutEffect("SASL does not exist in this version; a request for it is answered with an \
                     error"),
      "Whether a client whose SASL authentication failed stays connected."]
@@ -48,22 +48,22 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
      Refused("clients are not asked for the ensemble's name in this version: one that means \
               another ensemble would get in. Remove the line", Never),
      "Names, separated by commas, of which a client must say one by scheme ensemble."]
-    ["superUser", Both, Text, "", "", "3.5.0",
+    ["superUser", Both, Text, "", "", "3.4.0",
      WithoutEffect("SASL does not exist in this version, so nobody can be this user"),
      "The SASL user who may do everything."]
-    ["superUser.N", Both, Text, "", "", "3.6.0",
+    ["superUser.N", Both, Text, "", "", "3.7.0",
      WithoutEffect("SASL does not exist in this version, so nobody can be this user"),
      "Further SASL users who may do everything."]
-    ["X509AuthenticationProvider.superUser", Both, Text, "", "", "3.5.0",
+    ["X509AuthenticationProvider.superUser", Both, Text, "", "", "3.5.1",
      WithoutEffect("X.509 does not exist in this version, so nobody can be this user"),
      "The holder of a certificate who may do everything."]
     ["SASLAuthenticationProvider.superPassword", Both, Secret, "", "", "3.4.0",
      WithoutEffect("SASL does not exist in this version, so nobody can be this user"),
      "The password of SASL user `super`."]
-    ["letAnySaslUserDoX", Both, Text, "", "", "3.4.0",
+    ["letAnySaslUserDoX", Both, Text, "", "", "3.5.0",
      WithoutEffect("SASL does not exist in this version"),
      "Permissions for every SASL user, for tests."]
-    ["sasl.serverconfig", Both, Text, "Server", "", "3.4.0",
+    ["sasl.serverconfig", Both, Text, "Server", "", "3.4.4",
      WithoutEffect("SASL does not exist in this version"),
      "The section of the JAAS file with the server's credentials."]
     ["sasl.*", Both, Text, "", "", "3.4.0",
@@ -82,7 +82,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
      "Rules that turn Kerberos names into user names."]
     ["server.realm", Both, Text, "", "", "3.4.0",
      WithoutEffect("SASL does not exist in this version"), "The server's Kerberos realm."]
-    ["server.principal", Both, Text, "", "", "3.5.5",
+    ["server.principal", Both, Text, "", "", "3.5.7",
      WithoutEffect("it is a setting of Apache's clients"), "The server's Kerberos name."]
     ["IPAuthenticationProvider.usexforwardedfor", Both, FLAG, "false", "", "3.9.3",
      WithoutEffect("it concerns the HTTP admin server, which does not exist in this version"),
@@ -102,7 +102,7 @@ pub(super) const TLS: &[Setting] = setting_rows! { Tls
     ["secureClientPortAddress", File, Address, "", "", "3.5.1",
      Refused("TLS does not exist in this version. Remove the line", Never),
      "The one address to listen on for clients that speak TLS."]
-    ["client.portUnification", Both, FLAG, "false", "", "3.5.5",
+    ["client.portUnification", Both, FLAG, "false", "", "3.5.7",
      Refused("TLS does not exist in this version. Remove the line", False),
      "Whether secureClientPort also serves clients that do not speak TLS."]
     ["client.certReload", Both, FLAG, "false", "", "3.7.2",
@@ -135,15 +135,15 @@ pub(super) const TLS: &[Setting] = setting_rows! { Tls
     ["netty.server.outstandingHandshake.limit", Both, INT_DECODED, "-1", "handshakes", "3.6.0",
      WithoutEffect("TLS does not exist in this version, and a port for it is refused"),
      "How many TLS handshakes may be under way; below 0: no limit."]
-    ["netty.server.earlyDropSecureConnectionHandshakes", Both, FLAG, "false", "", "3.6.4",
+    ["netty.server.earlyDropSecureConnectionHandshakes", Both, FLAG, "false", "", "3.7.1",
      WithoutEffect("TLS does not exist in this version, and a port for it is refused"),
      "Whether TLS connections are dropped before the handshake while the server does not serve."]
-    ["kerberos.minReLoginTimeMs", Both, LONG_DECODED, "60000", "ms", "3.8.0",
+    ["kerberos.minReLoginTimeMs", Both, LONG_DECODED, "60000", "ms", "3.5.10",
      WithoutEffect("SASL does not exist in this version"),
      "How long to wait before a Kerberos ticket is renewed again."]
     ["clientCnxnSocket", Both, Choice(&["org.apache.zookeeper.ClientCnxnSocketNIO",
                                         "org.apache.zookeeper.ClientCnxnSocketNetty"]), "", "",
-     "3.5.0", WithoutEffect("it is a setting of Apache's clients"),
+     "3.4.0", WithoutEffect("it is a setting of Apache's clients"),
      "The class that a Java client connects with."]
     ["client.secure", Both, FLAG, "false", "", "3.5.1",
      WithoutEffect("it is a setting of Apache's clients"), "Whether a Java client speaks TLS."]

@@ -11,23 +11,23 @@ const ALONE: super::super::setting::Status =
     WithoutEffect("a single server has no other server to wait for or to talk to");
 
 pub(super) const ROWS: &[Setting] = setting_rows! { Ensemble
-    ["server.N", File, Text, "", "", "3.0",
+    ["server.N", File, Text, "", "", "3.0.0",
      Refused("ensembles do not exist in this version. For a single server remove the line; one \
               participant's line alone is taken where standaloneEnabled is true, as Apache takes \
               it", Never),
      "A member of the ensemble: host:port:port[:participant|observer][;[host:]clientPort]. A \
       single participant's line, with standaloneEnabled, is no ensemble: its clientPort counts \
       where the file myid holds N, and the rest is ignored."]
-    ["group.N", File, Text, "", "", "3.1",
+    ["group.N", File, Text, "", "", "3.2.0",
      Refused("ensembles do not exist in this version. Remove the line", Never),
      "The servers of a group; a majority of groups decides."]
-    ["weight.N", File, Text, "", "", "3.1",
+    ["weight.N", File, Text, "", "", "3.2.0",
      Refused("ensembles do not exist in this version. Remove the line", Never),
      "How many votes a server has within its group."]
     ["dynamicConfigFile", File, Path, "", "", "3.5.0",
      Refused("ensembles do not exist in this version. For a single server remove the line", Never),
      "The file with the server lines."]
-    ["oraclePath", File, Path, "", "", "3.7.0",
+    ["oraclePath", File, Path, "", "", "3.8.0",
      Refused("ensembles do not exist in this version. Remove the line", Never),
      "A file that breaks the tie between two servers."]
     ["standaloneEnabled", File, STRICT, "true", "", "3.5.0", Honoured,
@@ -35,17 +35,17 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Ensemble
     ["reconfigEnabled", File, STRICT, "false", "", "3.5.3", Honoured,
      "Whether clients may ask for other members. A single server answers such a request with \
       RECONFIGDISABLED or, if true, with UNIMPLEMENTED."]
-    ["initLimit", File, INT, "0", "ticks", "3.0", ALONE,
+    ["initLimit", File, INT, "0", "ticks", "3.0.0", ALONE,
      "How long a follower may take to connect and catch up."]
-    ["syncLimit", File, INT, "0", "ticks", "3.0", ALONE,
+    ["syncLimit", File, INT, "0", "ticks", "3.0.0", ALONE,
      "How long a follower may be silent."]
     ["connectToLearnerMasterLimit", File, INT, "0", "ticks", "3.6.0", ALONE,
      "How long a follower may take to connect to the leader."]
-    ["electionAlg", File, int(3, 3), "3", "", "3.0", ALONE,
+    ["electionAlg", File, int(3, 3), "3", "", "3.0.0", ALONE,
      "The election's algorithm; only one is left."]
     ["peerType", File, Choice(&["participant", "observer"]), "participant", "", "3.3.0", ALONE,
      "Whether the server votes."]
-    ["quorumListenOnAllIPs", File, STRICT, "false", "", "3.4.7", ALONE,
+    ["quorumListenOnAllIPs", File, STRICT, "false", "", "3.4.6", ALONE,
      "Whether the ports for other servers are open on all addresses."]
     ["observerMasterPort", File, INT, "0", "", "3.6.0", ALONE,
      "The port on which a follower serves observers."]
@@ -58,15 +58,15 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Ensemble
     ["observer.reconnectDelayMs", Both, LONG_DECODED, "0", "ms", "3.6.0", ALONE,
      "How long an observer waits before it looks for a leader again."]
     ["leaderServes", Both, super::super::kinds::Kind::Flag(
-        super::super::kinds::Reading::NoOrElseYes), "yes", "", "3.0", ALONE,
+        super::super::kinds::Reading::NoOrElseYes), "yes", "", "3.0.0", ALONE,
      "Whether the leader serves clients."]
-    ["cnxTimeout", Both, INT_DECODED, "5000", "ms", "3.0", ALONE,
+    ["cnxTimeout", Both, INT_DECODED, "5000", "ms", "3.3.2", ALONE,
      "How long a connection to another server's election port may take."]
     ["quorumCnxnTimeoutMs", Both, INT_DECODED, "-1", "ms", "3.6.0", ALONE,
      "How long an election connection may be silent; -1 stands for syncLimit."]
     ["electionPortBindRetry", Both, INT_DECODED, "3", "", "3.5.6", ALONE,
      "How often opening the election port is tried."]
-    ["tcpKeepAlive", Both, FLAG, "false", "", "3.5.4", ALONE,
+    ["tcpKeepAlive", Both, FLAG, "false", "", "3.4.11", ALONE,
      "Whether TCP probes connections between servers that are silent."]
     ["fastleader.minNotificationInterval", Both, INT_DECODED, "200", "ms", "3.6.0", ALONE,
      "The shortest pause between two rounds of election messages."]
@@ -84,19 +84,19 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Ensemble
      ALONE, "Whether the leader closes connections without waiting."]
     ["learner.closeSocketAsync", BothAnd("learner.closeSocketAsync"), FLAG, "false", "", "3.7.0",
      ALONE, "Whether a follower closes its connection without waiting."]
-    ["learner.asyncSending", BothAnd("learner.asyncSending"), FLAG, "false", "", "3.7.0", ALONE,
+    ["learner.asyncSending", BothAnd("learner.asyncSending"), FLAG, "false", "", "3.6.3", ALONE,
      "Whether a follower queues what it sends to the leader."]
-    ["leader.nodelay", Java, FLAG, "true", "", "3.0", ALONE,
+    ["leader.nodelay", Java, FLAG, "true", "", "3.2.0", ALONE,
      "Whether the leader switches Nagle's algorithm off."]
-    ["follower.nodelay", Java, FLAG, "true", "", "3.0", ALONE,
+    ["follower.nodelay", Java, FLAG, "true", "", "3.2.0", ALONE,
      "Whether a follower switches Nagle's algorithm off."]
     ["leaderConnectDelayDuringRetryMs", Both, INT_DECODED, "100", "ms", "3.6.0", ALONE,
      "The pause before a follower tries to reach the leader again."]
-    ["follower.skipLearnerRequestToNextProcessor", Both, FLAG, "false", "", "3.6.0", ALONE,
+    ["follower.skipLearnerRequestToNextProcessor", Both, FLAG, "false", "", "3.7.0", ALONE,
      "Whether a follower leaves observers' requests out of its own queue."]
-    ["forward_learner_requests_to_commit_processor_disabled", Both, FLAG, "false", "", "3.6.0",
+    ["forward_learner_requests_to_commit_processor_disabled", Both, FLAG, "false", "", "3.7.0",
      ALONE, "Whether the leader leaves followers' requests out of its own queue."]
-    ["forceSnapshotSync", Both, FLAG, "false", "", "3.6.0", ALONE,
+    ["forceSnapshotSync", Both, FLAG, "false", "", "3.5.0", ALONE,
      "For tests: whether followers are always sent a snapshot."]
     ["multiAddress.enabled", Both, STRICT, "false", "", "3.6.0", ALONE,
      "Whether a server line may name several addresses."]

@@ -20,19 +20,19 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Operation
     ["admin.enableServer", Both, Kind::Flag(Reading::FalseOrElseTrue), "true", "", "3.5.0",
      NO_ADMIN, "Whether the HTTP admin server runs."]
     ["admin.serverPort", Both, decoded(0, 65535), "8080", "", "3.5.0", NO_ADMIN, "Its TCP port."]
-    ["admin.serverAddress", Both, Text, "0.0.0.0", "", "3.5.0", NO_ADMIN,
+    ["admin.serverAddress", Both, Text, "0.0.0.0", "", "3.5.1", NO_ADMIN,
      "The address it listens on."]
     ["admin.commandURL", Both, Text, "/commands", "", "3.5.0", NO_ADMIN,
      "The path below which its commands lie."]
-    ["admin.idleTimeout", Both, INT_DECODED, "30000", "ms", "3.5.0", NO_ADMIN,
+    ["admin.idleTimeout", Both, INT_DECODED, "30000", "ms", "3.5.3", NO_ADMIN,
      "How long an HTTP connection may be silent."]
-    ["admin.httpVersion", Both, INT_DECODED, "11", "", "3.5.0", NO_ADMIN,
+    ["admin.httpVersion", Both, INT_DECODED, "11", "", "3.6.0", NO_ADMIN,
      "The version of HTTP in Java's counting."]
-    ["admin.portUnification", Both, FLAG, "false", "", "3.7.1", NO_ADMIN,
+    ["admin.portUnification", Both, FLAG, "false", "", "3.6.0", NO_ADMIN,
      "Whether its port speaks both HTTP and HTTPS."]
-    ["admin.forceHttps", Both, FLAG, "false", "", "3.7.1", NO_ADMIN,
+    ["admin.forceHttps", Both, FLAG, "false", "", "3.6.3", NO_ADMIN,
      "Whether its port speaks HTTPS only."]
-    ["admin.needClientAuth", Both, FLAG, "false", "", "3.7.1", NO_ADMIN,
+    ["admin.needClientAuth", Both, FLAG, "false", "", "3.9.0", NO_ADMIN,
      "Whether its clients need a certificate."]
     ["admin.rateLimiterIntervalInMS", Both, decoded(0, INT_MAX), "300000", "ms", "3.9.0", NO_ADMIN,
      "The pause between two snapshots or restores that are asked for."]
@@ -56,12 +56,12 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Operation
     ["audit.impl.class", Both, Class, "org.apache.zookeeper.audit.Slf4jAuditLogger", "", "3.6.0",
      WithoutEffect("it is read only where audit.enable is true"),
      "The class that writes the audit log."]
-    ["jvm.pause.monitor", File, STRICT, "false", "", "3.5.5", NO_JAVA,
+    ["jvm.pause.monitor", File, STRICT, "false", "", "3.5.10", NO_JAVA,
      "Whether pauses of the Java machine are watched for."]
-    ["jvm.pause.info-threshold.ms", File, LONG, "1000", "ms", "3.5.5", NO_JAVA,
+    ["jvm.pause.info-threshold.ms", File, LONG, "1000", "ms", "3.5.10", NO_JAVA,
      "From which length such a pause is logged."]
-    ["jvm.pause.warn-threshold.ms", File, LONG, "10000", "ms", "3.5.5", NO_JAVA,
+    ["jvm.pause.warn-threshold.ms", File, LONG, "10000", "ms", "3.5.10", NO_JAVA,
      "From which length such a pause is a warning."]
-    ["jvm.pause.sleep.time.ms", File, LONG, "500", "ms", "3.5.5", NO_JAVA,
+    ["jvm.pause.sleep.time.ms", File, LONG, "500", "ms", "3.5.10", NO_JAVA,
      "How often is looked."]
 };

@@ -10,21 +10,21 @@ use super::{
 };
 
 pub(super) const ROWS: &[Setting] = setting_rows! { Server
-    ["dataDir", File, Path, "", "", "3.0", Honoured,
+    ["dataDir", File, Path, "", "", "3.0.0", Honoured,
      "The directory of the snapshots, and of the log unless dataLogDir is set. The files lie in \
       its subdirectory version-2. A server started without a zoo.cfg keeps its data under the \
       user's data directory."]
-    ["dataLogDir", File, Path, "", "", "3.0", Honoured,
+    ["dataLogDir", File, Path, "", "", "3.0.0", Honoured,
      "The directory of the transaction log, dataDir if unset. A disk of its own keeps the log's \
       syncs apart from everything else."]
-    ["clientPort", File, PORT, "", "", "3.0", Honoured,
+    ["clientPort", File, PORT, "", "", "3.0.0", Honoured,
      "The TCP port for clients; 0 lets the system choose one. It may also stand behind the \
       semicolon of a single server.N line."]
     ["clientPortAddress", File, Address, "", "", "3.3.0", Honoured,
      "The one address to listen on for clients. Unset, all addresses of the machine."]
-    ["clientPortListenBacklog", File, INT, "-1", "connections", "3.4.14", Honoured,
+    ["clientPortListenBacklog", File, INT, "-1", "connections", "3.6.0", Honoured,
      "How many connections may wait to be accepted; below 1, the 50 that Java asks for."]
-    ["tickTime", File, int(1, INT_MAX), "3000", "ms", "3.0", Honoured,
+    ["tickTime", File, int(1, INT_MAX), "3000", "ms", "3.0.0", Honoured,
      "The unit of time for session expiry, and of the limits that count ticks."]
     ["minSessionTimeout", File, int(-1, INT_MAX), "-1", "ms", "3.3.0", Honoured,
      "The shortest session timeout a client gets; -1 stands for 2 ticks."]
@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
     ["readonlymode.enabled", Java, FLAG, "false", "", "3.4.0", Honoured,
      "Whether a server that lost its ensemble serves reads. On a single server it only adds `isro` \
       to the four-letter words that are answered, as on Apache."]
-    ["4lw.commands.whitelist", Both, Text, "srvr", "", "3.5.3", Honoured,
+    ["4lw.commands.whitelist", Both, Text, "srvr", "", "3.4.10", Honoured,
      "The four-letter words that are answered, separated by commas; `*` is all of them. `srvr` is \
       always answered."]
     ["extendedTypesEnabled", Both, FLAG, "false", "", "3.5.4", Honoured,
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
      Honoured, "How many of them are deleted in a minute at most."]
     ["znode.container.maxNeverUsedIntervalMs", Java, LONG_DECODED, "0", "ms", "3.6.0", Honoured,
      "How long a container that never had a child is kept; 0 keeps it."]
-    ["enableEagerACLCheck", Both, FLAG, "false", "", "3.8.0",
+    ["enableEagerACLCheck", Both, FLAG, "false", "", "3.6.0",
      WithoutEffect("a single server checks access before it writes anyway"),
      "Whether a server checks access before it forwards a write to the leader."]
     ["serverCnxnFactory", Both,
@@ -61,23 +61,23 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
      "org.apache.zookeeper.server.NIOServerCnxnFactory", "", "3.4.0",
      WithoutEffect("it chooses between two Java libraries for network IO"),
      "The class that serves Apache's connections."]
-    ["clientTcpKeepAlive", Both, FLAG, "false", "", "3.6.1", Honoured,
+    ["clientTcpKeepAlive", Both, FLAG, "false", "", "3.7.0", Honoured,
      "Whether TCP probes client connections that are silent."]
-    ["testingonly.initialZxid", Both, int(0, i64::MAX), "", "zxid", "3.6.0",
+    ["testingonly.initialZxid", Both, int(0, i64::MAX), "", "zxid", "3.3.5",
      WithoutEffect("only the leader of an ensemble reads it, on Apache too"),
      "For tests: the counter from which a new leader counts transactions."]
 };
 
 pub(super) const LIMITS: &[Setting] = setting_rows! { Limits
-    ["jute.maxbuffer", Java, decoded(1, INT_MAX), "0xfffff", "bytes", "3.0", Honoured,
+    ["jute.maxbuffer", Java, decoded(1, INT_MAX), "0xfffff", "bytes", "3.0.0", Honoured,
      "The largest request and the largest node's data. All servers and clients should agree."]
     ["jute.maxbuffer.extrasize", Both, decoded(0, INT_MAX), "", "bytes", "3.5.7", Honoured,
      "How much larger than jute.maxbuffer a record read from the log or a snapshot may be, since \
       it carries more than the request did; the same again if unset."]
-    ["globalOutstandingLimit", Both, decoded(0, INT_MAX), "1000", "requests", "3.0", Honoured,
+    ["globalOutstandingLimit", Both, decoded(0, INT_MAX), "1000", "requests", "3.0.0", Honoured,
      "How many requests may wait in the server before it stops reading from connections that \
       already have one waiting."]
-    ["maxClientCnxns", File, INT, "60", "connections", "3.3.0", Honoured,
+    ["maxClientCnxns", File, INT, "60", "connections", "3.2.0", Honoured,
      "Connections from one address; further ones are closed. 0 removes the limit."]
     ["maxCnxns", Both, decoded(0, INT_MAX), "0", "connections", "3.6.0", Honoured,
      "Connections from all addresses together; further ones are closed. 0 removes the limit."]
@@ -106,7 +106,7 @@ pub(super) const LIMITS: &[Setting] = setting_rows! { Limits
     ["request_throttler.shutdownTimeout", Both, INT_DECODED, "10000", "ms", "3.6.0",
      WithoutEffect("there is no throttler to wait for"),
      "How long the throttler's queue may take to drain when the server stops."]
-    ["throttled_op_wait_time", Both, INT_DECODED, "0", "ms", "3.6.0",
+    ["throttled_op_wait_time", Both, INT_DECODED, "0", "ms", "3.7.0",
      Refused("requests that waited long are not answered with THROTTLEDOP by this version. Set 0 \
               or remove the line", NotPositive),
      "After how long a wait a request is answered with THROTTLEDOP; 0 switches that off."]

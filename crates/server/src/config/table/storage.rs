@@ -12,7 +12,7 @@ const KIB_MAX: i64 = i64::MAX / 1024;
 const ON_UNLESS_NO: Kind = Kind::Flag(Reading::NoOrElseYes);
 
 pub(super) const ROWS: &[Setting] = setting_rows! { Storage
-    ["snapCount", Both, decoded(0, INT_MAX), "100000", "transactions", "3.0", Honoured,
+    ["snapCount", Both, decoded(0, INT_MAX), "100000", "transactions", "3.0.0", Honoured,
      "How many transactions are logged between two snapshots, less a random share of up to half \
       of them so that servers do not take snapshots together. Below 2 it is 2."]
     ["snapSizeLimitInKb", Both, decoded(-KIB_MAX, KIB_MAX), "4194304", "KiB", "3.6.0", Honoured,
@@ -20,16 +20,16 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
       below: no limit."]
     ["txnLogSizeLimitInKb", Both, decoded(-KIB_MAX, KIB_MAX), "-1", "KiB", "3.6.0", Honoured,
      "The size at which a new log file is begun. 0 or below: only a snapshot begins one."]
-    ["preAllocSize", Both, int(0, KIB_MAX), "65536", "KiB", "3.0", Honoured,
+    ["preAllocSize", Both, int(0, KIB_MAX), "65536", "KiB", "3.0.0", Honoured,
      "How much space a log file reserves at a time."]
-    ["forceSync", Both, ON_UNLESS_NO, "yes", "", "3.0", Honoured,
+    ["forceSync", Both, ON_UNLESS_NO, "yes", "", "3.0.0", Honoured,
      "Whether a write is answered only after it is on stable storage. With `no`, a crash of the \
       machine loses writes that clients were told are done."]
     ["fsync.warningthresholdms", BothAnd("fsync.warningthresholdms"), LONG_DECODED, "1000", "ms",
      "3.3.4", Honoured, "A sync of the log that takes longer is logged as a warning."]
     ["datadir.autocreate", Both, FLAG, "true", "", "3.5.0", Honoured,
      "Whether missing data directories are created; with false, the server stops instead."]
-    ["db.autocreate", Both, FLAG, "true", "", "3.5.0",
+    ["db.autocreate", Both, FLAG, "true", "", "3.6.0",
      WithoutEffect("it keeps an empty server from voting, and a single server has no vote"),
      "Whether an empty data directory may join an ensemble without a file `initialize` in it."]
     ["digest.enabled", Both, FLAG, "true", "", "3.6.0", Honoured,
@@ -49,10 +49,10 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      "3.4.0", WithoutEffect("automatic purging does not exist in this version: old snapshots and \
                              log files stay, and a warning says so at start"),
      "How often old snapshots and log files are purged; 0 or below: never."]
-    ["snapshotSizeFactor", Both, Kind::Real, "0.33", "", "3.5.4",
+    ["snapshotSizeFactor", Both, Kind::Real, "0.33", "", "3.5.0",
      WithoutEffect("it chooses how a server of an ensemble catches up"),
      "Up to which share of a snapshot's size the log is sent to a follower in its place."]
-    ["commitLogCount", Both, INT_DECODED, "500", "transactions", "3.5.4",
+    ["commitLogCount", Both, INT_DECODED, "500", "transactions", "3.6.0",
      WithoutEffect("it chooses how a server of an ensemble catches up"),
      "How many committed transactions are kept in memory for followers that were away."]
     ["flushDelay", Both, LONG_DECODED, "0", "ms", "3.6.0",

@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Tuning
      "How many reads are answered before a write is applied."]
     ["commitProcessor.maxCommitBatchSize", Both, INT_DECODED, "1", "", "3.6.0", OTHER_THREADS,
      "How many writes are applied before reads are answered."]
-    ["maxResponseCacheSize", Both, INT_DECODED, "400", "", "3.5.0",
+    ["maxResponseCacheSize", Both, INT_DECODED, "400", "", "3.6.0",
      WithoutEffect("replies are built from the tree without a copy, so there is nothing to cache"),
      "How many encoded replies to getData are kept."]
     ["maxGetChildrenResponseCacheSize", Both, INT_DECODED, "400", "", "3.6.0",
@@ -73,26 +73,26 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Tuning
      "Whether the last messages between servers are kept for the log."]
     ["messageTracker.BufferSize", Both, INT_DECODED, "10", "", "3.6.0", NO_STATISTICS,
      "How many messages are kept."]
-    ["test.allowDiscontinuousProposals", Both, FLAG, "false", "", "3.6.0",
+    ["test.allowDiscontinuousProposals", Both, FLAG, "false", "", "3.9.4",
      WithoutEffect("it is a switch for Apache's own tests"),
      "For tests: whether gaps between transactions are let pass."]
-    ["disableAutoWatchReset", Both, FLAG, "false", "", "3.4.0",
+    ["disableAutoWatchReset", Both, FLAG, "false", "", "3.0.0",
      WithoutEffect("it is a setting of Apache's clients"),
      "Whether a Java client sets its watches again after it reconnects."]
-    ["request.timeout", Both, INT_DECODED, "0", "ms", "3.6.0",
+    ["request.timeout", Both, INT_DECODED, "0", "ms", "3.5.5",
      WithoutEffect("it is a setting of Apache's clients"),
      "How long a Java client waits for a reply."]
-    ["log.*", Both, Text, "", "", "3.0",
+    ["log.*", Both, Text, "", "", "3.0.0",
      WithoutEffect("Apache's logging library reads it; this server writes its log to standard \
                     error, and --log-level and --log-format set it up"),
      "Directory, file and levels of Apache's log."]
-    ["root.logger", Both, Text, "", "", "3.0",
+    ["root.logger", Both, Text, "", "", "3.0.0",
      WithoutEffect("Apache's logging library reads it; see --log-level"),
      "Level and targets of Apache's log."]
-    ["console.threshold", Both, Text, "", "", "3.0",
+    ["console.threshold", Both, Text, "", "", "3.0.0",
      WithoutEffect("Apache's logging library reads it; see --log-level"),
      "From which level Apache logs to the console."]
-    ["tracelog.*", Both, Text, "", "", "3.0",
+    ["tracelog.*", Both, Text, "", "", "3.0.0",
      WithoutEffect("Apache's logging library reads it"),
      "Directory and file of Apache's trace log."]
     ["jmx.log4j.*", Both, Text, "", "", "3.4.0",
@@ -103,23 +103,23 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Tuning
 const OF_JAVA: Status = WithoutEffect("a property of Java, and there is no Java machine");
 
 pub(super) const JAVA: &[Setting] = setting_rows! { Java
-    ["java.net.preferIPv4Stack", Java, FLAG, "false", "", "3.0", Honoured,
+    ["java.net.preferIPv4Stack", Java, FLAG, "false", "", "3.0.0", Honoured,
      "Whether the server listens on IPv4 addresses only where it listens on all addresses."]
-    ["java.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of Java."]
-    ["javax.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of Java's extensions."]
-    ["jdk.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of Java's libraries."]
-    ["sun.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of Java's libraries."]
-    ["com.sun.*", Java, Text, "", "", "3.0", OF_JAVA,
+    ["java.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of Java."]
+    ["javax.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of Java's extensions."]
+    ["jdk.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of Java's libraries."]
+    ["sun.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of Java's libraries."]
+    ["com.sun.*", Java, Text, "", "", "3.0.0", OF_JAVA,
      "Properties of Java's management (JMX)."]
-    ["user.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of Java about the user."]
-    ["file.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of Java about files."]
-    ["log4j.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of the library Log4j."]
-    ["log4j2.*", Java, Text, "", "", "3.0", OF_JAVA, "Properties of the library Log4j."]
+    ["user.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of Java about the user."]
+    ["file.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of Java about files."]
+    ["log4j.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of the library Log4j."]
+    ["log4j2.*", Java, Text, "", "", "3.0.0", OF_JAVA, "Properties of the library Log4j."]
     ["logback.*", Java, Text, "", "", "3.8.0", OF_JAVA, "Properties of the library Logback."]
     ["org.slf4j.*", Java, Text, "", "", "3.4.0", OF_JAVA, "Properties of the library SLF4J."]
     ["io.netty.*", Java, Text, "", "", "3.4.0", OF_JAVA, "Properties of the library Netty."]
     ["org.eclipse.jetty.*", Java, Text, "", "", "3.5.0", OF_JAVA,
      "Properties of the library Jetty."]
-    ["networkaddress.cache.*", Java, Text, "", "", "3.0", OF_JAVA,
+    ["networkaddress.cache.*", Java, Text, "", "", "3.0.0", OF_JAVA,
      "Java's cache of host names."]
 };

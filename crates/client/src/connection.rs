@@ -1,0 +1,470 @@
+//! The shell of a session: one task that owns the socket and the clock and performs effects.
+//!
+//! Callers hand requests in through a bounded queue and wait for their own answer. The task reads
+//! what has arrived, lets the session decide, and writes what it decided in as few writes as the
+//! socket allows. While too much is unanswered or unwritten it takes no further request, so that
+//! a slow server slows its callers and nothing grows.
+
+use crate::error::{Error, Sent};
+use crate::limits::{
+    EVENT_QUEUE, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX, REQUESTS_MAX,
+    WRITE_BUFFER_BYTES,
+};
+use crate::session::{
+    Effect, Event, Failure, Registration, RequestId, Session, SessionEvent, Submission,
+};
+use crate::time::Millis;
+use crate::transport::{Connecting, Transport};
+use crate::watcher::{Listener, News};
+use crate::watches::{WatchId, WatchKind};
+use crate::{Access, SessionEnd, SessionState};
+use bellwether_wire::client::{ReplyBody, frame};
+use bellwether_wire::{ErrorCode, OpCode};
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Duration, Instant, Sleep};
+
+/// The answer to a request.
+pub(crate) type Answer = Result<ReplyBody, Failure>;
+
+/// What callers hand in, in order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Submit { op: OpCode, frame: Vec<u8>, watch: Option<NewWatch>, reply: oneshot::Sender<Answer> },
+    AddAuth { scheme: Box<str>, auth: Box<[u8]>, reply: oneshot::Sender<Answer> },
+}
+
+/// A watch that a request shall set.
+#[derive(Debug)]
+pub(crate) struct NewWatch {
+    pub(crate) id: WatchId,
+    pub(crate) path: Box<str>,
+    pub(crate) kind: WatchKind,
+    pub(crate) listener: Listener,
+}
+
+/// What is heard even when no request is taken. Its queue has no bound of its own: it holds at most
+/// two messages per watch value and one per call of `close`.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Unwatch(WatchId, Option<oneshot::Sender<Answer>>),
+    Close,
+}
+
+impl Failure {
+    /// What the caller is told, who named the node `path`.
+    pub(crate) fn into_error(self, op: OpCode, path: &str) -> Error {
+        match self {
+            Failure::Code(code) => match ErrorCode::from_code(code) {
+                Some(code) => Error::Refused { op, path: path.into(), code },
+                None => Error::UnknownCode(code),
+            },
+            Failure::ConnectionLost => Error::ConnectionLost,
+            Failure::Ended(end, sent) => Error::SessionEnded(end, sent),
+            Failure::TooManyAuths => Error::Argument("the session has too many identities"),
+        }
+    }
+}
+
+/// The ends of the channels that the task holds.
+pub(crate) struct Channels {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) state: watch::Sender<SessionState>,
+    pub(crate) events: broadcast::Sender<SessionEvent>,
+}
+
+/// The socket, or what there is of it.
+enum Wire<S> {
+    None,
+    Dialing(Connecting<S>),
+    Open(Box<Open<S>>),
+}
+
+struct Open<S> {
+    reader: ReadHalf<S>,
+    writer: WriteHalf<S>,
+    received: Vec<u8>,
+    /// Invariant: `written <= unsent.len()`, and both are 0 if they are equal.
+    unsent: Vec<u8>,
+    written: usize,
+}
+
+/// What the socket did.
+enum Moved<S> {
+    Opened(S),
+    Received,
+    Wrote,
+    Lost(io::Error),
+}
+
+/// What the task wakes for.
+enum Input<S> {
+    Wire(Moved<S>),
+    Control(Control),
+    Command(Option<Command>),
+    Time,
+}
+
+/// Waits for what is ready; of several, each has its turn.
+async fn next_input<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    channels: &mut Channels,
+    listening: bool,
+) -> Input<S> {
+    tokio::select! {
+        moved = wire.moved() => Input::Wire(moved),
+        Some(control) = channels.control.recv() => Input::Control(control),
+        command = channels.commands.recv(), if listening => Input::Command(command),
+    }
+}
+
+/// The task's state.
+pub(crate) struct Connection<T: Transport> {
+    transport: T,
+    session: Session,
+    wire: Wire<T::Stream>,
+    channels: Channels,
+    /// False once every client value is gone.
+    callers: Callers,
+    replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    next_request: u64,
+    listeners: BTreeMap<WatchId, Listener>,
+    start: Instant,
+    effects: Vec<Effect>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Callers {
+    Present,
+    Gone,
+}
+
+impl<T: Transport> Connection<T> {
+    /// The session's clock starts at `start`.
+    pub(crate) fn new(
+        transport: T,
+        session: Session,
+        channels: Channels,
+        start: Instant,
+    ) -> Connection<T> {
+        Connection {
+            transport,
+            session,
+            wire: Wire::None,
+            channels,
+            callers: Callers::Present,
+            replies: BTreeMap::new(),
+            next_request: 0,
+            listeners: BTreeMap::new(),
+            start,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Runs until the session has ended.
+    pub(crate) async fn run(mut self) {
+        let timer = tokio::time::sleep_until(self.start);
+        tokio::pin!(timer);
+        while let Some(deadline) = self.session.next_deadline() {
+            self.set_timer(timer.as_mut(), deadline);
+            let room = self.has_room();
+            let listening = self.callers == Callers::Present && room;
+            let input = tokio::select! {
+                // What the server said counts before the time it took to be heard.
+                biased;
+                input = next_input(&mut self.wire, &mut self.channels, listening) => input,
+                () = timer.as_mut() => Input::Time,
+            };
+            match input {
+                Input::Wire(moved) => self.on_moved(moved),
+                Input::Control(control) => self.on_control(control),
+                Input::Command(command) => self.on_command(command),
+                Input::Time => self.step(Event::Tick),
+            }
+            self.perform();
+        }
+        self.refuse_the_rest();
+    }
+
+    /// The timer is moved only if it would ring too late; ringing early costs one idle tick, while
+    /// moving it with every packet would cost more.
+    fn set_timer(&self, mut timer: Pin<&mut Sleep>, deadline: Millis) {
+        let deadline = self.start + Duration::from_millis(deadline.0);
+        if timer.is_elapsed() || deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn now(&self) -> Millis {
+        let elapsed = self.start.elapsed().as_millis();
+        Millis(u64::try_from(elapsed).expect("a process does not run for 500 million years"))
+    }
+
+    fn step(&mut self, event: Event<'_>) {
+        let now = self.now();
+        self.session.step(now, event, &mut self.effects);
+    }
+
+    fn has_room(&self) -> bool {
+        self.replies.len() < REQUESTS_MAX && self.wire.unsent_bytes() < WRITE_BUFFER_BYTES
+    }
+
+    fn on_moved(&mut self, moved: Moved<T::Stream>) {
+        match moved {
+            Moved::Opened(stream) => {
+                self.wire = Wire::Open(Box::new(Open::new(stream)));
+                self.step(Event::Opened);
+            }
+            Moved::Received => self.on_received(),
+            Moved::Wrote => {}
+            Moved::Lost(error) => {
+                self.wire = Wire::None;
+                self.step(Event::Lost(error.to_string().into()));
+            }
+        }
+    }
+
+    /// Hands every whole frame to the session.
+    fn on_received(&mut self) {
+        let now = self.now();
+        let Wire::Open(open) = &mut self.wire else { return };
+        let mut rest: &[u8] = &open.received;
+        loop {
+            match frame::length(rest, REPLY_BYTES_MAX) {
+                Some(frame::Length::Frame(len)) => {
+                    let Some(body) = rest.get(4..4 + len) else { break };
+                    self.session.step(now, Event::Frame(body), &mut self.effects);
+                    rest = rest.get(4 + len..).unwrap_or_default();
+                }
+                Some(frame::Length::Impossible(len)) => {
+                    let reason = format!("the server sent a frame of {len} bytes").into();
+                    self.session.step(now, Event::Lost(reason), &mut self.effects);
+                    rest = &[];
+                    break;
+                }
+                None => break,
+            }
+        }
+        let left = rest.len();
+        open.drop_all_but(left);
+    }
+
+    fn on_control(&mut self, control: Control) {
+        match control {
+            Control::Unwatch(watch, reply) => {
+                self.listeners.remove(&watch);
+                let waiting = reply.map(|reply| self.expect_reply(reply));
+                self.step(Event::Unwatch(watch, waiting));
+            }
+            Control::Close => self.step(Event::Close),
+        }
+    }
+
+    /// Takes this command and those behind it, as far as there is room.
+    fn on_command(&mut self, command: Option<Command>) {
+        let Some(command) = command else {
+            self.callers = Callers::Gone;
+            return self.step(Event::Close);
+        };
+        self.submit(command);
+        while self.replies.len() < REQUESTS_MAX {
+            match self.channels.commands.try_recv() {
+                Ok(command) => self.submit(command),
+                Err(_) => break, // An end is seen by the next recv.
+            }
+        }
+    }
+
+    fn expect_reply(&mut self, reply: oneshot::Sender<Answer>) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.replies.insert(id, reply);
+        id
+    }
+
+    fn submit(&mut self, command: Command) {
+        match command {
+            Command::AddAuth { scheme, auth, reply } => {
+                let id = self.expect_reply(reply);
+                self.step(Event::AddAuth { id, scheme, auth });
+            }
+            Command::Submit { op, frame, watch, reply } => {
+                let id = self.expect_reply(reply);
+                // A value that is gone already has said so already; nobody would take its watch off.
+                let watch = watch.filter(|watch| !watch.listener.is_gone()).map(|watch| {
+                    let NewWatch { id, path, kind, listener } = watch;
+                    self.listeners.insert(id, listener);
+                    Registration { id, path, kind }
+                });
+                self.step(Event::Submit(Submission { id, op, frame, watch }));
+            }
+        }
+    }
+
+    fn perform(&mut self) {
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Dial(host) => self.wire = Wire::Dialing(self.transport.connect(&host)),
+                Effect::Send(bytes) => self.wire.send(&bytes),
+                Effect::HangUp => self.wire = Wire::None,
+                Effect::Complete(id, answer) => {
+                    let reply = self.replies.remove(&id).expect("a request is completed once");
+                    // A caller that no longer waits has dropped the other end.
+                    reply.send(answer).ok();
+                }
+                Effect::Notify(watch, event) => self.tell(watch, News::Fired(event)),
+                Effect::Gap(watch) => self.tell(watch, News::Gap),
+                Effect::Session(event) => self.announce(event),
+            }
+        }
+    }
+
+    fn tell(&mut self, watch: WatchId, news: News) {
+        match self.listeners.remove(&watch) {
+            Some(Listener::Once(listener)) => {
+                // A value that is being dropped does not listen any more; its message is under way.
+                listener.send(news).ok();
+            }
+            Some(Listener::Lasting(listener)) => {
+                listener.send(news).ok();
+                self.listeners.insert(watch, Listener::Lasting(listener));
+            }
+            None => {} // Its value is gone.
+        }
+    }
+
+    fn announce(&mut self, event: SessionEvent) {
+        let state = match &event {
+            SessionEvent::Connected { server, session, timeout_ms, access, resumed: _ } => {
+                tracing::info!(%server, %session, timeout_ms, "connected");
+                match access {
+                    Access::ReadWrite => SessionState::Connected,
+                    Access::ReadOnlyAllowed => SessionState::ConnectedReadOnly,
+                }
+            }
+            SessionEvent::Disconnected { reason } => {
+                tracing::warn!(%reason, "connection lost, trying the next server");
+                SessionState::Connecting
+            }
+            SessionEvent::AttemptFailed { server, reason } => {
+                tracing::debug!(%server, %reason, "no connection, trying the next server");
+                SessionState::Connecting
+            }
+            SessionEvent::Ended(end) => {
+                tracing::info!(%end, "session ended");
+                self.end_listeners(*end);
+                SessionState::Ended(*end)
+            }
+        };
+        // The event first: whoever waits for the state then finds the event there. Without a
+        // subscriber it is of no interest.
+        self.channels.events.send(event).ok();
+        self.channels.state.send_replace(state);
+    }
+
+    fn end_listeners(&mut self, end: SessionEnd) {
+        for listener in std::mem::take(&mut self.listeners).into_values() {
+            match listener {
+                Listener::Once(listener) => {
+                    listener.send(News::Ended(end)).ok();
+                }
+                Listener::Lasting(listener) => {
+                    listener.send(News::Ended(end)).ok();
+                }
+            }
+        }
+    }
+
+    /// Answers what was handed in and not taken before the session ended.
+    fn refuse_the_rest(&mut self) {
+        let end = self.session.ended().expect("the loop ends with the session");
+        self.channels.commands.close();
+        while let Ok(command) = self.channels.commands.try_recv() {
+            let (Command::Submit { reply, .. } | Command::AddAuth { reply, .. }) = command;
+            reply.send(Err(Failure::Ended(end, Sent::No))).ok();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    fn unsent_bytes(&self) -> usize {
+        match self {
+            Wire::Open(open) => open.unsent.len() - open.written,
+            Wire::None | Wire::Dialing(_) => 0,
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        match self {
+            Wire::Open(open) => open.unsent.extend_from_slice(bytes),
+            // The connection broke between the decision and this; the session hears of it next.
+            Wire::None | Wire::Dialing(_) => {}
+        }
+    }
+
+    /// Waits until something happens to the socket. Nothing is lost if it is dropped meanwhile.
+    async fn moved(&mut self) -> Moved<S> {
+        match self {
+            Wire::None => std::future::pending().await,
+            Wire::Dialing(connecting) => match connecting.as_mut().await {
+                Ok(stream) => Moved::Opened(stream),
+                Err(error) => Moved::Lost(error),
+            },
+            Wire::Open(open) => open.moved().await,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Open<S> {
+    fn new(stream: S) -> Open<S> {
+        let (reader, writer) = tokio::io::split(stream);
+        Open { reader, writer, received: Vec::new(), unsent: Vec::new(), written: 0 }
+    }
+
+    async fn moved(&mut self) -> Moved<S> {
+        self.received.reserve(READ_BYTES);
+        let unsent = self.unsent.get(self.written..).unwrap_or_default();
+        tokio::select! {
+            read = self.reader.read_buf(&mut self.received) => match read {
+                Ok(0) => Moved::Lost(io::Error::other("the server closed the connection")),
+                Ok(_) => Moved::Received,
+                Err(error) => Moved::Lost(error),
+            },
+            wrote = self.writer.write(unsent), if !unsent.is_empty() => match wrote {
+                Ok(0) => Moved::Lost(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => {
+                    self.written += bytes;
+                    if self.written == self.unsent.len() {
+                        self.unsent.clear();
+                        self.written = 0;
+                    }
+                    Moved::Wrote
+                }
+                Err(error) => Moved::Lost(error),
+            },
+        }
+    }
+
+    /// Keeps the last `left` bytes received.
+    fn drop_all_but(&mut self, left: usize) {
+        let done = self.received.len() - left;
+        self.received.drain(..done);
+        if left == 0 && self.received.capacity() > READ_BUFFER_KEPT_BYTES {
+            self.received = Vec::new();
+        }
+    }
+}
+
+/// The sender of session events.
+pub(crate) fn event_channel() -> (broadcast::Sender<SessionEvent>, broadcast::Receiver<SessionEvent>)
+{
+    broadcast::channel(EVENT_QUEUE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! How a session begins: the options, and the wait for the first connection.
+
+use crate::chroot::Chroot;
+use crate::client::{Client, SessionEvents, SessionState, Shared};
+use crate::connection::{Channels, Connection, event_channel};
+use crate::error::{Error, SessionEnd};
+use crate::hosts::Servers;
+use crate::limits::COMMAND_QUEUE;
+use crate::session::{Access, Config, Session, SessionEvent};
+use crate::time::Millis;
+use crate::transport::{Tcp, Transport};
+use bellwether_wire::limits::MAX_BUFFER_BYTES;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// Makes clients.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    session_timeout: Duration,
+    connect_timeout: Duration,
+    access: Access,
+    seed: Option<u64>,
+    request_bytes_max: usize,
+}
+
+impl Default for Connector {
+    fn default() -> Connector {
+        Connector {
+            session_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(30),
+            access: Access::ReadWrite,
+            seed: None,
+            request_bytes_max: MAX_BUFFER_BYTES,
+        }
+    }
+}
+
+impl Connector {
+    /// With the defaults: 30 seconds for the session and for the first connection, servers that
+    /// write, requests up to `jute.maxbuffer`'s default of 1,048,575 bytes.
+    pub fn new() -> Connector {
+        Connector::default()
+    }
+
+    /// The session timeout to ask for. Servers keep it within limits of theirs.
+    #[must_use]
+    pub fn session_timeout(mut self, timeout: Duration) -> Connector {
+        self.session_timeout = timeout;
+        self
+    }
+
+    /// How long to look for a first server.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Connector {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Which servers to accept.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Connector {
+        self.access = access;
+        self
+    }
+
+    /// Fixes the order of the hosts and the jitter of the pauses, for runs that can be repeated.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Connector {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The server's `jute.maxbuffer`, if it is not the default. A larger request would make the
+    /// server drop the connection without a word, so it is refused here.
+    #[must_use]
+    pub fn request_bytes_max(mut self, bytes: usize) -> Connector {
+        self.request_bytes_max = bytes;
+        self
+    }
+
+    /// Begins a session over TCP with one of `host:port,host:port…/chroot`.
+    pub async fn connect(&self, servers: &str) -> Result<Client, Error> {
+        self.connect_over(Tcp, servers).await
+    }
+
+    /// Begins a session over another transport. It must be called within a tokio runtime, which
+    /// then runs the connection's task.
+    pub async fn connect_over<T: Transport>(
+        &self,
+        transport: T,
+        servers: &str,
+    ) -> Result<Client, Error> {
+        let servers = Servers::parse(servers).map_err(Error::Servers)?;
+        let (client, mut events) = self.start(transport, &servers);
+        let mut last = Box::from("none was finished");
+        let first = async {
+            while let Some(event) = events.next().await {
+                match event {
+                    SessionEvent::Connected { .. } => return Ok(()),
+                    SessionEvent::AttemptFailed { server, reason } => {
+                        last = format!("{server}: {reason}").into();
+                    }
+                    SessionEvent::Disconnected { .. } => {} // It comes after Connected only.
+                    SessionEvent::Ended(end) => return Err(end),
+                }
+            }
+            Err(SessionEnd::Closed)
+        };
+        match tokio::time::timeout(self.connect_timeout, first).await {
+            Ok(Ok(())) => Ok(client),
+            Ok(Err(end)) => Err(Error::SessionEnded(end, crate::Sent::No)),
+            Err(_) => Err(Error::NoServer { servers: servers.to_string().into(), last }),
+        }
+    }
+
+    fn start<T: Transport>(&self, transport: T, servers: &Servers) -> (Client, SessionEvents) {
+        let timeout_ms = u64::try_from(self.session_timeout.as_millis()).unwrap_or(u64::MAX);
+        let config = Config { timeout: Millis(timeout_ms), access: self.access };
+        let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        let session = Session::new(config, servers.hosts.clone(), seed, Millis(0));
+        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (control_sender, control) = mpsc::unbounded_channel();
+        let (state_sender, state) = watch::channel(SessionState::Connecting);
+        let (event_sender, events) = event_channel();
+        let shared = Shared {
+            commands: command_sender,
+            control: control_sender,
+            state,
+            events: event_sender.downgrade(),
+            next_watch: AtomicU64::new(0),
+            chroot: Chroot(servers.chroot.clone()),
+            request_bytes_max: self.request_bytes_max,
+        };
+        let channels = Channels { commands, control, state: state_sender, events: event_sender };
+        let connection = Connection::new(transport, session, channels, Instant::now());
+        tokio::spawn(connection.run());
+        let events = SessionEvents { events: Some(events) };
+        (Client { shared: Arc::new(shared) }, events)
+    }
+}

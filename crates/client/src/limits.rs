@@ -1,0 +1,49 @@
+//! The limits of this crate, named: queues, frames, batches, times.
+
+/// Requests that callers have handed in and that are not yet answered, waiting or on the wire.
+/// A caller beyond it waits: what is read into memory for it stays its own concern.
+pub(crate) const REQUESTS_MAX: usize = 1024;
+
+/// Requests between the callers and the connection task. Small, since [`REQUESTS_MAX`] is what
+/// bounds the work; this only lets a task switch carry a batch.
+pub(crate) const COMMAND_QUEUE: usize = 64;
+
+/// Bytes that are written but not yet taken by the socket. Above it no further request is taken.
+pub(crate) const WRITE_BUFFER_BYTES: usize = 1 << 20;
+
+/// Free space to offer to one read from the socket.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+
+/// A receive buffer that a large reply has grown beyond this is given back once it is empty.
+pub(crate) const READ_BUFFER_KEPT_BYTES: usize = 1 << 20;
+
+/// The largest reply that is accepted. Servers do not limit replies: a node with a million children
+/// has one of tens of megabytes.
+pub(crate) const REPLY_BYTES_MAX: usize = 256 << 20;
+
+/// Events that a persistent watch or a reader of session events may leave unread. What is beyond
+/// becomes a gap that the reader is told of.
+pub(crate) const EVENT_QUEUE: usize = 1024;
+
+/// Paths of watches in one setWatches request, in bytes, as Apache's client cuts them: well below
+/// the server's limit for a frame.
+pub(crate) const SET_WATCHES_BYTES: usize = 128 << 10;
+
+/// The longest time between two packets to the server, in milliseconds.
+pub(crate) const PING_INTERVAL_MS_MAX: u64 = 10_000;
+
+/// An attempt to connect is never given less than this, however many hosts share the timeout.
+pub(crate) const CONNECT_MS_MIN: u64 = 500;
+
+/// The pause before the second round through the hosts, in milliseconds; it doubles with each.
+pub(crate) const PAUSE_MS_FIRST: u64 = 100;
+
+/// The longest pause between two rounds.
+pub(crate) const PAUSE_MS_MAX: u64 = 5_000;
+
+/// How long closing waits for the server's answer, in milliseconds. Without one the session ends
+/// by its timeout.
+pub(crate) const CLOSE_MS: u64 = 3_000;
+
+/// Identities of one session; each is sent again on every connection.
+pub(crate) const AUTHS_MAX: usize = 64;

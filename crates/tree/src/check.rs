@@ -1,0 +1,87 @@
+//! The tree's check of itself, for tests: a walk that compares every figure that is kept.
+
+use crate::change::size_of_node;
+use crate::digest;
+use crate::nodes::{NodeId, ROOT};
+use crate::tree::Tree;
+use bellwether_wire::{Owner, SessionId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a walk finds.
+#[derive(Default)]
+struct Found {
+    nodes: u32,
+    digest: u64,
+    data_size: u64,
+    ephemerals: BTreeMap<SessionId, BTreeSet<NodeId>>,
+    timed: BTreeSet<NodeId>,
+    acls: BTreeMap<i64, u64>,
+}
+
+impl Tree {
+    /// Compares every maintained figure with a full walk, for tests.
+    pub fn check(&self) -> Result<(), String> {
+        let mut found = Found::default();
+        self.check_below(ROOT, "", &mut found)?;
+        same("nodes", &found.nodes, &self.nodes.len())?;
+        same("digest", &found.digest, &self.digest)?;
+        same("data size", &found.data_size, &self.data_size)?;
+        same("ephemerals", &found.ephemerals, &self.ephemerals)?;
+        let count = found.ephemerals.values().map(|ids| ids.len() as u64).sum();
+        same("ephemerals count", &count, &self.ephemerals_count)?;
+        same("timed nodes", &found.timed, &self.timed.keys().copied().collect())?;
+        same("ACLs", &found.acls, &self.acls.counts())
+    }
+
+    /// Visits a subtree and returns its size without its top.
+    fn check_below(&self, id: NodeId, path: &str, found: &mut Found) -> Result<u32, String> {
+        let node = self.nodes.get(id);
+        self.check_node(id, path, found)?;
+        let (mut descendants, mut children_count) = (0, 0);
+        if let Some(children) = &node.children {
+            let mut name = children.after(None);
+            while let Some(child_name) = name {
+                let child_path = format!("{path}/{child_name}");
+                let child = self.nodes.find(&child_path);
+                let child = child.ok_or_else(|| format!("{child_path} is not in the index"))?;
+                same(&child_path, &self.nodes.get(child).parent, &id)?;
+                descendants += 1 + self.check_below(child, &child_path, found)?;
+                children_count += 1;
+                name = children.after(Some(child_name));
+            }
+            same("children", &children_count, &children.len())?;
+            assert!(children_count > 0, "a node without children has no list of them");
+        }
+        same("descendants", &descendants, &node.descendants)?;
+        Ok(descendants)
+    }
+
+    fn check_node(&self, id: NodeId, path: &str, found: &mut Found) -> Result<(), String> {
+        let node = self.nodes.get(id);
+        found.nodes += 1;
+        found.data_size += size_of_node(path, node.data_len());
+        if self.options.digest {
+            let crc = digest::content_crc(path, node.data.as_deref());
+            same(path, &crc, &node.content_crc)?;
+            found.digest = found.digest.wrapping_add(digest::of_node(path, crc, &node.stat));
+        }
+        match Owner::decode(node.stat.ephemeral_owner, self.options.owner_format) {
+            Owner::Session(session) => {
+                found.ephemerals.entry(session).or_default().insert(id);
+            }
+            Owner::Container | Owner::Ttl { .. } => {
+                found.timed.insert(id);
+            }
+            Owner::None | Owner::Unknown => {} // They are in no index.
+        }
+        let acl_id = self.acls.id(node.acl);
+        if acl_id != bellwether_wire::disk::snapshot::OPEN_ACL_ID {
+            *found.acls.entry(acl_id).or_default() += 1;
+        }
+        same(path, &self.nodes.path(id), &path.to_owned())
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, kept: &T) -> Result<(), String> {
+    if found == kept { Ok(()) } else { Err(format!("{what}: found {found:?}, kept {kept:?}")) }
+}

@@ -1,0 +1,5 @@
+//! Tests of the formats as a whole: against bytes of the original, and against arbitrary ones.
+
+mod golden;
+mod properties;
+mod values;
