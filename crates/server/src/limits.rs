@@ -34,7 +34,13 @@ pub(crate) const PARTIAL_BYTES_ALL: usize = 64 << 20;
 pub(crate) const PARTIAL_BYTES_FREE: usize = 16 << 10;
 
 /// How long a frame may hold a part of [`PARTIAL_BYTES_ALL`] without growing, while others wait.
-pub(crate) const PARTIAL_STALL: Duration = Duration::from_secs(5);
+pub(crate) const PARTIAL_STALL: Duration = Duration::from_secs(1);
+
+/// How long a connection that is closing may leave its last replies untaken.
+pub(crate) const CLOSING_STALL: Duration = Duration::from_secs(5);
+
+/// How often connections are looked at for these.
+pub(crate) const SWEEP_EVERY_MS: u64 = 250;
 
 /// Descriptors that connections never get: log, snapshots, the runtime, listeners.
 pub(crate) const RESERVED_FDS: u64 = 64;

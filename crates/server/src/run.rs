@@ -17,7 +17,10 @@ use crate::config::Config;
 use crate::config::render::ConfFacts;
 use crate::disk::{Log, LogTask, Slice, Synced};
 use crate::figures::Figures;
-use crate::limits::{CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE};
+use crate::limits::{
+    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE,
+    SWEEP_EVERY_MS,
+};
 use crate::net::clients::{Client, Phase};
 use crate::net::listen::{Admission, Descriptor};
 use crate::net::partial::PartialBudget;
@@ -325,7 +328,8 @@ impl Core {
     /// not take its last replies.
     fn sweep(&mut self, now_ms: u64) {
         let sessionless_ms = u64::from(self.config.sessionless_timeout_ms);
-        let stall_ms = u64::try_from(PARTIAL_STALL.as_millis()).unwrap_or(u64::MAX);
+        let [stall_ms, closing_ms] = [PARTIAL_STALL, CLOSING_STALL]
+            .map(|stall| u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
         let others_wait = !self.starved.is_empty();
         let mut late = Vec::new();
         for (conn, client) in &self.clients {
@@ -333,7 +337,7 @@ impl Core {
                 Phase::New if now_ms.saturating_sub(client.accepted_ms) >= sessionless_ms => {
                     "it sent no connect request in time"
                 }
-                Phase::Closing { since_ms } if now_ms.saturating_sub(since_ms) >= stall_ms => {
+                Phase::Closing { since_ms } if now_ms.saturating_sub(since_ms) >= closing_ms => {
                     "it does not take its last replies"
                 }
                 Phase::New | Phase::Connecting | Phase::Open | Phase::Closing { .. } => {
@@ -357,7 +361,7 @@ impl Core {
             self.close_now(conn);
         }
         self.figures.repeats.log_ended(Instant::now());
-        self.next_sweep_ms = now_ms + 1000;
+        self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
     }
 
     fn feed_watchdog(&mut self) {

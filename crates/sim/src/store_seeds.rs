@@ -328,7 +328,7 @@ fn snapshot_items(zxid: Zxid) -> Vec<SnapshotItem> {
     };
     let node = |path: &str, data: Option<&[u8]>, acl_id| {
         let data = data.map(Data::from);
-        SnapshotItem::Node(SnapshotNode { path: path.into(), data, acl_id, stat: stat.clone() })
+        SnapshotItem::Node(SnapshotNode { path: path.into(), data, acl_id, stat })
     };
     let size = usize::try_from(zxid.0 % 1500).expect("it is small");
     let digest = TxnDigest { version: TxnDigest::VERSION, digest: zxid.0 };

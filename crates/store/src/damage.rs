@@ -106,3 +106,78 @@ pub fn decide(writer: Writer, damage: &Damage, behind: Behind, side: SideFile) -
         (S::Silent, B::Nothing | B::Bytes, D::Checksum | D::Length(_), W::NoMarks) => V::Refuse,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_wire::jute::Problem;
+    use expect_test::expect;
+    use std::fmt::Write as _;
+
+    fn name(verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::End => "end",
+            Verdict::EndAsApache => "as Apache",
+            Verdict::CutTail => "cut",
+            Verdict::Refuse => "REFUSE",
+        }
+    }
+
+    /// Every combination of answers has a verdict, and this is the table.
+    #[test]
+    fn the_table_is_total() {
+        let content = DecodeError { what: "txn.type", offset: 0, problem: Problem::Truncated };
+        let damages = [
+            ("unused space", Damage::None),
+            ("cut by the end", Damage::Cut),
+            ("no end byte", Damage::NoEnd),
+            ("checksum", Damage::Checksum),
+            ("length", Damage::Length(-5)),
+            ("too long", Damage::TooLong { bytes: 1 << 30 }),
+            ("content", Damage::Content(content)),
+        ];
+        let behinds = [Behind::Nothing, Behind::Bytes, Behind::SyncedBatch(99)];
+        let mut table = String::new();
+        let columns = ["nothing", "bytes", "batch", "nothing+side", "bytes+side", "batch+side"];
+        writeln!(table, "{:8} {:15} {}", "writer", "damage", columns.join(" | ")).unwrap();
+        for (writer, writer_name) in [(Writer::Marks, "marks"), (Writer::NoMarks, "no marks")] {
+            for (damage_name, damage) in &damages {
+                let verdicts: Vec<_> = [SideFile::Silent, SideFile::Synced(99)]
+                    .into_iter()
+                    .flat_map(|side| behinds.map(|b| name(decide(writer, damage, b, side))))
+                    .collect();
+                writeln!(table, "{writer_name:8} {damage_name:15} {}", verdicts.join(" | "))
+                    .unwrap();
+            }
+        }
+        expect![[r#"
+            writer   damage          nothing | bytes | batch | nothing+side | bytes+side | batch+side
+            marks    unused space    end | cut | REFUSE | REFUSE | REFUSE | REFUSE
+            marks    cut by the end  cut | cut | REFUSE | REFUSE | REFUSE | REFUSE
+            marks    no end byte     cut | cut | REFUSE | REFUSE | REFUSE | REFUSE
+            marks    checksum        cut | cut | REFUSE | REFUSE | REFUSE | REFUSE
+            marks    length          cut | cut | REFUSE | REFUSE | REFUSE | REFUSE
+            marks    too long        REFUSE | REFUSE | REFUSE | REFUSE | REFUSE | REFUSE
+            marks    content         REFUSE | REFUSE | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks unused space    end | as Apache | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks cut by the end  as Apache | as Apache | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks no end byte     as Apache | as Apache | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks checksum        REFUSE | REFUSE | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks length          REFUSE | REFUSE | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks too long        REFUSE | REFUSE | REFUSE | REFUSE | REFUSE | REFUSE
+            no marks content         REFUSE | REFUSE | REFUSE | REFUSE | REFUSE | REFUSE
+        "#]].assert_eq(&table);
+    }
+
+    #[test]
+    fn what_was_proved_synced_is_never_cut() {
+        let damages = [Damage::None, Damage::Cut, Damage::NoEnd, Damage::Checksum];
+        for damage in &damages {
+            for writer in [Writer::Marks, Writer::NoMarks] {
+                let later = decide(writer, damage, Behind::SyncedBatch(1), SideFile::Silent);
+                let side = decide(writer, damage, Behind::Nothing, SideFile::Synced(1));
+                assert_eq!((later, side), (Verdict::Refuse, Verdict::Refuse));
+            }
+        }
+    }
+}

@@ -176,6 +176,5 @@ impl Tree {
             let digest = TxnDigest { version: TxnDigest::VERSION, digest };
             out.push(SnapshotItem::Digest { zxid: self.last_processed, digest });
         }
-        out.push(SnapshotItem::LastProcessed(self.last_processed));
     }
 }
