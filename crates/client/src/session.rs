@@ -1,7 +1,7 @@
 //! A client's session without IO: events in, effects out, time an argument.
 //!
-//! It decides when to connect and to whom, what to send after a connection is there (the identities,
-//! then the watches, then what waited), when to ping, when to give a connection or the session up,
+//! It decides when to connect and to whom, what to send after a connection is there (the
+//! identities, then the watches, then what waited), when to ping, when to give a connection or the session up,
 //! and which request a reply belongs to. The shell in [`crate::connection`] performs the effects in
 //! order and knows none of this.
 //!
@@ -83,7 +83,7 @@ pub(crate) enum Event<'a> {
     Submit(Submission),
     /// A caller adds an identity.
     AddAuth { id: RequestId, scheme: Box<str>, auth: Box<[u8]> },
-    /// A watch value is gone; a request waits for the server to have forgotten it if there is an id.
+    /// A watch value is gone. With an id, somebody waits until the server has forgotten it.
     Unwatch(WatchId, Option<RequestId>),
     /// The session shall end.
     Close,
@@ -521,6 +521,8 @@ impl Session {
         for submission in self.waiting.drain(..) {
             out.push(Effect::Complete(submission.id, Err(failure)));
         }
+        let sent = if let State::Linked(_) = &self.state { Sent::Yes } else { Sent::No };
+        let failure = Failure::Ended(end, sent);
         for auth in &mut self.auths {
             out.extend(auth.waiting.take().map(|id| Effect::Complete(id, Err(failure))));
         }

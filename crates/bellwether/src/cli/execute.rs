@@ -110,8 +110,8 @@ async fn list(client: &Client, path: &str, with: With) -> Result<Watched, Error>
     Ok(watched)
 }
 
-/// Every path from `top` down, in zkCli's order: the children of a node together, then what is below
-/// each of them. A node that is deleted meanwhile is left out with what was below it.
+/// Every path from `top` down, in zkCli's order: the children of a node together, then what is
+/// below each of them. A node that is deleted meanwhile is left out with what was below it.
 async fn list_below(client: &Client, top: &str) -> Result<Watched, Failed> {
     let mut waiting = vec![top.to_owned()];
     let mut is_top = true;

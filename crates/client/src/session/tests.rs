@@ -434,7 +434,7 @@ fn a_refused_identity_ends_the_session() {
         0 send 1 GetData { path: "/a", watch: false }
         0 send -4 Auth { scheme: "nonsense", auth: [] }
         0 complete 0 Ended(AuthFailed, Yes)
-        0 complete 50 Ended(AuthFailed, No)
+        0 complete 50 Ended(AuthFailed, Yes)
         0 hang up
         0 ended AuthFailed
     "#]]);
