@@ -1,8 +1,8 @@
 //! A client's session without IO: events in, effects out, time an argument.
 //!
 //! It decides when to connect and to whom, what to send after a connection is there (the
-//! identities, then the watches, then what waited), when to ping, when to give a connection or the session up,
-//! and which request a reply belongs to. The shell in [`crate::connection`] performs the effects in
+//! identities, then the watches, then what waited), when to ping, when to give a connection or the
+//! session up, and which request a reply belongs to. The shell in [`crate::connection`] performs the effects in
 //! order and knows none of this.
 //!
 //! What it keeps true:
