@@ -2,8 +2,8 @@
 //!
 //! It decides when to connect and to whom, what to send after a connection is there (the
 //! identities, then the watches, then what waited), when to ping, when to give a connection or the
-//! session up, and which request a reply belongs to. The shell in [`crate::connection`] performs the effects in
-//! order and knows none of this.
+//! session up, and which request a reply belongs to. The shell in [`crate::connection`] performs
+//! the effects in order and knows none of this.
 //!
 //! What it keeps true:
 //! - Every request that was submitted is completed exactly once.
