@@ -56,11 +56,16 @@ impl Pair {
         Ok(())
     }
 
-    fn apply_all(&mut self) {
-        for (what, record, expected) in std::mem::take(&mut self.waiting) {
+    /// Applies the oldest of what waits; the rest stays pending.
+    fn apply(&mut self, count: usize) {
+        for (what, record, expected) in self.waiting.drain(..count) {
             let got = self.world.apply(&record);
             assert_eq!(unify(got), unify(expected), "{what}");
         }
+    }
+
+    fn apply_all(&mut self) {
+        self.apply(self.waiting.len());
         assert!(self.world.pending.is_empty());
     }
 
@@ -113,8 +118,9 @@ fn agree(u: &mut Unstructured<'_>, options: TreeOptions) -> Result<()> {
     let mut pair = Pair::new(options);
     for _ in 0..u.int_in_range(0..=60)? {
         pair.step(u)?;
-        if u.ratio(1, 6)? {
-            pair.apply_all();
+        if u.ratio(1, 4)? {
+            let count = u.int_in_range(0..=pair.waiting.len())?;
+            pair.apply(count);
         }
     }
     pair.compare();
