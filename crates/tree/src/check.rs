@@ -65,7 +65,9 @@ impl Tree {
             same(path, &crc, &node.content_crc)?;
             found.digest = found.digest.wrapping_add(digest::of_node(path, crc, &node.stat));
         }
-        match Owner::decode(node.stat.ephemeral_owner, self.options.owner_format) {
+        // A snapshot may give the root an owner. As in Apache it means nothing: the root stays.
+        let owner = if id == ROOT { 0 } else { node.stat.ephemeral_owner };
+        match Owner::decode(owner, self.options.owner_format) {
             Owner::Session(session) => {
                 found.ephemerals.entry(session).or_default().insert(id);
             }
