@@ -185,7 +185,8 @@ impl Shell {
             }
             Some(Greeting::Done) => request(conn, frame, around),
         };
-        let is_ping = matches!(&event, Event::Frame { header, .. } if header.op == OpCode::Ping.code());
+        let is_ping =
+            matches!(&event, Event::Frame { header, .. } if header.op == OpCode::Ping.code());
         if is_ping && self.broken == Some(Break::DeafToPings) {
             return Ok(());
         }
@@ -380,17 +381,15 @@ fn request(conn: ConnId, frame: &[u8], around: &mut Around<'_>) -> Event {
     if let Some(Ok(Request::Auth { scheme, auth })) = &request {
         // The simulator's users are who they say they are, but for one.
         let id = String::from_utf8_lossy(auth);
-        let identity =
-            (id != "nobody").then(|| Identity { scheme: scheme.clone(), id: id.into() });
+        let identity = (id != "nobody").then(|| Identity { scheme: scheme.clone(), id: id.into() });
         around.checkers.proves(conn, identity.clone());
         let identities = identity.into_iter().collect();
         return Event::Authenticated { conn, xid: header.xid, identities };
     }
     let is_ping = op == Some(OpCode::Ping);
     let expected = if is_ping { xid::PING } else { header.xid };
-    let outside = op.is_none_or(|op| {
-        op.kind() == Kind::Internal || matches!(op, OpCode::Sasl | OpCode::Check)
-    });
+    let outside = op
+        .is_none_or(|op| op.kind() == Kind::Internal || matches!(op, OpCode::Sasl | OpCode::Check));
     let body = request.as_ref().and_then(|request| request.as_ref().ok()).cloned();
     let write = op.is_some_and(|op| op.kind() == Kind::Write);
     let body = body.filter(|_| !outside);

@@ -77,11 +77,9 @@ fn write(chance: &mut Chance) -> Request {
             Request::CreateTtl { create: create(chance, &[5, 6]), ttl_ms }
         }
         10..=13 => Request::Delete { path: path(chance), version: version(chance) },
-        14..=18 => Request::SetData {
-            path: path(chance),
-            data: data(chance),
-            version: version(chance),
-        },
+        14..=18 => {
+            Request::SetData { path: path(chance), data: data(chance), version: version(chance) }
+        }
         _ => {
             let path = path(chance);
             Request::SetAcl { path, acl: Some(acl(chance)), version: version(chance) }
@@ -131,9 +129,7 @@ fn other(chance: &mut Chance, seen: Zxid) -> Request {
         13..=14 => {
             Request::RemoveWatches { path: read_path(chance), watcher: watcher_type(chance) }
         }
-        15..=16 => {
-            Request::CheckWatches { path: read_path(chance), watcher: watcher_type(chance) }
-        }
+        15..=16 => Request::CheckWatches { path: read_path(chance), watcher: watcher_type(chance) },
         17..=18 => Request::GetEphemerals { prefix: "/".into() },
         19..=20 => Request::GetAllChildrenNumber { path: read_path(chance) },
         21 => Request::WhoAmI,

@@ -250,9 +250,10 @@ impl World {
         match result {
             Ok(()) => Ok(()),
             Err(Stop::Violation(violation)) => Err(violation),
-            Err(Stop::Disk(error)) if self.faults == Faults::default() => {
-                Err(Violation { promise: "disk", seen: format!("it failed for no reason: {error}") })
-            }
+            Err(Stop::Disk(error)) if self.faults == Faults::default() => Err(Violation {
+                promise: "disk",
+                seen: format!("it failed for no reason: {error}"),
+            }),
             Err(Stop::Disk(error)) => {
                 self.story.tell(|| format!("  the disk failed: {error}"));
                 let end = self.end_of(self.disk.is_off());
@@ -360,10 +361,9 @@ impl World {
     fn server_reads_all(&mut self) -> Result<(), Violation> {
         loop {
             let Some(shell) = &self.shell else { return Ok(()) };
-            let readable =
-                |(conn, link): &(&ConnId, &Link)| {
-                    !link.to_server.is_empty() && shell.reads_from(**conn)
-                };
+            let readable = |(conn, link): &(&ConnId, &Link)| {
+                !link.to_server.is_empty() && shell.reads_from(**conn)
+            };
             let Some((conn, _)) = self.links.iter().find(readable) else { return Ok(()) };
             let conn = *conn;
             self.read_from(conn)?;
@@ -562,6 +562,7 @@ fn settings(chance: &mut Chance) -> Settings {
             digest: !chance.one_in(4),
             skip_acl: false,
             close_session_list: true,
+            txn_bytes_max: 1 << 20,
         },
     }
 }
