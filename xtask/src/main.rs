@@ -5,7 +5,9 @@
 //! Leaves to `stages` which checks there are, and to one module per stage what each of them does.
 
 mod apache;
+mod bench;
 mod core;
+mod crash;
 mod fast;
 mod files;
 mod gozk;
@@ -33,7 +35,10 @@ Usage: cargo xtask COMMAND
   tidy               run the house rules alone
   layers [--rewrite] compare the crates' dependencies with the architecture;
                      --rewrite records what the pure crates depend on today
+  crash              run the crash rounds alone
   sim SEED           repeat one simulation
+  bench [--rounds N] [--seconds S]
+                     measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md
   help               print this text and the table of stages";
 
 fn main() -> ExitCode {
@@ -74,6 +79,11 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
             }
             Ok(true)
         }
+        ["bench", options @ ..] => {
+            let plan = bench::Plan::parse(options)?;
+            bench::command(&Workspace::discover()?, plan).map(|()| true)
+        }
+        ["crash"] => single(crash::stage),
         ["sim", seed] => core::repeat_simulation(&Workspace::discover()?, seed),
         other => Err(format!("no such command: {}\n\n{USAGE}", other.join(" "))),
     }

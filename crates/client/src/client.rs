@@ -159,7 +159,8 @@ impl Client {
         expect_body!(body, ReplyBody::Children2(names, stat) => (names.names(), stat))
     }
 
-    /// Likewise, with a watch that fires when a child is created or deleted, or the node is deleted.
+    /// Likewise, with a watch that fires when a child is created or deleted, or the node itself is
+    /// deleted.
     pub async fn get_children_and_watch(
         &self,
         path: &str,

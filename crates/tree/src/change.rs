@@ -18,9 +18,10 @@ pub(crate) fn size_of_node(path: &str, data_len: usize) -> u64 {
     if path.is_empty() { 2 * size + 1 } else { size }
 }
 
-/// The path of a node's parent and its name. `None` for the root, and for what is no path.
+/// The path of a node's parent and its name. `None` for the root, and for what is no path: `/` is
+/// a name of the root, but no parent's path, or `//a` would be a name of `/a`.
 pub(crate) fn split(path: &str) -> Option<(&str, &str)> {
-    path.rsplit_once('/').filter(|(_, name)| !name.is_empty())
+    path.rsplit_once('/').filter(|(parent, name)| !name.is_empty() && *parent != "/")
 }
 
 impl Tree {

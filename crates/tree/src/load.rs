@@ -188,10 +188,6 @@ impl Loader {
         let Some(parent) = tree.nodes.find(parent_path).filter(|_| has_root) else {
             return Err(LoadError::MissingParent { path });
         };
-        // `/` is another name of the root; it must not be the start of a path like `//a`.
-        if parent_path == "/" {
-            return Err(LoadError::BadPath { path });
-        }
         if tree.nodes.find(&path).is_some() {
             return Err(LoadError::Duplicate { path });
         }

@@ -250,6 +250,47 @@ fn replaying_a_delete_takes_the_children_that_came_later() {
     assert_eq!(report.digest_mismatches, 0);
 }
 
+#[test]
+fn a_cursor_does_not_follow_a_number_that_was_given_out_again() {
+    let mut world = World::new(options());
+    world.run("s1 open\ns1 create /a => /a\ns1 create /a/x => /a/x", false);
+    let mut cursor = world.tree.snapshot_start();
+    let mut items = Vec::new();
+    let has_a = |items: &[SnapshotItem]| content(items).0.contains_key("/a");
+    while !has_a(&items) {
+        assert_eq!(world.tree.snapshot_next(&mut cursor, 1, &mut items), Progress::More);
+    }
+    // The slab gives the places of /a and /a/x to /b and /b/y.
+    world.run("s1 delete /a/x\ns1 delete /a\ns1 create /b => /b\ns1 create /b/y => /b/y", false);
+    while world.tree.snapshot_next(&mut cursor, 1, &mut items) == Progress::More {}
+    let (nodes, _) = content(&items);
+    assert_eq!(nodes.keys().filter(|path| path.contains('y')).count(), 0);
+    same(&load(options(), cursor.zxid(), &items, &world.log).0, &world.tree);
+}
+
+fn replayed_create(parent_cversion: i32, zxid: i64) -> TxnRecord {
+    let acl = vec![Acl::world_all()];
+    let create = CreateTxn { path: "/p/c".into(), data: None, acl, parent_cversion };
+    let (op, zxid) = (OpCode::Create2, Zxid(zxid));
+    let header = TxnHeader { session: SessionId(1), cxid: 1, zxid, time_ms: 0, op };
+    TxnRecord { header, txn: Txn::Create { create, ephemeral: false }, digest: None }
+}
+
+#[test]
+fn a_replayed_create_raises_its_parent_and_never_lowers_it() {
+    let parent = |log: &[TxnRecord]| {
+        let items = ["", "/p", "/p/c"].map(|path| item(path, -1, Owner::None));
+        let (loaded, _) = load(options(), Zxid(5), &items, log);
+        let stat = loaded.stat_of("/p").expect("it was loaded");
+        // Clients see twice the creates less the children.
+        (i64::from(stat.cversion + 1) / 2, stat.pzxid.0)
+    };
+    assert_eq!(parent(&[]), (0, 0));
+    assert_eq!(parent(&[replayed_create(3, 6)]), (3, 6));
+    assert_eq!(parent(&[replayed_create(3, 6), replayed_create(2, 7)]), (3, 6));
+    assert_eq!(parent(&[replayed_create(-1, 6), replayed_create(-1, 7)]), (2, 7));
+}
+
 fn due(tree: &Tree, mono_ms: u64, never_used_ms: u64) -> String {
     let mut cursor = tree.reap_start();
     let mut out = Vec::new();
