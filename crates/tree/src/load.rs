@@ -45,11 +45,16 @@ pub enum LoadError {
     BadPath { path: Box<str> },
     /// There is no root.
     NoRoot,
+    /// An ACL's id is one that no server reaches by counting, and would leave none for later ones.
+    AclId { id: i64 },
     /// An item of a snapshot comes after a record of the log.
     OutOfOrder,
     /// An item of a snapshot comes before it was said where the snapshot starts.
     NoStart,
 }
+
+/// The ids that ACLs in a snapshot can have: counted from 1, with as many left for later ones.
+const ACL_IDS: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 2;
 
 impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,6 +64,7 @@ impl std::fmt::Display for LoadError {
             LoadError::BadPath { path } => write!(f, "{path:?} is no path of a node"),
             LoadError::NoRoot => write!(f, "the snapshot has no root"),
             LoadError::NoStart => write!(f, "nobody said at which zxid the snapshot starts"),
+            LoadError::AclId { id } => write!(f, "{id} is no id of an ACL"),
             LoadError::OutOfOrder => write!(f, "a snapshot's item follows a record of the log"),
         }
     }
@@ -112,6 +118,9 @@ impl Loader {
         match item {
             SnapshotItem::Session { id, timeout_ms } => {
                 self.tree.sessions.insert(id, timeout_ms);
+            }
+            SnapshotItem::Acl { id, .. } if !ACL_IDS.contains(&id) => {
+                return Err(LoadError::AclId { id });
             }
             SnapshotItem::Acl { id, acl } => self.tree.acls.load(id, acl),
             SnapshotItem::Node(node) => self.node(node)?,

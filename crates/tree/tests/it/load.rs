@@ -178,6 +178,11 @@ fn a_snapshot_that_cannot_be_is_refused() {
     refused(&["", "a"], LoadError::BadPath { path: "a".into() });
     refused(&["", "/"], LoadError::BadPath { path: "/".into() });
     refused(&["", "//a"], LoadError::BadPath { path: "//a".into() });
+    for id in [-1, i64::MAX] {
+        let mut loader = Loader::new(options());
+        let acl = SnapshotItem::Acl { id, acl: vec![Acl::world_all()] };
+        assert_eq!(loader.item(acl), Err(LoadError::AclId { id }));
+    }
     let mut loader = Loader::new(options());
     loader.start_at(Zxid(1));
     let session = SnapshotItem::Session { id: SessionId(1), timeout_ms: 1 };
