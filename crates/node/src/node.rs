@@ -142,6 +142,12 @@ impl Node {
             if let Some(fired) = self.unreplied.take() {
                 reply::outcome(self, now, fired, out);
             }
+            if !self.setting_watches.is_empty() {
+                // A write behind it on the same connection must find it answered, and it compares
+                // with the tree as it is in its place of the order.
+                reply::set_watches(self, now, &mut visits, out);
+                continue;
+            }
             match commit::next(self) {
                 Some(Committed::Txn { origin, record }) => {
                     let applied = apply::apply(self, now, (origin, record));
@@ -154,9 +160,6 @@ impl Node {
                 },
             }
             visits -= 1;
-        }
-        while visits > 0 && !self.setting_watches.is_empty() {
-            reply::set_watches(self, now, &mut visits, out);
         }
         if visits > 0 {
             self.housekeeping(now, visits, out);
