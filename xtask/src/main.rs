@@ -1,2 +1,88 @@
-//! The only front door for developers and CI.
-fn main() {}
+//! The only front door for developers and CI: `cargo xtask COMMAND`.
+//!
+//! Keeps true: what CI runs and what a person runs is the same table of stages, every check that
+//! cannot run fails with its reason, and nothing is left behind outside the cache directory.
+//! Leaves to `stages` which checks there are, and to one module per stage what each of them does.
+
+mod apache;
+mod core;
+mod fast;
+mod files;
+mod gozk;
+mod json;
+mod kazoo;
+mod layers;
+mod maven;
+mod process;
+mod report;
+mod server;
+mod stages;
+mod tidy;
+mod workspace;
+mod zkcli;
+
+use std::process::ExitCode;
+
+use report::{Report, say};
+use workspace::Workspace;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  test [STAGE …]     run every stage, or the stages and groups that are named
+  tidy               run the house rules alone
+  layers [--rewrite] compare the crates' dependencies with the architecture;
+                     --rewrite records what the pure crates depend on today
+  sim SEED           repeat one simulation
+  help               print this text and the table of stages";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            say(&format!("xtask: {message}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one command; `Ok(false)` means that it ran and that something failed.
+fn dispatch(words: &[&str]) -> Result<bool, String> {
+    match words {
+        [] | ["help" | "--help" | "-h"] => {
+            say(USAGE);
+            say(&format!("\n{}", stages::table()));
+            Ok(true)
+        }
+        ["test", names @ ..] => {
+            let selected = stages::select(names)?;
+            let workspace = Workspace::discover()?;
+            let mut report = Report::default();
+            for stage in selected {
+                (stage.run)(&workspace, &mut report);
+            }
+            Ok(report.finish())
+        }
+        ["tidy"] => single(tidy::stage),
+        ["layers"] => single(layers::stage),
+        ["layers", "--rewrite"] => {
+            for line in layers::rewrite(&Workspace::discover()?)? {
+                say(&line);
+            }
+            Ok(true)
+        }
+        ["sim", seed] => core::repeat_simulation(&Workspace::discover()?, seed),
+        other => Err(format!("no such command: {}\n\n{USAGE}", other.join(" "))),
+    }
+}
+
+/// Runs one stage by itself, with the same report as `test`.
+fn single(stage: fn(&Workspace, &mut Report)) -> Result<bool, String> {
+    let workspace = Workspace::discover()?;
+    let mut report = Report::default();
+    stage(&workspace, &mut report);
+    Ok(report.finish())
+}

@@ -208,11 +208,11 @@ impl Shell {
             }
             Command::Watch { path, mode, count: _ } => match &self.client {
                 Some(client) => execute::watch(client, &path, mode).await,
-                None => Err(NOT_CONNECTED.to_owned()),
+                None => Err(NOT_CONNECTED.to_owned().into()),
             },
             Command::Ask(ask) => match &self.client {
                 Some(client) => execute::execute(client, ask).await,
-                None => Err(NOT_CONNECTED.to_owned()),
+                None => Err(NOT_CONNECTED.to_owned().into()),
             },
         };
         match done {
@@ -220,9 +220,10 @@ impl Shell {
                 self.exit_code = 0;
                 self.keep(watched);
             }
-            Err(text) => {
+            Err(execute::Failed { text, watched }) => {
                 say::error(text);
                 self.exit_code = 1;
+                self.keep(watched);
             }
         }
     }

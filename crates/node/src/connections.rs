@@ -2,8 +2,8 @@
 
 use crate::event::ConnId;
 use bellwether_tree::Identity;
-use bellwether_wire::client::Request;
 use bellwether_wire::client::request::SetWatches;
+use bellwether_wire::client::{ReplyBody, Request};
 use bellwether_wire::{ErrorCode, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -47,8 +47,10 @@ pub(crate) enum Waiting {
     Marker,
     /// The requests before it.
     Read { request: Request, identities: Arc<[Identity]> },
-    /// The requests before it; then it gets this error.
-    Refusal(ErrorCode),
+    /// The requests before it; then it gets this answer.
+    Answer(Result<ReplyBody, ErrorCode>),
+    /// As an answer, to the request that ended the session: the connection is closed after it.
+    LastAnswer(Result<ReplyBody, ErrorCode>),
     /// The rest of its own work, which is done in slices.
     SetWatches(SetWatches),
 }
@@ -101,6 +103,21 @@ impl Connections {
         let queued = self.by_id.get_mut(&id)?.queue.pop_front()?;
         self.queued -= 1;
         Some(queued)
+    }
+
+    /// Takes the oldest marker out of the queue of a connection, if that is still there.
+    pub(crate) fn dequeue_marker(&mut self, id: ConnId) {
+        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        let is_proposed =
+            |queued: &Queued| matches!(queued.waiting, Waiting::Marker | Waiting::Commit);
+        let place = connection.queue.iter().position(is_proposed);
+        let marker = place.and_then(|place| connection.queue.remove(place));
+        let waiting = marker.map(|queued| queued.waiting);
+        assert!(
+            matches!(waiting, Some(Waiting::Marker)),
+            "markers commit in the order of requests"
+        );
+        self.queued -= 1;
     }
 
     /// Puts back what [`Self::dequeue`] took.

@@ -43,6 +43,8 @@ pub struct Node {
     pub(crate) forgetting: VecDeque<ConnId>,
     /// Connections whose setWatches is under way.
     pub(crate) setting_watches: VecDeque<ConnId>,
+    /// Connections with more requests that need nothing but their turn than one step answers.
+    pub(crate) draining: VecDeque<ConnId>,
     reaper: Reaper,
     /// The transaction whose watches are firing.
     unreplied: Option<Fired>,
@@ -83,6 +85,7 @@ impl Node {
             firing: Firing::new(),
             forgetting: VecDeque::new(),
             setting_watches: VecDeque::new(),
+            draining: VecDeque::new(),
             unreplied: None,
             backlog: VecDeque::new(),
             next_session,
@@ -102,7 +105,7 @@ impl Node {
             return;
         }
         self.notice_stall(now);
-        if self.unreplied.is_some() {
+        if self.unreplied.is_some() || !self.backlog.is_empty() {
             self.backlog.push_back(event);
         } else {
             self.handle(now, event, out);
@@ -140,7 +143,9 @@ impl Node {
                 Progress::Done => {}
             }
             if let Some(fired) = self.unreplied.take() {
-                reply::outcome(self, now, fired, out);
+                // The reply itself belongs to the transaction, whatever its watches used up.
+                visits = visits.max(1);
+                reply::outcome(self, now, (fired, &mut visits), out);
             }
             if !self.setting_watches.is_empty() {
                 // A write behind it on the same connection must find it answered, and it compares
@@ -153,13 +158,20 @@ impl Node {
                     let applied = apply::apply(self, now, (origin, record));
                     self.unreplied = Some(watches::fire(self, applied));
                 }
-                Some(Committed::Marker(conn)) => reply::marker(self, now, conn, out),
+                Some(Committed::Marker(conn)) => {
+                    reply::marker(self, now, (conn, &mut visits), out);
+                }
                 None => match self.backlog.pop_front() {
                     Some(event) => self.handle(now, event, out),
                     None => break,
                 },
             }
-            visits -= 1;
+            // What came before may have used up all of them.
+            visits = visits.saturating_sub(1);
+        }
+        for _ in 0..self.draining.len() {
+            let Some(conn) = self.draining.pop_front() else { break };
+            reply::drain(self, now, (conn, &mut visits), out);
         }
         if visits > 0 {
             self.housekeeping(now, visits, out);
@@ -215,6 +227,7 @@ impl Node {
                 || self.proposals.has_committable()
                 || !self.backlog.is_empty()
                 || !self.setting_watches.is_empty()
+                || !self.draining.is_empty()
                 || !self.forgetting.is_empty()
                 || self.reaper.is_walking())
     }

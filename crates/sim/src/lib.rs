@@ -1,7 +1,13 @@
-//! Simulated worlds: everything random comes from a seed, everything that fails can be repeated.
+//! The production core in a made-up world: text scenarios, and a simulator that runs it through
+//! power losses.
 //!
-//! What it must keep true: the same seed gives the same run. It leaves what is right or wrong to
-//! the crates it drives and to the checkers beside them.
+//! Invariants of this crate:
+//! - What is tested is the production code: `node`, `tree` and `store` as the server runs them.
+//!   Made up are only what they stand on: the disk, the clock and the clients.
+//! - A run is a function of its seed, to the byte. Nothing reads a clock or iterates over a hash.
 
 pub mod disk;
+pub mod scenario;
 pub mod store_seeds;
+
+mod trace;

@@ -287,13 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn a_million_names_are_listed_from_few_pieces() {
+    fn many_names_are_listed_from_few_pieces() {
         let mut children = Children::default();
-        for n in 0..1_000_000 {
+        for n in 0..200_000 {
             children.insert(&format!("n-{n:010}"));
         }
         // What a list costs is one count of references per piece.
-        assert!(children.chunks.len() < 12_000, "{}", children.chunks.len());
-        assert_eq!(children.list().len(), 1_000_000);
+        assert!(children.chunks.len() < 2_400, "{}", children.chunks.len());
+        assert_eq!(children.list().len(), 200_000);
     }
 }

@@ -1,7 +1,8 @@
 //! Bytes ↔ typed values for everything that leaves a process: client records and disk records.
 //!
 //! Invariants of this crate:
-//! - Decoding never panics and never allocates more than the input justifies, whatever the bytes are.
+//! - Decoding never panics and never allocates more than the input justifies, whatever the bytes
+//!   are.
 //! - What decodes, encodes back to the same bytes, but for the leniencies that Java shows too
 //!   (malformed UTF-8 becomes U+FFFD, a boolean is true unless it is 0).
 //! - A table row per operation ([`ops`]) and per error code ([`errors`]); names, docs and decoding

@@ -13,6 +13,20 @@ pub(super) enum Watched {
     Lasting(PersistentWatcher),
 }
 
+/// What a command failed with.
+pub(super) struct Failed {
+    /// The text to print.
+    pub(super) text: String,
+    /// As in zkCli, a stat of a node that is not there watches for it all the same.
+    pub(super) watched: Watched,
+}
+
+impl From<String> for Failed {
+    fn from(text: String) -> Failed {
+        Failed { text, watched: Watched::No }
+    }
+}
+
 /// Lists the commands.
 pub(super) fn help() {
     for row in ROWS {
@@ -20,19 +34,19 @@ pub(super) fn help() {
     }
 }
 
-/// Does an operation. An error is the text to print.
-pub(super) async fn execute(client: &Client, ask: Ask) -> Result<Watched, String> {
+/// Does an operation.
+pub(super) async fn execute(client: &Client, ask: Ask) -> Result<Watched, Failed> {
     match ask {
         Ask::Create { path, mode, data, acl } => create(client, &path, mode, (data, acl)).await,
         Ask::Delete { path, version } => {
             let deleted = client.delete(&path, version).await;
-            deleted.map(|()| Watched::No).map_err(|error| format::error(&path, &error))
+            deleted.map(|()| Watched::No).map_err(|error| format::error(&path, &error).into())
         }
         Ask::Get { path, with } => {
-            get(client, &path, with).await.map_err(|error| format::error(&path, &error))
+            get(client, &path, with).await.map_err(|error| format::error(&path, &error).into())
         }
         Ask::List { path, with } => {
-            list(client, &path, with).await.map_err(|error| format::error(&path, &error))
+            list(client, &path, with).await.map_err(|error| format::error(&path, &error).into())
         }
         Ask::ListBelow { path } => list_below(client, &path).await,
         Ask::Set { path, data, version, with } => {
@@ -56,7 +70,7 @@ async fn create(
     path: &str,
     mode: CreateMode,
     (data, acl): (Option<String>, Option<Vec<Acl>>),
-) -> Result<Watched, String> {
+) -> Result<Watched, Failed> {
     let mut create = Create::new(path, mode);
     if let Some(data) = data {
         create = create.data(data.as_bytes());
@@ -98,14 +112,14 @@ async fn list(client: &Client, path: &str, with: With) -> Result<Watched, Error>
 
 /// Every path from `top` down, in zkCli's order: the children of a node together, then what is below
 /// each of them. A node that is deleted meanwhile is left out with what was below it.
-async fn list_below(client: &Client, top: &str) -> Result<Watched, String> {
+async fn list_below(client: &Client, top: &str) -> Result<Watched, Failed> {
     let mut waiting = vec![top.to_owned()];
     let mut is_top = true;
     while let Some(path) = waiting.pop() {
         let mut names = match client.get_children(&path).await {
             Ok(names) => names,
             Err(error) if !is_top && error.code() == Some(ErrorCode::NoNode) => continue,
-            Err(error) => return Err(format::error(&path, &error)),
+            Err(error) => return Err(format::error(&path, &error).into()),
         };
         if is_top {
             say::line(&path);
@@ -124,7 +138,7 @@ async fn list_below(client: &Client, top: &str) -> Result<Watched, String> {
     Ok(Watched::No)
 }
 
-async fn stat(client: &Client, path: &str, with: With) -> Result<Watched, String> {
+async fn stat(client: &Client, path: &str, with: With) -> Result<Watched, Failed> {
     let (stat, watched) = if with.watch {
         let both = client.exists_and_watch(path).await;
         both.map(|(stat, watcher)| (stat, Watched::Once(watcher)))
@@ -132,7 +146,9 @@ async fn stat(client: &Client, path: &str, with: With) -> Result<Watched, String
         client.exists(path).await.map(|stat| (stat, Watched::No))
     }
     .map_err(|error| format::error(path, &error))?;
-    let Some(stat) = stat else { return Err(format!("Node does not exist: {path}")) };
+    let Some(stat) = stat else {
+        return Err(Failed { text: format!("Node does not exist: {path}"), watched });
+    };
     say::line(format::stat(&stat));
     Ok(watched)
 }
@@ -142,9 +158,9 @@ pub(super) async fn watch(
     client: &Client,
     path: &str,
     mode: AddWatchMode,
-) -> Result<Watched, String> {
+) -> Result<Watched, Failed> {
     let watcher = client.add_watch(path, mode).await;
-    watcher.map(Watched::Lasting).map_err(|error| format::error(path, &error))
+    watcher.map(Watched::Lasting).map_err(|error| format::error(path, &error).into())
 }
 
 /// Prints events until there were `count`, or until the session ends. Whether it went well.

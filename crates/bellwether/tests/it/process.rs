@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// How long a test waits for a state before it says that the state does not come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A session's timeout where the test is not about it: nobody pings, and machines can be slow.
+const SESSION_MS: i32 = 600_000;
+
 /// A running server; killed and its directory removed when it is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -33,7 +36,7 @@ impl Server {
         std::fs::create_dir_all(&dir).expect("a directory can be made");
         let text = format!(
             "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
-             4lw.commands.whitelist=*\nmaxClientCnxns=0\n{lines}\n",
+             4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
             dir.display()
         );
         std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
@@ -133,7 +136,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(server: &Server) -> Client {
-        Client::resume(server, SessionId::NONE, 30_000).expect("a new session is given")
+        Client::resume(server, SessionId::NONE, SESSION_MS).expect("a new session is given")
     }
 
     /// Takes a session back; `None` if it is gone.

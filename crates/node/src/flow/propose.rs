@@ -80,6 +80,6 @@ pub(crate) fn marker(
     let waiting = Waiting::Read { request: Request::Sync { path }, identities };
     node.connections.enqueue(conn, Queued { xid, arrived_ms, waiting });
     if first && !in_flight {
-        reply::drain(node, now, conn, out);
+        reply::drain(node, now, (conn, &mut 1), out);
     }
 }

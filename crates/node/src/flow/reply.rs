@@ -13,15 +13,21 @@ use bellwether_wire::client::{
 use bellwether_wire::{ErrorCode, SessionId};
 
 /// Tells whoever asked for a transaction what came of it.
-pub(crate) fn outcome(node: &mut Node, now: Now, fired: Fired, out: &mut Vec<Effect>) {
+pub(crate) fn outcome(
+    node: &mut Node,
+    now: Now,
+    (fired, visits): (Fired, &mut usize),
+    out: &mut Vec<Effect>,
+) {
     let Fired { origin, closed, outcome } = fired;
     match origin {
         Origin::Client(conn) => {
-            committed(node, now, (conn, outcome.result), out);
-            if closed.is_some() && node.connections.get(conn).is_some() {
-                out.push(Effect::Close(conn));
-                drop_connection(node, conn);
-            }
+            let answer = match closed {
+                Some(_) => Waiting::LastAnswer(outcome.result),
+                None => Waiting::Answer(outcome.result),
+            };
+            committed(node, conn, answer);
+            drain(node, now, (conn, visits), out);
         }
         Origin::Connecting(conn) => connected(node, conn, out),
         Origin::Internal => {
@@ -54,43 +60,67 @@ fn close_expired(node: &mut Node, session: SessionId, out: &mut Vec<Effect>) {
     }
 }
 
-/// The connection's oldest write has its outcome; what waited behind it may go on.
-fn committed(
-    node: &mut Node,
-    now: Now,
-    (conn, result): (ConnId, Result<ReplyBody, ErrorCode>),
-    out: &mut Vec<Effect>,
-) {
-    let Some(queued) = node.connections.dequeue(conn) else {
+/// The connection's oldest write has its answer; what waited behind it may go on. Only a
+/// setWatches that is still under way may stand before it.
+fn committed(node: &mut Node, conn: ConnId, answer: Waiting) {
+    let Some(connection) = node.connections.get_mut(conn) else {
         return; // It was closed meanwhile.
     };
+    let mut proposed = connection.queue.iter_mut().filter(|queued| match &queued.waiting {
+        Waiting::Commit | Waiting::Marker => true,
+        Waiting::Read { .. } | Waiting::Answer(_) | Waiting::LastAnswer(_) => false,
+        Waiting::SetWatches(_) => false,
+    });
+    let queued = proposed.next().expect("a write waits for its commit");
     assert!(matches!(queued.waiting, Waiting::Commit), "replies leave in the order of requests");
-    send(node, now, (conn, queued.xid, queued.arrived_ms, result), out);
-    drain(node, now, conn, out);
+    queued.waiting = answer;
 }
 
 /// A `sync` of the connection has its turn; the reply waits in the queue right behind it.
-pub(crate) fn marker(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
-    let Some(queued) = node.connections.dequeue(conn) else { return };
-    assert!(matches!(queued.waiting, Waiting::Marker), "markers commit in the order of requests");
-    drain(node, now, conn, out);
+pub(crate) fn marker(
+    node: &mut Node,
+    now: Now,
+    (conn, visits): (ConnId, &mut usize),
+    out: &mut Vec<Effect>,
+) {
+    node.connections.dequeue_marker(conn);
+    drain(node, now, (conn, visits), out);
 }
 
-/// Answers what waits at the front of a connection's queue and needs nothing but its turn.
-pub(crate) fn drain(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
+/// Answers what waits at the front of a connection's queue and needs nothing but its turn, within
+/// `visits`.
+pub(crate) fn drain(
+    node: &mut Node,
+    now: Now,
+    (conn, visits): (ConnId, &mut usize),
+    out: &mut Vec<Effect>,
+) {
     while let Some(front) = node.connections.get(conn).and_then(|c| c.queue.front()) {
         match &front.waiting {
             Waiting::Commit | Waiting::Marker | Waiting::SetWatches(_) => return,
-            Waiting::Read { .. } | Waiting::Refusal(_) => {}
+            Waiting::Read { .. } | Waiting::Answer(_) | Waiting::LastAnswer(_) => {}
         }
+        if *visits == 0 {
+            node.draining.push_back(conn);
+            return;
+        }
+        *visits -= 1;
         let Some(queued) = node.connections.dequeue(conn) else { return };
         let Queued { xid, arrived_ms, waiting } = queued;
         let result = match waiting {
-            Waiting::Refusal(code) => Err(code),
+            Waiting::Answer(result) => result,
+            Waiting::LastAnswer(result) => {
+                send(node, now, (conn, xid, arrived_ms, result), out);
+                out.push(Effect::Close(conn));
+                drop_connection(node, conn);
+                return;
+            }
             Waiting::Read {
-                request: Request::SetWatches(watches) | Request::SetWatches2(watches),
+                request: Request::SetWatches(mut watches) | Request::SetWatches2(mut watches),
                 ..
             } => {
+                // They are taken from the end, in the order in which they were sent.
+                watches.reverse();
                 let waiting = Waiting::SetWatches(watches);
                 node.connections.requeue(conn, Queued { xid, arrived_ms, waiting });
                 node.setting_watches.push_back(conn);
@@ -122,7 +152,7 @@ pub(crate) fn set_watches(node: &mut Node, now: Now, visits: &mut usize, out: &m
         Progress::Done => {
             let result = Ok(ReplyBody::Empty);
             send(node, now, (conn, queued.xid, queued.arrived_ms, result), out);
-            drain(node, now, conn, out);
+            drain(node, now, (conn, visits), out);
         }
     }
 }

@@ -151,21 +151,21 @@ pub(crate) fn request(
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
         (Kind::Write, body) => write(node, now, (conn, xid, body), out),
+        (Kind::Read | Kind::Internal, Ok(_)) if !node.expiry.is_live(session) => {
+            let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
+            read(node, now, (conn, xid, refusal), out);
+        }
         (Kind::Read | Kind::Internal, Ok(Request::Sync { path })) => {
             propose::marker(node, now, (conn, xid, path), out);
         }
         (Kind::Read | Kind::Internal, Ok(request)) => {
-            let alive = node.expiry.is_live(session) || op == OpCode::WhoAmI;
-            let waiting = if alive {
-                Waiting::Read { request, identities: connection_identities(node, conn) }
-            } else {
-                Waiting::Refusal(ErrorCode::SessionExpired)
-            };
-            read(node, now, (conn, xid, waiting), out);
+            let identities = connection_identities(node, conn);
+            read(node, now, (conn, xid, Waiting::Read { request, identities }), out);
         }
         (Kind::Read | Kind::Internal, Err(error)) => {
             debug!(%session, %op, %error, "a request could not be decoded");
-            read(node, now, (conn, xid, Waiting::Refusal(ErrorCode::MarshallingError)), out);
+            let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
+            read(node, now, (conn, xid, refusal), out);
         }
     }
 }
@@ -217,7 +217,7 @@ fn read(
     let waits = node.connections.get(conn).is_some_and(|c| !c.queue.is_empty());
     node.connections.enqueue(conn, queued);
     if !waits {
-        reply::drain(node, now, conn, out);
+        reply::drain(node, now, (conn, &mut 1), out);
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) accepted_ms: u64,
     /// When its incomplete frame last grew, monotonic milliseconds.
     pub(crate) grew_ms: u64,
+    /// Whether its socket is to be read when it is readable, as of its last turn.
+    pub(crate) reads: bool,
     /// Whether the core will flush it at the end of this turn.
     pub(crate) dirty: bool,
     /// Frames that came and replies that went.
@@ -79,6 +81,7 @@ impl Client {
             outbox: Outbox::default(),
             accepted_ms: now_ms,
             grew_ms: now_ms,
+            reads: false,
             dirty: false,
             received: 0,
             sent: 0,
@@ -101,11 +104,10 @@ impl Client {
         self.armed = None;
     }
 
-    /// Lets its task wait for what is needed next. A connection that is neither read nor written
-    /// is not waited for.
-    pub(crate) fn arm(&mut self, read: bool) {
+    /// Lets its task wait for what is needed next.
+    pub(crate) fn arm(&mut self) {
         let write = !self.outbox.is_empty();
-        let interest = match (read, write) {
+        let interest = match (self.reads, write) {
             (true, true) => Interest::READABLE | Interest::WRITABLE,
             (true, false) => Interest::READABLE,
             (false, true) => Interest::WRITABLE,

@@ -83,7 +83,6 @@ impl Core {
 
     /// Sends what the socket takes now and waits for the rest.
     pub(super) fn flush(&mut self, conn: ConnId) {
-        let stopping = self.stopping.is_some();
         let Some(client) = self.clients.get_mut(&conn) else { return };
         client.dirty = false;
         let before = (client.outbox.copied(), client.outbox.len());
@@ -95,11 +94,9 @@ impl Core {
         match (result, client.phase) {
             (Ok(true), Phase::Closing { .. }) => self.close_now(conn),
             (Ok(_), _) => {
-                let read = client.takes_frames() && !stopping;
-                let waiting = read && !client.partial.is_empty();
-                client.arm(read);
-                if waiting {
-                    // It may have stopped only because too much was unsent.
+                client.arm();
+                // It may have stopped reading because of what has been sent by now.
+                if !client.reads && client.outbox.len() < before.1 {
                     self.turns.push_back(conn);
                 }
             }

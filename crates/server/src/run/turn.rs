@@ -31,17 +31,14 @@ impl Core {
         let mut buffer = std::mem::take(&mut self.buffer);
         let wants_more = self.take_waiting(conn) && self.read(conn, &mut buffer);
         self.buffer = buffer;
-        if let Some(client) = self.clients.get_mut(&conn) {
-            let read = wants_more && self.stopping.is_none();
-            if !client.outbox.is_empty() {
-                // The flush at the end of this round arms it.
-                if !client.dirty {
-                    client.dirty = true;
-                    self.dirty.push(conn);
-                }
-            } else {
-                client.arm(read);
-            }
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        client.reads = wants_more && self.stopping.is_none();
+        if client.outbox.is_empty() {
+            client.arm();
+        } else if !client.dirty {
+            // The flush at the end of this round arms it.
+            client.dirty = true;
+            self.dirty.push(conn);
         }
     }
 
@@ -138,7 +135,9 @@ impl Core {
             if rest.is_empty() {
                 return (taken, Stopped::Partial { len: 4 });
             }
-            if !client.takes_frames() || self.unsent >= UNSENT_BYTES_ALL {
+            // Whoever takes its replies is served even while others together have too much unsent.
+            let too_much = self.unsent >= UNSENT_BYTES_ALL && !client.outbox.is_empty();
+            if too_much || !client.takes_frames() {
                 return (taken, Stopped::Full);
             }
             if self.node.outstanding() >= self.outstanding_max() {

@@ -179,6 +179,17 @@ pub struct SetWatches {
     pub persistent_recursive: Vec<Box<str>>,
 }
 
+impl SetWatches {
+    /// Turns every list around, so that taking from the end takes in the order of the client.
+    pub fn reverse(&mut self) {
+        let SetWatches { relative_zxid: _, data, exist, child, persistent, persistent_recursive } =
+            self;
+        for list in [data, exist, child, persistent, persistent_recursive] {
+            list.reverse();
+        }
+    }
+}
+
 impl Request {
     /// Reads the body of `op`. Operations that only servers make are refused by their number.
     pub fn decode(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {

@@ -14,8 +14,8 @@ use crate::zxid::Zxid;
 /// The ACL id that stands for "everything to everybody" and is in no table.
 pub const OPEN_ACL_ID: i64 = -1;
 
-/// A piece of a snapshot. All sessions come first, then all ACLs, then all nodes, each parent before
-/// its children, then at most one of each of the rest.
+/// A piece of a snapshot. All sessions come first, then all ACLs, then all nodes, each parent
+/// before its children, then at most one of each of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SnapshotItem {
     /// A session and its timeout in milliseconds.

@@ -1,0 +1,316 @@
+//! Rounds that share a data directory, one crash after the other.
+//!
+//! A round: start the server, load it until the power fails or an injected error ends it, make the
+//! directory that survives, start the server on it, check, and lose the power once more. A chain
+//! ends with its first finding, for what its clients expect is then void.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::check::check;
+use super::faults::{Demand, Fault};
+use super::options::{ExitCodes, Options};
+use super::server::{Layout, Server, Started, readable};
+use super::workload::{Client, Trigger, run};
+use super::{Finding, FindingKind};
+use crate::rng::Rng;
+use crate::survivors::{Report, lose_power};
+
+/// The documented exit code of a server whose log failed.
+const EXIT_CODE_LOG_FAILED: i32 = 1;
+/// How long a server may take to end after its log has failed.
+const EXIT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Replies after which a fault that must end the server is given up.
+const ACKS_WITHOUT_FAULT_MAX: u64 = 2_000;
+
+/// What one round came to.
+#[derive(Debug, Clone)]
+pub struct RoundReport {
+    pub round: u64,
+    pub fault: Fault,
+    pub acks_count: u64,
+    /// Injected errors, one line each.
+    pub fired: Vec<String>,
+    pub survivors: Report,
+    pub findings: Vec<Finding>,
+}
+
+/// A chain in the making.
+pub struct Chain<'a> {
+    options: &'a Options,
+    layout: Layout,
+    clients: Vec<Client>,
+    /// How long the server took to become ready, last time: where in recovery to strike.
+    ready_time: Duration,
+}
+
+/// How the load ended.
+enum End {
+    Killed,
+    Exited(ExitStatus),
+}
+
+impl<'a> Chain<'a> {
+    /// Begins with empty directories.
+    pub fn begin(options: &'a Options, first_round: u64) -> io::Result<Self> {
+        readable(&options.library)?;
+        let mut rng = Rng::new(options.seed).fork(first_round);
+        let home = options.work.join(format!("chain-{first_round}"));
+        let layout = Layout { home, split: rng.chance(1, 2) };
+        layout.make()?;
+        let clients = (0..options.clients_count).map(Client::new).collect();
+        Ok(Self { options, layout, clients, ready_time: Duration::from_millis(50) })
+    }
+
+    /// Where this chain keeps its files.
+    pub fn home(&self) -> &std::path::Path {
+        &self.layout.home
+    }
+
+    /// Runs one round. An error means that the round could not be run, not that it failed.
+    pub fn run_round(&mut self, round: u64) -> io::Result<RoundReport> {
+        let mut rng = Rng::new(self.options.seed).fork(round);
+        let fault = Fault::choose(&self.options.faults, &mut rng);
+        let plan = fault.plan(&mut rng);
+        let mut report = RoundReport {
+            round,
+            fault,
+            acks_count: 0,
+            fired: Vec::new(),
+            survivors: Report::default(),
+            findings: Vec::new(),
+        };
+        let end = self.load(&plan, &mut rng, &mut report)?;
+        report.fired = self.layout.fired();
+        if let Some(end) = end {
+            self.judge_end(&end, &mut report);
+            self.crash(&end, &mut rng, &mut report)?;
+            self.restart_and_check(&mut rng, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// Starts the server and loads it until it is gone. `None`: it did not come up, though nothing
+    /// had failed.
+    fn load(
+        &mut self,
+        plan: &str,
+        rng: &mut Rng,
+        report: &mut RoundReport,
+    ) -> io::Result<Option<End>> {
+        let server = Server::start(self.options, &self.layout, plan)?;
+        let begun = Instant::now();
+        match server.wait_ready()? {
+            Started::Ready => self.ready_time = begun.elapsed(),
+            Started::Exited(status) if !self.layout.fired().is_empty() => {
+                return Ok(Some(End::Exited(status)));
+            }
+            Started::Exited(status) => {
+                report.findings.push(self.refused(&status.to_string()));
+                return Ok(None);
+            }
+            Started::Silent => {
+                report.findings.push(self.refused("no answer"));
+                return Ok(None);
+            }
+        }
+        let demand = report.fault.row().demand;
+        let acks_target = match demand {
+            // Most rounds are short, so that early log files and snapshots are hit often.
+            Demand::GoOn if rng.chance(1, 3) => rng.between(1, 60),
+            Demand::GoOn => rng.between(1, 800),
+            Demand::Stop | Demand::Either => ACKS_WITHOUT_FAULT_MAX,
+        };
+        let pause = if rng.chance(1, 2) { Duration::ZERO } else { micros(rng.below(4_000)) };
+        let trigger = Trigger { acks_target, pause, acks_count: AtomicU64::new(0) };
+        report.findings.extend(self.run_clients(&server, &trigger, rng));
+        report.acks_count = trigger.acks_count.load(Ordering::SeqCst);
+        if report.acks_count >= acks_target {
+            server.kill()?;
+            return Ok(Some(End::Killed));
+        }
+        // All clients are done: the server is ending, or each has closed its session.
+        match server.wait_exit(self.patience(demand))? {
+            Some(status) => Ok(Some(End::Exited(status))),
+            None => {
+                server.kill()?;
+                Ok(Some(End::Killed))
+            }
+        }
+    }
+
+    fn patience(&self, demand: Demand) -> Duration {
+        match demand {
+            Demand::GoOn => Duration::from_millis(200),
+            Demand::Stop | Demand::Either => {
+                if self.layout.fired().is_empty() {
+                    Duration::ZERO
+                } else {
+                    EXIT_TIME_MAX
+                }
+            }
+        }
+    }
+
+    fn run_clients(&mut self, server: &Server, trigger: &Trigger, rng: &mut Rng) -> Vec<Finding> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .clients
+                .iter_mut()
+                .map(|client| {
+                    let rng = Rng::new(rng.next_u64());
+                    scope.spawn(move || run(client, server, trigger, rng))
+                })
+                .collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("a client's thread does not panic"))
+                .collect()
+        })
+    }
+
+    /// Whether the server ended, or did not end, as the fault demands.
+    fn judge_end(&self, end: &End, report: &mut RoundReport) {
+        let demand = report.fault.row().demand;
+        let fired = report.fired.first();
+        match (end, demand, fired) {
+            (End::Killed, Demand::Stop, Some(first)) => {
+                let detail = format!("served on after {first}");
+                report.findings.push(Finding::new(FindingKind::WentOn, detail));
+            }
+            (End::Exited(status), Demand::Stop | Demand::Either, Some(first)) => {
+                let documented = status.code() == Some(EXIT_CODE_LOG_FAILED);
+                if !documented && self.options.exit_code == ExitCodes::Documented {
+                    let detail = format!("{status} after {first}");
+                    report.findings.push(self.ended(&detail));
+                }
+            }
+            (End::Exited(status), _, fired) => {
+                let detail = format!("{status} under {} {fired:?}", report.fault.row().name);
+                report.findings.push(self.ended(&detail));
+            }
+            (End::Killed, _, _) => {}
+        }
+    }
+
+    /// Makes the directory that the restarted server sees.
+    fn crash(&mut self, end: &End, rng: &mut Rng, report: &mut RoundReport) -> io::Result<()> {
+        let only_process = match end {
+            End::Killed => report.fault == Fault::ProcessCrash,
+            End::Exited(_) => rng.chance(1, 2),
+        };
+        if only_process {
+            return Ok(()); // The page cache is intact and the shadow goes on.
+        }
+        report.survivors = self.lose_power(rng)?;
+        if report.fault == Fault::CrashInRecovery {
+            for _ in 0..rng.between(1, 3) {
+                let server = Server::start(self.options, &self.layout, "")?;
+                let whole = u64::try_from(self.ready_time.as_micros()).unwrap_or(u64::MAX);
+                server.wait_exit(micros(rng.below(whole.max(1))))?;
+                server.kill()?;
+                self.lose_power(rng)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_power(&self, rng: &mut Rng) -> io::Result<Report> {
+        lose_power(
+            &self.layout.watched(),
+            &self.layout.shadow(),
+            &self.layout.before(),
+            self.options.tear,
+            rng,
+        )
+    }
+
+    fn restart_and_check(&mut self, rng: &mut Rng, report: &mut RoundReport) -> io::Result<()> {
+        let server = Server::start(self.options, &self.layout, "")?;
+        match server.wait_ready()? {
+            Started::Ready => match check(&mut self.clients, server.address) {
+                Ok(findings) => report.findings.extend(findings),
+                Err(error) => {
+                    let detail = format!("while it was checked: {error}");
+                    report.findings.push(self.ended(&detail));
+                }
+            },
+            Started::Exited(status) => report.findings.push(self.refused(&status.to_string())),
+            Started::Silent => report.findings.push(self.refused("no answer")),
+        }
+        server.kill()?;
+        // A round that failed leaves its directories as they are, for whoever looks into it.
+        if report.findings.is_empty() {
+            self.lose_power(rng)?;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, how: &str) -> Finding {
+        let detail = format!("{how}; it printed:\n    {}", self.layout.log_tail());
+        Finding::new(FindingKind::Refused, detail)
+    }
+
+    fn ended(&self, how: &str) -> Finding {
+        let detail = format!("{how}; it printed:\n    {}", self.layout.log_tail());
+        Finding::new(FindingKind::Ended, detail)
+    }
+}
+
+fn micros(count: u64) -> Duration {
+    Duration::from_micros(count)
+}
+
+/// The sums over the rounds with one fault.
+#[derive(Debug, Clone, Default)]
+pub struct FaultTotals {
+    pub rounds_count: u64,
+    pub failed_count: u64,
+    /// Rounds in which an error was injected.
+    pub struck_count: u64,
+    pub acks_count: u64,
+}
+
+/// The sums over a group of rounds.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    pub passed_count: u64,
+    pub failed_count: u64,
+    pub acks_count: u64,
+    pub fired_count: u64,
+    pub survivors: Report,
+    /// Rounds with a finding of this kind.
+    pub by_kind: BTreeMap<FindingKind, u64>,
+    pub by_fault: BTreeMap<Fault, FaultTotals>,
+}
+
+impl Totals {
+    pub fn add(&mut self, report: &RoundReport) {
+        if report.findings.is_empty() {
+            self.passed_count += 1;
+        } else {
+            self.failed_count += 1;
+        }
+        let mut kinds: Vec<FindingKind> = report.findings.iter().map(|f| f.kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        for kind in kinds {
+            *self.by_kind.entry(kind).or_default() += 1;
+        }
+        let of_fault = self.by_fault.entry(report.fault).or_default();
+        of_fault.rounds_count += 1;
+        of_fault.failed_count += u64::from(!report.findings.is_empty());
+        of_fault.struck_count += u64::from(!report.fired.is_empty());
+        of_fault.acks_count += report.acks_count;
+        self.acks_count += report.acks_count;
+        self.fired_count += report.fired.len() as u64;
+        self.survivors.files_count += report.survivors.files_count;
+        self.survivors.files_torn_count += report.survivors.files_torn_count;
+        self.survivors.sectors_lost_count += report.survivors.sectors_lost_count;
+        self.survivors.sectors_kept_count += report.survivors.sectors_kept_count;
+        self.survivors.names_lost_count += report.survivors.names_lost_count;
+    }
+}

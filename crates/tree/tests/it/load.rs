@@ -1,0 +1,306 @@
+//! Snapshots that are taken while transactions go on, and what is loaded from them.
+
+use crate::script::{World, at, options, session};
+use crate::sequence::{WHO, content, open, request, snapshot};
+use arbtest::arbitrary::{Result, Unstructured};
+use bellwether_tree::{LoadError, LoadReport, Loader, Now, Progress, Tree, TreeOptions, Write};
+use bellwether_wire::disk::txn::{CreateTxn, Txn, TxnDigest, TxnHeader, TxnRecord};
+use bellwether_wire::disk::{SnapshotItem, SnapshotNode};
+use bellwether_wire::stat::StatPersisted;
+use bellwether_wire::{Acl, OpCode, Owner, Perms, SessionId, Zxid};
+use std::collections::BTreeMap;
+
+fn step(world: &mut World, u: &mut Unstructured<'_>) -> Result<()> {
+    let who = *u.choose(&WHO)?;
+    let is_open = world.tree.session_timeout_ms(session(who)).is_some();
+    let write = if is_open { Write::Request(request(u)?) } else { open() };
+    let record = world.prepare(who, write);
+    let _outcome = world.apply(&record);
+    Ok(())
+}
+
+fn load(
+    options: TreeOptions,
+    start: Zxid,
+    items: &[SnapshotItem],
+    log: &[TxnRecord],
+) -> (Tree, LoadReport) {
+    let mut loader = Loader::new(options);
+    loader.start_at(start);
+    for item in items {
+        loader.item(item.clone()).expect("it was written by the tree");
+    }
+    for record in log.iter().filter(|record| record.header.zxid > start) {
+        loader.replay(record).expect("it was applied by the tree");
+    }
+    loader.finish(at(0)).expect("it is whole")
+}
+
+#[track_caller]
+fn same(loaded: &Tree, tree: &Tree) {
+    assert_eq!(loaded.check(), Ok(()));
+    assert_eq!(content(&snapshot(loaded, 1)), content(&snapshot(tree, 1)));
+    assert_eq!(loaded.digest(), tree.digest());
+    assert_eq!(loaded.last_processed(), tree.last_processed());
+    assert_eq!(loaded.ephemerals_count(), tree.ephemerals_count());
+    assert_eq!(loaded.approximate_data_size(), tree.approximate_data_size());
+}
+
+fn creates(log: &[TxnRecord]) -> BTreeMap<(Zxid, String), i32> {
+    fn of(txn: &Txn) -> Option<&CreateTxn> {
+        match txn {
+            Txn::Create { create, .. }
+            | Txn::CreateContainer(create)
+            | Txn::CreateTtl { create, .. } => Some(create),
+            _ => None,
+        }
+    }
+    let mut found = BTreeMap::new();
+    for record in log {
+        let parts: Vec<&Txn> = match &record.txn {
+            Txn::Multi(parts) => parts.iter().map(|(_, txn)| txn).collect(),
+            txn => vec![txn],
+        };
+        for create in parts.into_iter().filter_map(of) {
+            let key = (record.header.zxid, create.path.to_string());
+            found.insert(key, create.parent_cversion);
+        }
+    }
+    found
+}
+
+/// Apache corrects a parent that is older than its children for `create` only, so a snapshot must
+/// not have one.
+fn no_parent_is_older_than_its_children(items: &[SnapshotItem], log: &[TxnRecord]) {
+    let creates = creates(log);
+    let (nodes, _) = content(items);
+    for (path, (_, _, stat)) in &nodes {
+        let Some(parent_cversion) = creates.get(&(stat.czxid, path.clone())) else { continue };
+        let (parent, _) = path.rsplit_once('/').expect("the root was not created");
+        assert!(nodes[parent].2.cversion >= *parent_cversion, "{path}");
+    }
+}
+
+#[test]
+fn a_snapshot_taken_under_way_and_the_log_after_its_start_make_the_same_tree() {
+    arbtest::arbtest(|u| {
+        let mut world = World::new(options());
+        for _ in 0..u.int_in_range(0..=40)? {
+            step(&mut world, u)?;
+        }
+        let mut cursor = world.tree.snapshot_start();
+        let mut items = Vec::new();
+        let visits = u.int_in_range(1..=6)?;
+        while world.tree.snapshot_next(&mut cursor, visits, &mut items) == Progress::More {
+            for _ in 0..u.int_in_range(0..=3)? {
+                step(&mut world, u)?;
+            }
+        }
+        for _ in 0..u.int_in_range(0..=10)? {
+            step(&mut world, u)?;
+        }
+        no_parent_is_older_than_its_children(&items, &world.log);
+        let (loaded, report) = load(options(), cursor.zxid(), &items, &world.log);
+        assert_eq!((report.digest_mismatches, report.orphans), (0, 0));
+        same(&loaded, &world.tree);
+        Ok(())
+    })
+    .budget_ms(4_000)
+    .size_max(16_000);
+}
+
+#[test]
+fn a_log_alone_makes_the_same_tree() {
+    let mut world = World::new(options());
+    world.run(
+        "s1 open
+         s1 create /a data=x                         => /a
+         s1 create /a/e flags=1                      => /a/e
+         s1 multi create /b ; delete /none           => OK ; NONODE
+         s1 ttl /t flags=5 ttl=5                     => /t v=0 cv=0 av=0",
+        false,
+    );
+    let mut loader = Loader::new(options());
+    for record in &world.log {
+        assert_eq!(loader.replay(record), Ok(()));
+    }
+    let (loaded, report) = loader.finish(at(0)).expect("nothing is missing");
+    same(&loaded, &world.tree);
+    let expected = LoadReport { nodes: 7, sessions: 1, txns: 5, ..LoadReport::default() };
+    assert_eq!(report, expected);
+}
+
+#[test]
+fn a_wrong_digest_is_counted_from_the_end_of_the_snapshot_on() {
+    let mut world = World::new(options());
+    world.run("s1 open\ns1 create /a => /a\ns1 create /b => /b", false);
+    let spoil = |record: &TxnRecord| {
+        let digest = Some(TxnDigest { version: TxnDigest::VERSION, digest: 1 });
+        TxnRecord { digest, ..record.clone() }
+    };
+    let log: Vec<TxnRecord> = world.log.iter().map(spoil).collect();
+    let mismatches = |complete_at: i64, digest: u64| {
+        let mut items = snapshot(&Tree::new(options()), 100);
+        items.retain(|item| matches!(item, SnapshotItem::Node(_)));
+        let digest = TxnDigest { version: TxnDigest::VERSION, digest: digest.cast_signed() };
+        items.push(SnapshotItem::Digest { zxid: Zxid(complete_at), digest });
+        load(options(), Zxid::ZERO, &items, &log).1.digest_mismatches
+    };
+    // Only records at or after the snapshot's end are compared, and its own digest at its end.
+    assert_eq!(mismatches(3, world.tree.digest()), 1);
+    assert_eq!(mismatches(3, 7), 2);
+    assert_eq!(mismatches(4, 7), 0);
+}
+
+fn item(path: &str, acl_id: i64, owner: Owner) -> SnapshotItem {
+    let stat = StatPersisted { ephemeral_owner: owner.encode(), ..StatPersisted::default() };
+    SnapshotItem::Node(SnapshotNode { path: path.into(), data: None, acl_id, stat })
+}
+
+#[track_caller]
+fn refused(paths: &[&str], expected: LoadError) {
+    let mut loader = Loader::new(options());
+    let mut result = Ok(());
+    for path in paths {
+        result = result.and_then(|()| loader.item(item(path, -1, Owner::None)));
+    }
+    let result = result.and_then(|()| loader.finish(at(0)).map(|_| ()));
+    assert_eq!(result, Err(expected));
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_is_refused() {
+    refused(&["/a"], LoadError::MissingParent { path: "/a".into() });
+    refused(&["", "/a/b"], LoadError::MissingParent { path: "/a/b".into() });
+    refused(&["", "/a", "/a"], LoadError::Duplicate { path: "/a".into() });
+    refused(&["", ""], LoadError::Duplicate { path: "".into() });
+    refused(&["", "a"], LoadError::BadPath { path: "a".into() });
+    refused(&["", "/"], LoadError::BadPath { path: "/".into() });
+    refused(&["", "//a"], LoadError::BadPath { path: "//a".into() });
+    let mut loader = Loader::new(options());
+    let session = SnapshotItem::Session { id: SessionId(1), timeout_ms: 1 };
+    assert_eq!(loader.item(session), Ok(()));
+    assert_eq!(loader.finish(at(0)).err(), Some(LoadError::NoRoot));
+}
+
+#[test]
+fn missing_system_nodes_are_made() {
+    let (loaded, report) = load(options(), Zxid(5), &[item("", -1, Owner::None)], &[]);
+    assert_eq!((report.nodes, loaded.check()), (4, Ok(())));
+}
+
+#[test]
+fn an_acl_that_the_table_lacks_grants_nothing_until_the_log_sets_it() {
+    let items = [item("", -1, Owner::None), item("/a", 9, Owner::None)];
+    let get = |tree: &Tree| {
+        let request = bellwether_wire::client::Request::GetData { path: "/a".into(), watch: false };
+        tree.read(&request, SessionId(1), &[]).is_ok()
+    };
+    let (loaded, _) = load(options(), Zxid(5), &items, &[]);
+    assert!(!get(&loaded));
+    let acl = vec![Acl { perms: Perms::READ, ..Acl::world_all() }];
+    let txn = Txn::SetAcl { path: "/a".into(), acl, version: 1 };
+    let op = OpCode::SetAcl;
+    let header = TxnHeader { session: SessionId(1), cxid: 1, zxid: Zxid(6), time_ms: 0, op };
+    let log = [TxnRecord { header, txn, digest: None }];
+    let (loaded, _) = load(options(), Zxid(5), &items, &log);
+    assert!(get(&loaded));
+}
+
+#[test]
+fn nodes_of_sessions_that_nobody_knows_are_deleted() {
+    let alive = SnapshotItem::Session { id: SessionId(1), timeout_ms: 1 };
+    let items = [
+        alive,
+        item("", -1, Owner::None),
+        item("/dead", -1, Owner::Session(SessionId(2))),
+        item("/alive", -1, Owner::Session(SessionId(1))),
+    ];
+    let (loaded, report) = load(options(), Zxid(5), &items, &[]);
+    assert_eq!((report.orphans, loaded.ephemerals_count()), (1, 1));
+    assert!(loaded.stat_of("/dead").is_none() && loaded.stat_of("/alive").is_some());
+}
+
+#[test]
+fn a_node_newer_than_the_log_is_not_left_out_of_the_next_snapshot() {
+    // A snapshot without the log after it: what is newer than its name stays.
+    let stat = StatPersisted { czxid: Zxid(9), ..StatPersisted::default() };
+    let node = SnapshotNode { path: "/new".into(), data: None, acl_id: -1, stat };
+    let items = [item("", -1, Owner::None), SnapshotItem::Node(node)];
+    let (loaded, _) = load(options(), Zxid(5), &items, &[]);
+    let (nodes, _) = content(&snapshot(&loaded, 1));
+    assert!(nodes.contains_key("/new"));
+}
+
+#[test]
+fn replaying_a_delete_takes_the_children_that_came_later() {
+    let mut world = World::new(options());
+    world.run("s1 open\ns1 create /a => /a", false);
+    let start = world.tree.last_processed();
+    world.run("s1 delete /a\ns1 create /a => /a\ns1 create2 /a/b => /a/b v=0 cv=0 av=0", false);
+    // As if everything had been written at the end.
+    let items = snapshot(&world.tree, 100);
+    let (loaded, report) = load(options(), start, &items, &world.log);
+    same(&loaded, &world.tree);
+    assert_eq!(report.digest_mismatches, 0);
+}
+
+fn due(tree: &Tree, mono_ms: u64, never_used_ms: u64) -> String {
+    let mut cursor = tree.reap_start();
+    let mut out = Vec::new();
+    let now = Now { mono_ms, wall_ms: -1 };
+    while tree.reap_next(now, &mut cursor, 1, never_used_ms, &mut out) == Progress::More {}
+    out.join(" ")
+}
+
+#[test]
+fn containers_and_ttl_nodes_are_due_by_the_monotonic_clock() {
+    let mut world = World::new(options());
+    world.run(
+        "s1 open
+         s1 container /used        => /used v=0 cv=0 av=0
+         s1 create /used/x         => /used/x
+         s1 container /unused      => /unused v=0 cv=0 av=0
+         s1 ttl /t flags=5 ttl=100 => /t v=0 cv=0 av=0
+         s1 ttl /p flags=5 ttl=100 => /p v=0 cv=0 av=0
+         s1 create /p/x            => /p/x",
+        false,
+    );
+    assert_eq!(due(&world.tree, 100, 0), "");
+    assert_eq!(due(&world.tree, 101, 0), "/t");
+    assert_eq!(due(&world.tree, 101, 100), "/unused /t");
+    world.run("s1 delete /used/x\ns1 delete /p/x", false);
+    assert_eq!(due(&world.tree, 50, 0), "/used");
+    assert_eq!(due(&world.tree, 101, 0), "/used /t /p");
+    // Setting the data starts the time again.
+    let set =
+        bellwether_wire::client::Request::SetData { path: "/t".into(), data: None, version: -1 };
+    let record = world.prepare("s1", Write::Request(set));
+    world.tree.apply(at(90), &record, &mut Vec::new());
+    assert_eq!(due(&world.tree, 190, 0), "/used /p");
+    assert_eq!(due(&world.tree, 191, 0), "/used /t /p");
+}
+
+#[test]
+fn what_remains_of_a_time_to_live_is_fixed_when_it_is_loaded() {
+    let ttl = |mtime, path: &str| {
+        let ephemeral_owner = Owner::Ttl { ttl_ms: 1000 }.encode();
+        let stat = StatPersisted { mtime, ephemeral_owner, ..StatPersisted::default() };
+        SnapshotItem::Node(SnapshotNode { path: path.into(), data: None, acl_id: -1, stat })
+    };
+    let mut loader = Loader::new(options());
+    for item in [
+        item("", -1, Owner::None),
+        ttl(5_000, "/now"),
+        ttl(4_400, "/older"),
+        ttl(1, "/over"),
+        ttl(90_000, "/ahead"),
+    ] {
+        assert_eq!(loader.item(item), Ok(()));
+    }
+    let (tree, _) = loader.finish(Now { mono_ms: 10, wall_ms: 5_000 }).expect("it is whole");
+    assert_eq!(due(&tree, 10, 0), "/over");
+    assert_eq!(due(&tree, 410, 0), "/over");
+    assert_eq!(due(&tree, 411, 0), "/older /over");
+    assert_eq!(due(&tree, 1011, 0), "/now /older /over /ahead");
+}

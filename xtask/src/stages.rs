@@ -1,0 +1,137 @@
+//! The table of stages: what `cargo xtask test` runs, in this order.
+//!
+//! Keeps true: one row per stage, and everything that names a stage (selection, help) reads the
+//! row. Leaves to the module of each stage how it checks.
+
+use std::fmt::Write as _;
+
+use crate::report::Report;
+use crate::workspace::Workspace;
+use crate::{apache, core, fast, files, gozk, kazoo, layers, tidy, zkcli};
+
+/// What kind of waiting a stage asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Fast,
+    Core,
+    Deep,
+}
+
+impl Group {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Core => "core",
+            Self::Deep => "deep",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    group: Group,
+    /// What it may take on two cores, in seconds, with empty and with filled caches.
+    budget: (u32, u32),
+    about: &'static str,
+    pub(crate) run: fn(&Workspace, &mut Report),
+}
+
+const fn stage(
+    name: &'static str,
+    group: Group,
+    budget: (u32, u32),
+    about: &'static str,
+    run: fn(&Workspace, &mut Report),
+) -> Stage {
+    Stage { name, group, budget, about, run }
+}
+
+#[rustfmt::skip]
+const STAGES: &[Stage] = &[
+    stage("fmt",      Group::Fast, (10, 5),    "rustfmt finds nothing to change", fast::formatting),
+    stage("tidy",     Group::Fast, (10, 5),    "the house rules of docs/STYLE.md", tidy::stage),
+    stage("layers",   Group::Fast, (60, 5),    "who depends on whom, licences, duplicates", layers::stage),
+    stage("words",    Group::Fast, (60, 10),   "spelling, shell scripts, YAML", fast::words),
+    stage("clippy",   Group::Core, (240, 60),  "clippy on every target, warnings are errors", core::clippy),
+    stage("tests",    Group::Core, (300, 120), "the unit and integration tests of every crate", core::tests),
+    stage("doc",      Group::Core, (120, 30),  "rustdoc on every item, warnings are errors", core::documentation),
+    stage("sim",      Group::Core, (180, 60),  "10,000 seeds of the simulated disk and network", core::simulation),
+    stage("apache",   Group::Deep, (300, 20),  "the original from Maven Central, and both servers start", apache::stage),
+    stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
+    stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
+    stage("zkcli",    Group::Deep, (30, 20),   "Apache's shell prints the same against both servers", zkcli::stage),
+    stage("files",    Group::Deep, (240, 180), "data directories are read both ways", files::stage),
+];
+
+/// The stages with these names or of these groups, in the order of the table; all for no name.
+pub(crate) fn select(names: &[&str]) -> Result<Vec<&'static Stage>, String> {
+    let means = |stage: &Stage, name: &str| stage.name == name || stage.group.name() == name;
+    if let Some(unknown) = names.iter().find(|name| !STAGES.iter().any(|s| means(s, name))) {
+        return Err(format!("no such stage: {unknown}\n\n{}", table()));
+    }
+    let wanted = |stage: &&Stage| names.is_empty() || names.iter().any(|name| means(stage, name));
+    Ok(STAGES.iter().filter(wanted).collect())
+}
+
+/// The table as text, for `help`.
+pub(crate) fn table() -> String {
+    let mut text = String::from("Stages (seconds cold/warm on two cores):");
+    for stage in STAGES {
+        let (cold, warm) = stage.budget;
+        let budget = format!("{cold}/{warm}");
+        write!(
+            text,
+            "\n  {:<5} {:<8} {budget:>8}  {}",
+            stage.group.name(),
+            stage.name,
+            stage.about
+        )
+        .expect("a String takes everything");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(wanted: &[&str]) -> Vec<&'static str> {
+        select(wanted).expect("known names").iter().map(|stage| stage.name).collect()
+    }
+
+    #[test]
+    fn no_name_selects_every_stage() {
+        assert_eq!(names(&[]).len(), STAGES.len());
+    }
+
+    #[test]
+    fn a_group_selects_its_stages_and_the_order_is_the_tables() {
+        assert_eq!(names(&["words", "fmt"]), ["fmt", "words"]);
+        assert_eq!(names(&["core"]), ["clippy", "tests", "doc", "sim"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_table() {
+        let why = select(&["fast", "fats"]).expect_err("a typing mistake");
+        assert!(why.starts_with("no such stage: fats") && why.contains("clippy"), "{why}");
+    }
+
+    #[test]
+    fn groups_stand_together_and_names_are_unique() {
+        let mut all: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+        all.extend([Group::Fast, Group::Core, Group::Deep].map(Group::name));
+        all.sort_unstable();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count, "{all:?}");
+        assert!(STAGES.is_sorted_by_key(|stage| stage.group as u8));
+    }
+
+    #[test]
+    fn the_cold_budgets_leave_half_of_the_time_that_ci_has() {
+        let cold: u32 = STAGES.iter().map(|stage| stage.budget.0).sum();
+        assert!(cold <= 60 * 60, "{cold} s");
+    }
+}
