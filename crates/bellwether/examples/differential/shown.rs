@@ -107,8 +107,10 @@ impl Shown {
             ReplyBody::Stat(stat) => self.stat(stat),
             ReplyBody::Data(data, stat) => format!("{} {}", bytes(data.as_deref()), self.stat(stat)),
             ReplyBody::Acl(acl, stat) => {
-                let acl: Vec<String> =
+                // Which of several identities `auth` becomes first is open in Apache's server.
+                let mut acl: Vec<String> =
                     acl.iter().map(|a| format!("{}:{}:{}", a.scheme, a.id, a.perms.0)).collect();
+                acl.sort();
                 format!("{acl:?} {}", self.stat(stat))
             }
             ReplyBody::Children(names) => self.names(names.names()),
@@ -122,8 +124,9 @@ impl Shown {
             ReplyBody::Ephemerals(paths) => self.names(paths.clone()),
             ReplyBody::Count(count) => format!("{count}"),
             ReplyBody::WhoAmI(infos) => {
-                let infos: Vec<String> =
+                let mut infos: Vec<String> =
                     infos.iter().map(|i| format!("{}:{}", i.scheme, i.user)).collect();
+                infos.sort();
                 format!("{infos:?}")
             }
         }

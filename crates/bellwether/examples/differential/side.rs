@@ -1,7 +1,7 @@
 //! One server under test: its connections, and what they were told, written so that two servers'
 //! transcripts can be compared.
 
-use crate::plan::{Connect, Secret, Sent, Step, Which, place};
+use crate::plan::{Connect, Mutation, Secret, Sent, Step, Which, place};
 use crate::random::SLOTS;
 use crate::shown::Shown;
 use bellwether_wire::client::reply::ReplyHeader;
@@ -89,7 +89,10 @@ impl Side {
                         lines.push("(the bytes could not be sent)".into());
                     }
                     // A frame that was announced and not sent would hang the connection.
-                    let (xid, op) = (bytes_xid(bytes), OpCode::SetData.code());
+                    let (xid, op) = match bytes_xid(bytes) {
+                        _ if bytes.len() == 12 => (xid::PING, OpCode::Ping.code()),
+                        xid => (xid, OpCode::SetData.code()),
+                    };
                     if bytes.len() > 4 && bytes != b"ruok" {
                         conn.pending.push_back(Pending { xid, op, barrier: false });
                     }
@@ -109,9 +112,16 @@ impl Side {
     }
 
     fn open(&mut self, slot: usize, connect: &Connect, lines: &mut Lines) -> io::Result<()> {
+        let honest = matches!((connect.password, &connect.mutation), (Secret::Right, Mutation::None));
         let session = match connect.session {
             Which::New => SessionId::NONE,
-            Which::Of(other) => self.slot(other).session,
+            Which::Of(other) => {
+                // Apache closes the session's connection before it looks at the password.
+                if !honest && self.slot(other).conn.take().is_some() {
+                    self.await_expiry(other, lines)?;
+                }
+                self.slot(other).session
+            }
             Which::Unknown(id) => SessionId(id),
         };
         let password = match connect.password {
@@ -281,7 +291,7 @@ impl Side {
                 let order = at.filter(|at| *at > 0).map(|_| "early ").unwrap_or_default();
                 Some(format!("{order}{}", self.shown.reply(&header, op, &mut r)))
             }
-            None => Some(format!("unasked {header:?}")),
+            None => Some(format!("unasked xid {} err {}", header.xid, header.err)),
         }
     }
 
@@ -378,7 +388,13 @@ impl Side {
             }
         }
         self.slots.clear();
-        let mut paths = vec![self.shown.prefix.clone()];
+        // Everything at the top whose name begins with the run's.
+        let mut paths = Vec::new();
+        let request = Request::GetChildren { path: "/".into(), watch: false };
+        if let (_, Some(ReplyBody::Children(names))) = self.ask(&request)? {
+            paths.extend(names.names().iter().map(|name| format!("/{name}")));
+        }
+        paths.retain(|path| path.starts_with(&self.shown.prefix));
         let mut at = 0;
         while let Some(path) = paths.get(at).cloned() {
             let request = Request::GetChildren { path: path.clone().into(), watch: false };
