@@ -13,7 +13,7 @@ const PATHS: &[&str] = &[
     "~/s0000000001", "~/a/0000000001", "~/a/ü", "~/ab",
 ];
 const ODD_PATHS: &[&str] = &[
-    "", "/", "a", "~/", "~/a/", "~//a", "~/./a", "~/a/..", "~/a/.", "~/\u{1}", "~/a\0b", "~/\u{1f600}",
+    "", "/", "a", "~/", "~/a/", "~//a", "~/./a", "~/a/..", "~/a/.", "~/\u{1}", "~/a\0b",
     "~/\u{e000}", "~/\u{fff0}", "/zookeeper", "/zookeeper/config", "/zookeeper/quota", "~a", " ",
     "/zookeeper/quota/x", "/zookeeper/x", "~/none/deep",
 ];
@@ -183,7 +183,11 @@ impl Generator {
             // Known and left: to these a null path is an empty one here. Apache runs into the null
             // and says MARSHALLINGERROR, or sends it back (sync).
             let nulls = matches!(sent.mutation, Mutation::NullText | Mutation::First(-1));
-            if nulls && [1, 2, 9, 15, 19, 21].contains(&sent.op) {
+            if nulls && [1, 2, 9, 15, 19, 21, 106].contains(&sent.op) {
+                sent.mutation = Mutation::None;
+            }
+            // It closes the connection, whether or not what is in front of it was answered.
+            if sent.op == OpCode::Auth.code() {
                 sent.mutation = Mutation::None;
             }
         }

@@ -79,6 +79,10 @@ impl Shown {
         let mut text = format!("{name} xid {} zxid {} ", header.xid, self.zxid(header.zxid.0));
         if header.err != 0 {
             text += &self.error(header.err);
+            if op == OpCode::MultiRead.code() {
+                // Apache sends what it had of the results, which no client reads.
+                return text;
+            }
         } else if let Some(op) = OpCode::from_code(op) {
             let rest = r.rest();
             match ReplyBody::decode(op, r) {

@@ -351,11 +351,12 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
         OpCode::Sync => Request::Sync { path: r.text("path")? },
         OpCode::Ping => Request::Ping,
         OpCode::MultiRead => Request::MultiRead(decode_multi(r, is_read_of_multi)?),
+        // On a null path there is no watch, as there is none on an empty one.
         OpCode::CheckWatches => {
-            Request::CheckWatches { path: r.text("path")?, watcher: r.int("type")? }
+            Request::CheckWatches { path: written_path(r)?, watcher: r.int("type")? }
         }
         OpCode::RemoveWatches => {
-            Request::RemoveWatches { path: r.text("path")?, watcher: r.int("type")? }
+            Request::RemoveWatches { path: written_path(r)?, watcher: r.int("type")? }
         }
         OpCode::Auth => {
             r.int("auth.type")?;
