@@ -258,6 +258,9 @@ fn load(
     let begun = Instant::now();
     let mut loader = Loader::new(tree_options(config, seeds));
     let mut recovery = Store::open(disk.clone(), options.clone(), Box::new(notice))?;
+    if let Origin::Snapshot { zxid, .. } = recovery.origin() {
+        loader.start_at(*zxid);
+    }
     let mut snapshot_loaded = None;
     let mut txns_loaded = 0;
     for recovered in &mut recovery {

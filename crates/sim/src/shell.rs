@@ -101,6 +101,8 @@ pub(crate) struct Made<'a> {
     pub(crate) options: &'a StoreOptions,
     pub(crate) settings: &'a Settings,
     pub(crate) broken: Option<Break>,
+    /// How much one step of the node may do.
+    pub(crate) visits_per_step: usize,
     pub(crate) seed: u64,
 }
 
@@ -140,7 +142,8 @@ impl Shell {
             first_snapshot(&disk, made.options, &tree)?;
         }
         Ok(Shell {
-            node: Node::new(made.settings.clone(), tree, around.now),
+            node: Node::new(made.settings.clone(), tree, around.now)
+                .with_visits_per_step(made.visits_per_step),
             store,
             disk,
             log: VecDeque::new(),
@@ -205,9 +208,12 @@ impl Shell {
         self.step(Event::Tick, around)
     }
 
-    /// Goes on with what the node has left.
-    pub(crate) fn go_on(&mut self, around: &mut Around<'_>) -> Step<()> {
-        while self.node.has_work() {
+    /// Goes on with what the node has left, for some steps.
+    pub(crate) fn go_on(&mut self, steps_max: usize, around: &mut Around<'_>) -> Step<()> {
+        for _ in 0..steps_max {
+            if !self.node.has_work() {
+                break;
+            }
             self.step(Event::Continue, around)?;
         }
         Ok(())
@@ -416,12 +422,8 @@ fn replayed(read: &[TxnRecord], broken: Option<Break>) -> Vec<TxnRecord> {
                 }
             }
         }
-        Some(Break::KeepEphemerals) => {
-            for record in &mut read {
-                if let Txn::CloseSession { paths: Some(paths) } = &mut record.txn {
-                    paths.clear();
-                }
-            }
+        Some(Break::ForgetCloses) => {
+            read.retain(|record| !matches!(record.txn, Txn::CloseSession { .. }));
         }
         Some(_) | None => {}
     }

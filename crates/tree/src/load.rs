@@ -49,6 +49,8 @@ pub enum LoadError {
     AclId { id: i64 },
     /// An item of a snapshot comes after a record of the log.
     OutOfOrder,
+    /// An item of a snapshot comes before it was said where the snapshot starts.
+    NoStart,
 }
 
 /// The ids that ACLs in a snapshot can have: counted from 1, with as many left for later ones.
@@ -61,6 +63,7 @@ impl std::fmt::Display for LoadError {
             LoadError::Duplicate { path } => write!(f, "the node {path:?} is there twice"),
             LoadError::BadPath { path } => write!(f, "{path:?} is no path of a node"),
             LoadError::NoRoot => write!(f, "the snapshot has no root"),
+            LoadError::NoStart => write!(f, "nobody said at which zxid the snapshot starts"),
             LoadError::AclId { id } => write!(f, "{id} is no id of an ACL"),
             LoadError::OutOfOrder => write!(f, "a snapshot's item follows a record of the log"),
         }
@@ -91,9 +94,10 @@ impl Loader {
         Loader { tree: Tree::new(options), stage: Stage::New, start: None, complete: None, report }
     }
 
-    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. A
-    /// snapshot's own note of the last transaction is no substitute, since it was written at the
-    /// end and the snapshot may lack what came after its start.
+    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. It must
+    /// be said before the first item, or the server could go on from a zxid that was used already. A
+    /// snapshot's own note of the last transaction is no substitute: older releases wrote none, and
+    /// it was written at the end, while the snapshot may lack what came after its start.
     pub fn start_at(&mut self, zxid: Zxid) {
         self.start = Some(zxid);
         self.tree.last_processed = zxid;
@@ -103,8 +107,9 @@ impl Loader {
     pub fn item(&mut self, item: SnapshotItem) -> Result<(), LoadError> {
         match self.stage {
             Stage::New => {
+                let start = self.start.ok_or(LoadError::NoStart)?;
                 self.tree = Tree::bare(self.tree.options.clone());
-                self.tree.last_processed = self.start.unwrap_or(Zxid::ZERO);
+                self.tree.last_processed = start;
                 self.stage = Stage::Snapshot { has_root: false };
             }
             Stage::Snapshot { .. } => {}
@@ -124,11 +129,7 @@ impl Loader {
                 self.complete = Some((zxid, digest));
             }
             SnapshotItem::Digest { .. } => {}
-            SnapshotItem::LastProcessed(zxid) => {
-                if self.start.is_none() {
-                    self.tree.last_processed = zxid;
-                }
-            }
+            SnapshotItem::LastProcessed(_) => {} // See `start_at`.
         }
         Ok(())
     }
