@@ -135,6 +135,7 @@ fn tree_options() -> TreeOptions {
         digest: true,
         skip_acl: false,
         close_session_list: true,
+        txn_bytes_max: 1 << 20,
     }
 }
 

@@ -33,6 +33,7 @@ fn tree_options() -> TreeOptions {
         digest: true,
         skip_acl: false,
         close_session_list: true,
+        txn_bytes_max: 1 << 20,
     }
 }
 
@@ -216,7 +217,7 @@ fn request(conn: ConnId, body: &[u8]) -> Option<Event> {
     let request = op.map(|op| Request::decode(op, &mut r));
     if let Some(Ok(Request::Auth { scheme, auth })) = request {
         let settings = AuthSettings { digest_enabled: true, super_digest: None };
-        let identities = auth::authenticate(&scheme, Some(&auth), PEER, &settings);
+        let identities = auth::authenticate(&scheme, auth.as_deref(), PEER, &settings);
         return Some(Event::Authenticated { conn, xid: header.xid, identities });
     }
     Some(Event::Frame { conn, header, request, bytes: body.len() })

@@ -52,8 +52,8 @@ breaks! {
     ForgetLastTxn "forget-last-txn";
     /// A start applies only the first part of a multi.
     HalfMulti "half-multi";
-    /// A start leaves the ephemeral nodes of closed sessions.
-    KeepEphemerals "keep-ephemerals";
+    /// A start passes over the ends of sessions.
+    ForgetCloses "forget-closes";
     /// Signs of life do not reach the node.
     DeafToPings "deaf-to-pings";
     /// Reads are answered with what another read was answered before.

@@ -142,7 +142,10 @@ impl Checkers {
         let expected = self.history.len() as i64 + 1;
         if header.zxid.0 != expected {
             let next = Zxid(expected);
-            return violation("order", format!("{} was given out where {next} was due", header.zxid));
+            return violation(
+                "order",
+                format!("{} was given out where {next} was due", header.zxid),
+            );
         }
         self.history.push(record.clone());
         if header.op == OpCode::CreateSession {

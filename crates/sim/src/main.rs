@@ -139,9 +139,8 @@ impl Options {
                     if seed >= end {
                         return;
                     }
-                    let verdict = catch_unwind(AssertUnwindSafe(|| {
-                        run(seed, broken, Telling::Verdict)
-                    }));
+                    let verdict =
+                        catch_unwind(AssertUnwindSafe(|| run(seed, broken, Telling::Verdict)));
                     if verdicts.send((seed, verdict.map_err(|panic| said(&*panic)))).is_err() {
                         return;
                     }
@@ -166,7 +165,9 @@ fn show(
     writeln!(out, "seed {seed} failed: {seen}")?;
     match broken {
         None => writeln!(out, "  repeat it with: cargo xtask sim {seed}"),
-        Some(how) => writeln!(out, "  repeat it with: cargo xtask sim {seed} --break {}", how.name()),
+        Some(how) => {
+            writeln!(out, "  repeat it with: cargo xtask sim {seed} --break {}", how.name())
+        }
     }
 }
 

@@ -163,7 +163,9 @@ impl Model {
                 }
                 self.delete(record.header.zxid, path, changes)
             }
-            Txn::SetData { path, data, version } => self.set(record, (path, data, *version), changes),
+            Txn::SetData { path, data, version } => {
+                self.set(record, (path, data, *version), changes)
+            }
             Txn::SetAcl { path, acl, version } => {
                 let node = self.node(path)?;
                 next_version("aversion", node.stat.aversion, *version)?;

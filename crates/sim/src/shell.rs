@@ -101,6 +101,8 @@ pub(crate) struct Made<'a> {
     pub(crate) options: &'a StoreOptions,
     pub(crate) settings: &'a Settings,
     pub(crate) broken: Option<Break>,
+    /// How much one step of the node may do.
+    pub(crate) visits_per_step: usize,
     pub(crate) seed: u64,
 }
 
@@ -140,7 +142,8 @@ impl Shell {
             first_snapshot(&disk, made.options, &tree)?;
         }
         Ok(Shell {
-            node: Node::new(made.settings.clone(), tree, around.now),
+            node: Node::new(made.settings.clone(), tree, around.now)
+                .with_visits_per_step(made.visits_per_step),
             store,
             disk,
             log: VecDeque::new(),
@@ -185,7 +188,8 @@ impl Shell {
             }
             Some(Greeting::Done) => request(conn, frame, around),
         };
-        let is_ping = matches!(&event, Event::Frame { header, .. } if header.op == OpCode::Ping.code());
+        let is_ping =
+            matches!(&event, Event::Frame { header, .. } if header.op == OpCode::Ping.code());
         if is_ping && self.broken == Some(Break::DeafToPings) {
             return Ok(());
         }
@@ -204,9 +208,12 @@ impl Shell {
         self.step(Event::Tick, around)
     }
 
-    /// Goes on with what the node has left.
-    pub(crate) fn go_on(&mut self, around: &mut Around<'_>) -> Step<()> {
-        while self.node.has_work() {
+    /// Goes on with what the node has left, for some steps.
+    pub(crate) fn go_on(&mut self, steps_max: usize, around: &mut Around<'_>) -> Step<()> {
+        for _ in 0..steps_max {
+            if !self.node.has_work() {
+                break;
+            }
             self.step(Event::Continue, around)?;
         }
         Ok(())
@@ -379,18 +386,16 @@ fn request(conn: ConnId, frame: &[u8], around: &mut Around<'_>) -> Event {
     let request = op.map(|op| Request::decode(op, r));
     if let Some(Ok(Request::Auth { scheme, auth })) = &request {
         // The simulator's users are who they say they are, but for one.
-        let id = String::from_utf8_lossy(auth);
-        let identity =
-            (id != "nobody").then(|| Identity { scheme: scheme.clone(), id: id.into() });
+        let id = String::from_utf8_lossy(auth.as_deref().unwrap_or_default());
+        let identity = (id != "nobody").then(|| Identity { scheme: scheme.clone(), id: id.into() });
         around.checkers.proves(conn, identity.clone());
         let identities = identity.into_iter().collect();
         return Event::Authenticated { conn, xid: header.xid, identities };
     }
     let is_ping = op == Some(OpCode::Ping);
     let expected = if is_ping { xid::PING } else { header.xid };
-    let outside = op.is_none_or(|op| {
-        op.kind() == Kind::Internal || matches!(op, OpCode::Sasl | OpCode::Check)
-    });
+    let outside = op
+        .is_none_or(|op| op.kind() == Kind::Internal || matches!(op, OpCode::Sasl | OpCode::Check));
     let body = request.as_ref().and_then(|request| request.as_ref().ok()).cloned();
     let write = op.is_some_and(|op| op.kind() == Kind::Write);
     let body = body.filter(|_| !outside);
@@ -417,12 +422,8 @@ fn replayed(read: &[TxnRecord], broken: Option<Break>) -> Vec<TxnRecord> {
                 }
             }
         }
-        Some(Break::KeepEphemerals) => {
-            for record in &mut read {
-                if let Txn::CloseSession { paths: Some(paths) } = &mut record.txn {
-                    paths.clear();
-                }
-            }
+        Some(Break::ForgetCloses) => {
+            read.retain(|record| !matches!(record.txn, Txn::CloseSession { .. }));
         }
         Some(_) | None => {}
     }

@@ -77,11 +77,9 @@ fn write(chance: &mut Chance) -> Request {
             Request::CreateTtl { create: create(chance, &[5, 6]), ttl_ms }
         }
         10..=13 => Request::Delete { path: path(chance), version: version(chance) },
-        14..=18 => Request::SetData {
-            path: path(chance),
-            data: data(chance),
-            version: version(chance),
-        },
+        14..=18 => {
+            Request::SetData { path: path(chance), data: data(chance), version: version(chance) }
+        }
         _ => {
             let path = path(chance);
             Request::SetAcl { path, acl: Some(acl(chance)), version: version(chance) }
@@ -131,17 +129,15 @@ fn other(chance: &mut Chance, seen: Zxid) -> Request {
         13..=14 => {
             Request::RemoveWatches { path: read_path(chance), watcher: watcher_type(chance) }
         }
-        15..=16 => {
-            Request::CheckWatches { path: read_path(chance), watcher: watcher_type(chance) }
-        }
+        15..=16 => Request::CheckWatches { path: read_path(chance), watcher: watcher_type(chance) },
         17..=18 => Request::GetEphemerals { prefix: "/".into() },
         19..=20 => Request::GetAllChildrenNumber { path: read_path(chance) },
         21 => Request::WhoAmI,
         22..=23 => set_watches(chance, seen),
         24 => Request::Sasl { token: Box::new([]) },
-        25 => Request::Auth { scheme: "digest".into(), auth: USER.as_bytes().into() },
+        25 => Request::Auth { scheme: "digest".into(), auth: Some(USER.as_bytes().into()) },
         26 if chance.one_in(3) => {
-            Request::Auth { scheme: "digest".into(), auth: b"nobody"[..].into() }
+            Request::Auth { scheme: "digest".into(), auth: Some(b"nobody"[..].into()) }
         }
         26 => Request::Reconfig { joining: None, leaving: None, members: None, version: -1 },
         _ => Request::CloseSession,

@@ -112,7 +112,7 @@ impl Preparation<'_> {
             // It would show what is there to who may not read; alone it is no operation.
             Write::Request(Request::Check { .. }) => Err(ErrorCode::Unimplemented),
             Write::Request(Request::CloseSession) | Write::CloseSession => Ok(self.close_session()),
-            Write::Request(request) => self.request(request),
+            Write::Request(request) => self.single(request),
             Write::Malformed => Err(ErrorCode::MarshallingError),
             Write::CreateSession { timeout_ms } => {
                 let Caller { session, .. } = self.caller;
@@ -122,6 +122,30 @@ impl Preparation<'_> {
             Write::DeleteContainer { path } => self.delete_container(path),
             Write::Refused(code) => Err(code),
         }
+    }
+
+    /// A request of its own.
+    fn single(&mut self, request: Request) -> Prepared {
+        // Only an ACL can make a transaction much longer than its request: it names the creator's
+        // identities where the request says "auth".
+        let may_grow = !matches!(request, Request::SetData { .. } | Request::Delete { .. });
+        if !may_grow {
+            return self.request(request);
+        }
+        self.pending.begin_undo();
+        let prepared = self.request(request).and_then(|prepared| self.fits(prepared));
+        match &prepared {
+            Ok(_) => self.pending.keep(),
+            Err(_) => self.pending.roll_back(),
+        }
+        prepared
+    }
+
+    /// Refuses a transaction that no reader of the log would take: Apache writes it, and then none
+    /// of its servers starts.
+    fn fits(&self, (op, txn): (OpCode, Txn)) -> Prepared {
+        let fits = txn.encoded_bytes() <= self.tree.options.txn_bytes_max;
+        if fits { Ok((op, txn)) } else { Err(ErrorCode::BadArguments) }
     }
 
     /// One request, alone or within a multi.
@@ -256,7 +280,11 @@ impl Preparation<'_> {
         }
         self.pending.change_session(self.stamp.zxid, session, SessionChange::Ends);
         let paths = self.tree.options.close_session_list.then_some(deleted);
-        (OpCode::CloseSession, Txn::CloseSession { paths })
+        match self.fits((OpCode::CloseSession, Txn::CloseSession { paths })) {
+            Ok(prepared) => prepared,
+            // Without a list it means "what the session has", which is the same.
+            Err(_too_long) => (OpCode::CloseSession, Txn::CloseSession { paths: None }),
+        }
     }
 
     /// A session that is about to end is refused as an expired one is.

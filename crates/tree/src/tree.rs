@@ -42,6 +42,8 @@ pub struct TreeOptions {
     pub skip_acl: bool,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
+    /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
+    pub txn_bytes_max: usize,
 }
 
 /// The replicated state.

@@ -13,9 +13,8 @@ type Answer = Result<ReplyBody, ErrorCode>;
 /// Whether any of the identities may do any of what is wanted.
 pub(super) fn may(acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bool {
     let is_world = |entry: &Acl| &*entry.scheme == "world" && &*entry.id == "anyone";
-    let is_one = |entry: &Acl| {
-        identities.iter().any(|who| who.scheme == entry.scheme && who.id == entry.id)
-    };
+    let is_one =
+        |entry: &Acl| identities.iter().any(|who| who.scheme == entry.scheme && who.id == entry.id);
     acl.is_empty()
         || acl.iter().any(|entry| entry.perms.grants(wanted) && (is_world(entry) || is_one(entry)))
 }
@@ -99,7 +98,8 @@ fn written(model: &Model, record: &TxnRecord, shown: Zxid) -> Option<Answer> {
     let node = |path: &str| model.nodes.get(path).filter(|_| shown == record.header.zxid);
     Some(match &record.txn {
         Txn::Error { code } => Err(ErrorCode::from_code(*code).unwrap_or(ErrorCode::SystemError)),
-        Txn::Create { create, .. } | Txn::CreateContainer(create)
+        Txn::Create { create, .. }
+        | Txn::CreateContainer(create)
         | Txn::CreateTtl { create, .. } => match record.header.op {
             OpCode::Create => Ok(ReplyBody::Path(create.path.clone())),
             _ => Ok(ReplyBody::PathStat(create.path.clone(), node(&create.path)?.wire_stat())),

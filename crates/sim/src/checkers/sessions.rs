@@ -92,12 +92,10 @@ impl Sessions {
     /// After a start, the sessions are those of the log, and each has its whole timeout.
     pub(super) fn recovered(&mut self, model: &Model, now_ms: u64) {
         let timeout = |timeout_ms: &i32| u64::try_from(*timeout_ms).unwrap_or(0);
-        self.alive =
-            model.sessions.iter().map(|(id, ms)| (*id, (now_ms, timeout(ms)))).collect();
+        self.alive = model.sessions.iter().map(|(id, ms)| (*id, (now_ms, timeout(ms)))).collect();
         self.closing.clear();
-        self.made.retain(|session, zxid| {
-            *zxid <= model.zxid && model.sessions.contains_key(session)
-        });
+        self.made
+            .retain(|session, zxid| *zxid <= model.zxid && model.sessions.contains_key(session));
     }
 
     pub(super) fn is_closing(&self, session: SessionId) -> bool {

@@ -9,8 +9,8 @@ use super::{Checked, Seen, violation};
 use crate::model::{Model, ModelChange, ModelChangeKind, parent};
 use bellwether_node::ConnId;
 use bellwether_wire::client::request::SetWatches;
-use bellwether_wire::client::{EventType, OpResult, Reply, ReplyBody, Request, WatchEvent};
 use bellwether_wire::client::{AddWatchMode, WatcherType};
+use bellwether_wire::client::{EventType, OpResult, Reply, ReplyBody, Request, WatchEvent};
 use bellwether_wire::{ErrorCode, Perms, Zxid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -206,9 +206,7 @@ impl Watches {
             Some(WatcherType::Data) => &[Kind::Data],
             Some(WatcherType::Persistent) => &[Kind::Persistent],
             Some(WatcherType::PersistentRecursive) => &[Kind::Recursive],
-            Some(WatcherType::Any) => {
-                &[Kind::Data, Kind::Child, Kind::Persistent, Kind::Recursive]
-            }
+            Some(WatcherType::Any) => &[Kind::Data, Kind::Child, Kind::Persistent, Kind::Recursive],
             None => &[],
         };
         let keys = kinds.iter().map(|kind| (path.to_string(), *kind, conn));

@@ -7,7 +7,7 @@ use crate::pending::{Key, NodeChange, NodeView};
 use bellwether_wire::client::request::Create;
 use bellwether_wire::disk::txn::{CreateTxn, Txn};
 use bellwether_wire::owner::TTL_MS_MAX;
-use bellwether_wire::{Acl, ErrorCode, OpCode, Owner, Perms};
+use bellwether_wire::{ErrorCode, OpCode, Owner, Perms};
 
 /// What the flags of a create stand for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,11 +155,4 @@ fn to_txn(op: OpCode, create: CreateTxn, owner: Owner) -> Txn {
         Owner::None => Txn::Create { create, ephemeral: false },
         Owner::Unknown => unreachable!("{op} creates no node of an unknown kind"),
     }
-}
-
-/// Whether a create without a time to live can stand in a multi: Apache reads these two fields
-/// while it decodes, and refuses the whole where they cannot be.
-pub(super) fn decodes_in_multi(flags: i32, acl: Option<&[Acl]>) -> bool {
-    let mode = CreateMode::from_flags(flags);
-    acl.is_some() && mode.is_some_and(|mode| mode.lifetime != Lifetime::Ttl)
 }

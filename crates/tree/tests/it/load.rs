@@ -160,6 +160,7 @@ fn item(path: &str, acl_id: i64, owner: Owner) -> SnapshotItem {
 #[track_caller]
 fn refused(paths: &[&str], expected: LoadError) {
     let mut loader = Loader::new(options());
+    loader.start_at(Zxid(1));
     let mut result = Ok(());
     for path in paths {
         result = result.and_then(|()| loader.item(item(path, -1, Owner::None)));
@@ -177,10 +178,26 @@ fn a_snapshot_that_cannot_be_is_refused() {
     refused(&["", "a"], LoadError::BadPath { path: "a".into() });
     refused(&["", "/"], LoadError::BadPath { path: "/".into() });
     refused(&["", "//a"], LoadError::BadPath { path: "//a".into() });
+    for id in [-1, i64::MAX] {
+        let mut loader = Loader::new(options());
+        let acl = SnapshotItem::Acl { id, acl: vec![Acl::world_all()] };
+        assert_eq!(loader.item(acl), Err(LoadError::AclId { id }));
+    }
     let mut loader = Loader::new(options());
+    loader.start_at(Zxid(1));
     let session = SnapshotItem::Session { id: SessionId(1), timeout_ms: 1 };
     assert_eq!(loader.item(session), Ok(()));
     assert_eq!(loader.finish(at(0)).err(), Some(LoadError::NoRoot));
+}
+
+#[test]
+fn a_snapshot_must_say_where_it_starts() {
+    let mut loader = Loader::new(options());
+    let root = item("", -1, Owner::None);
+    assert_eq!(loader.item(root.clone()), Err(LoadError::NoStart));
+    // What it says of its end is not where it starts.
+    let items = [root, SnapshotItem::LastProcessed(Zxid(9))];
+    assert_eq!(load(options(), Zxid(5), &items, &[]).0.last_processed(), Zxid(5));
 }
 
 #[test]
@@ -330,6 +347,7 @@ fn what_remains_of_a_time_to_live_is_fixed_when_it_is_loaded() {
         SnapshotItem::Node(SnapshotNode { path: path.into(), data: None, acl_id: -1, stat })
     };
     let mut loader = Loader::new(options());
+    loader.start_at(Zxid(1));
     for item in [
         item("", -1, Owner::None),
         ttl(5_000, "/now"),
