@@ -185,7 +185,7 @@ impl Generator {
             3 => {
                 let scheme = self.rng.pick(&["digest", "ip", "world", "auth", "x509", "sasl", ""]);
                 let auth = self.rng.pick(&["", "u", ":", "u:", ":p", "super:wrong", "a:b:c"]);
-                Request::Auth { scheme: scheme.into(), auth: auth.as_bytes().into() }
+                Request::Auth { scheme: scheme.into(), auth: Some(auth.as_bytes().into()) }
             }
             4 => Request::Sasl { token: (*b"abc").into() },
             _ => {
@@ -446,7 +446,7 @@ impl Generator {
             _ => {
                 let auth =
                     self.rng.pick(&["user:password", "user:password", "bob:bob", "super:secret"]);
-                Request::Auth { scheme: "digest".into(), auth: auth.as_bytes().into() }
+                Request::Auth { scheme: "digest".into(), auth: Some(auth.as_bytes().into()) }
             }
         }
     }

@@ -64,7 +64,7 @@ impl Side {
         let slots = (0..SLOTS).map(|_| Slot::default()).collect();
         let mut side = Side { address, control, slots, shown, last_zxid: 0, leftover: Vec::new() };
         side.control.next_frame(PATIENCE)?;
-        let auth = (*b"super:secret").into();
+        let auth = Some((*b"super:secret").into());
         side.ask(&Request::Auth { scheme: "digest".into(), auth })?;
         if let (_, Some(ReplyBody::Stat(root))) =
             side.ask(&Request::Exists { path: "/".into(), watch: false })?
