@@ -36,7 +36,8 @@ Usage: cargo xtask COMMAND
   layers [--rewrite] compare the crates' dependencies with the architecture;
                      --rewrite records what the pure crates depend on today
   crash              run the crash rounds alone
-  sim SEED           repeat one simulation
+  sim SEED [OPTION …]
+                     repeat one simulation; the options are those of bellwether-sim
   bench [--rounds N] [--seconds S]
                      measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md
   help               print this text and the table of stages";
@@ -84,7 +85,9 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
             bench::command(&Workspace::discover()?, plan).map(|()| true)
         }
         ["crash"] => single(crash::stage),
-        ["sim", seed] => core::repeat_simulation(&Workspace::discover()?, seed),
+        ["sim", seed, options @ ..] => {
+            core::repeat_simulation(&Workspace::discover()?, seed, options)
+        }
         other => Err(format!("no such command: {}\n\n{USAGE}", other.join(" "))),
     }
 }

@@ -85,11 +85,11 @@ pub(super) fn render(plan: Plan, machine: &Machine, samples: &[Sample]) -> Strin
     let mut page = format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`. {} and {} took turns on one machine, {} rounds, each\n\
-         workload {} s after 2 s of warm-up on a fresh server with an empty directory; 16 connections\n\
-         with 32 requests in flight each, 100 bytes per node; both sync before they acknowledge. The\n\
-         load generator is `bellwether bench` for both and shares the machine with the server, so the\n\
-         figure to compare is operations per CPU second of the server. `mixed` is nine gets to one\n\
-         set. A figure is the median of the rounds.\n\n\
+         workload {} s after 2 s of warm-up on a fresh server with an empty directory; 16\n\
+         connections with 32 requests in flight each, 100 bytes per node; both sync before they\n\
+         acknowledge. The load generator is `bellwether bench` for both and shares the machine\n\
+         with the server, so the figure to compare is operations per CPU second of the server.\n\
+         `mixed` is nine gets to one set. A figure is the median of the rounds.\n\n\
          Machine: {} cores of {}, {:.0} GiB, Linux {}, {} file system; {}, 1,000 MB of heap.\n",
         Flavour::Apache,
         Flavour::Bellwether,
