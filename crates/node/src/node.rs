@@ -160,6 +160,12 @@ impl Node {
                 visits = visits.max(1);
                 reply::outcome(self, now, (fired, &mut visits), out);
             }
+            if !self.setting_watches.is_empty() {
+                // A write behind it on the same connection must find it answered, and it compares
+                // with the tree as it is in its place of the order.
+                reply::set_watches(self, now, &mut visits, out);
+                continue;
+            }
             match commit::next(self) {
                 Some(Committed::Txn { origin, record }) => {
                     let applied = apply::apply(self, now, (origin, record));
@@ -182,9 +188,6 @@ impl Node {
         for _ in 0..self.draining.len() {
             let Some(conn) = self.draining.pop_front() else { break };
             reply::drain(self, now, (conn, &mut visits), out);
-        }
-        while visits > 0 && !self.setting_watches.is_empty() {
-            reply::set_watches(self, now, &mut visits, out);
         }
         self.housekeeping(now, visits, out);
     }

@@ -393,7 +393,7 @@ fn request(conn: ConnId, frame: &[u8], around: &mut Around<'_>) -> Event {
     let request = op.map(|op| Request::decode(op, r));
     if let Some(Ok(Request::Auth { scheme, auth })) = &request {
         // The simulator's users are who they say they are, but for one.
-        let id = String::from_utf8_lossy(auth);
+        let id = String::from_utf8_lossy(auth.as_deref().unwrap_or_default());
         let identity = (id != "nobody").then(|| Identity { scheme: scheme.clone(), id: id.into() });
         around.checkers.proves(conn, identity.clone());
         let identities = identity.into_iter().collect();

@@ -135,9 +135,9 @@ fn other(chance: &mut Chance, seen: Zxid) -> Request {
         21 => Request::WhoAmI,
         22..=23 => set_watches(chance, seen),
         24 => Request::Sasl { token: Box::new([]) },
-        25 => Request::Auth { scheme: "digest".into(), auth: USER.as_bytes().into() },
+        25 => Request::Auth { scheme: "digest".into(), auth: Some(USER.as_bytes().into()) },
         26 if chance.one_in(3) => {
-            Request::Auth { scheme: "digest".into(), auth: b"nobody"[..].into() }
+            Request::Auth { scheme: "digest".into(), auth: Some(b"nobody"[..].into()) }
         }
         26 => Request::Reconfig { joining: None, leaving: None, members: None, version: -1 },
         _ => Request::CloseSession,

@@ -586,6 +586,7 @@ fn settings(chance: &mut Chance) -> Settings {
             digest: !chance.one_in(4),
             skip_acl: false,
             close_session_list: true,
+            txn_bytes_max: 1 << 20,
         },
     }
 }

@@ -243,6 +243,9 @@ impl WatchTable {
     /// A watcher is told once of an event, however many of its watches it concerns, and once that a
     /// node is deleted, be it by a data watch or by a child watch.
     pub fn fire(&mut self, change: &Change, out: &mut Firing) {
+        if self.paths.len() == 0 {
+            return;
+        }
         let path = &*change.path;
         let (event, of_children) = match change.kind {
             ChangeKind::Created => (EventType::NodeCreated, true),

@@ -155,6 +155,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The count of a vector whose elements take at least `element_bytes` each, or `None` for null.
+    /// Below -1 it is an empty one, as Java reads it.
     pub fn count(&mut self, what: &'static str, element_bytes: usize) -> Decoded<Option<usize>> {
         let start = self.at;
         let count = self.int(what)?;
@@ -164,7 +165,7 @@ impl<'a> Reader<'a> {
             Ok(n) if n.saturating_mul(element_bytes) <= self.remaining() => Ok(Some(n)),
             Ok(_) => Err(wrong),
             Err(_) if count == -1 => Ok(None),
-            Err(_) => Err(wrong),
+            Err(_) => Ok(Some(0)),
         }
     }
 
@@ -278,6 +279,13 @@ mod tests {
         out.put_int(i32::MAX);
         let got = Reader::new(&out).count("children", 4);
         assert_eq!(got.map_err(|e| e.problem), Err(Problem::Length(i32::MAX)));
+    }
+
+    #[test]
+    fn a_count_below_minus_one_is_an_empty_vector() {
+        let mut out = Vec::new();
+        out.put_int(i32::MIN);
+        assert_eq!(Reader::new(&out).count("acl", 12), Ok(Some(0)));
     }
 
     #[test]

@@ -31,7 +31,9 @@ pub(super) fn lines(sources: &Sources) -> Vec<String> {
             if is_code(file) && line.chars().count() > max {
                 found.push(format!("{}:{number}: longer than {max}", file.name));
             }
-            if line.ends_with([' ', '\t', '\r']) {
+            // In Rust rustfmt leaves trailing space only inside of literals, where it is data.
+            let rust = file.name.ends_with(".rs");
+            if !rust && line.ends_with([' ', '\t', '\r']) {
                 found.push(format!("{}:{number}: trailing space", file.name));
             }
         }
@@ -183,11 +185,8 @@ mod tests {
     #[test]
     fn lines_are_short_and_end_where_they_should() {
         check(lines, ("a.rs", "fn a() {}\n"), &[]);
-        check(
-            lines,
-            ("a.rs", "a \nb"),
-            &["a.rs:1: trailing space", "a.rs: does not end with one newline"],
-        );
+        let both = ["a.py:1: trailing space", "a.py: does not end with one newline"];
+        check(lines, ("a.py", "a \nb"), &both);
         check(lines, ("a.md", "a\n\n"), &["a.md: does not end with one newline"]);
         let long = format!("{}\n", "é".repeat(LINE_MAX + 1));
         check(lines, ("a.rs", &long), &["a.rs:1: longer than 100"]);

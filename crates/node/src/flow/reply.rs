@@ -8,7 +8,7 @@ use crate::flow::watches::{self, Fired};
 use crate::node::Node;
 use bellwether_tree::{Identity, Now, Progress, WatchKind, WatcherId};
 use bellwether_wire::client::{
-    AddWatchMode, ClientInfo, ConnectResponse, OpResult, Reply, ReplyBody, Request, WatcherType,
+    AddWatchMode, ClientInfo, ConnectResponse, Reply, ReplyBody, Request, WatcherType,
 };
 use bellwether_wire::{ErrorCode, SessionId};
 
@@ -64,8 +64,8 @@ fn close_expired(node: &mut Node, session: SessionId, out: &mut Vec<Effect>) {
     }
 }
 
-/// The connection's oldest write has its answer; what waited behind it may go on. Only a
-/// setWatches that is still under way may stand before it.
+/// The connection's oldest write has its answer; what waited behind it may go on. Reads that were
+/// left for a later step may stand before it.
 fn committed(node: &mut Node, conn: ConnId, answer: Waiting) {
     let Some(connection) = node.connections.get_mut(conn) else {
         return; // It was closed meanwhile.
@@ -232,13 +232,6 @@ fn read_tree(
 ) -> Result<ReplyBody, ErrorCode> {
     let session = node.connections.get(conn).map_or(SessionId::NONE, |c| c.session);
     let result = node.tree.read(request, session, identities);
-    if let (Request::MultiRead(reads), Ok(ReplyBody::Multi(results))) = (request, &result) {
-        for (read, result) in reads.iter().zip(results) {
-            if !matches!(result, OpResult::Error(_)) {
-                watch(node, conn, read);
-            }
-        }
-    }
     let absent =
         matches!(request, Request::Exists { .. }) && matches!(result, Err(ErrorCode::NoNode));
     if result.is_ok() || absent {
@@ -247,7 +240,8 @@ fn read_tree(
     result
 }
 
-/// Sets the one-shot watch that a successful read asks for, if it asks for one.
+/// Sets the one-shot watch that a successful read asks for, if it asks for one. Within a multiRead
+/// Apache loses the flag: none is set there.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "four reads have a watch flag, nothing else has"

@@ -14,7 +14,7 @@ use bellwether_tree::{Identity, Now, Write};
 use bellwether_wire::client::{
     ConnectRequest, ConnectResponse, Reply, ReplyBody, Request, RequestHeader,
 };
-use bellwether_wire::jute::DecodeError;
+use bellwether_wire::jute::{DecodeError, Problem};
 use bellwether_wire::ops::Kind;
 use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
 use std::collections::VecDeque;
@@ -142,6 +142,12 @@ pub(crate) fn request(
         refuse_operation(node, conn, header, out);
         return;
     };
+    if let (OpCode::Auth | OpCode::Sasl, Err(error)) = (op, &body) {
+        info!(%session, %op, %error, "closing a connection whose authentication cannot be decoded");
+        out.push(Effect::Close(conn));
+        drop_connection(node, conn);
+        return;
+    }
     if op == OpCode::Sasl {
         // Without a provider Apache answers with a null token, outside the order of requests.
         let result = Ok(ReplyBody::NullToken);
@@ -150,8 +156,13 @@ pub(crate) fn request(
     }
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
-        (Kind::Write, body) => write(node, now, (conn, xid, body), out),
-        (Kind::Read | Kind::Internal, Ok(_)) if !node.expiry.is_live(session) => {
+        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, Some(body)), out),
+        // Apache gives it a zxid nevertheless, unless it stumbles over a null.
+        (Kind::Write, Err(error)) if op == OpCode::Multi && error.problem != Problem::Null => {
+            debug!(%session, %error, "a multi could not be decoded");
+            write(node, now, (conn, xid, None), out);
+        }
+        (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
             let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
             read(node, now, (conn, xid, refusal), out);
         }
@@ -162,7 +173,9 @@ pub(crate) fn request(
             let identities = connection_identities(node, conn);
             read(node, now, (conn, xid, Waiting::Read { request, identities }), out);
         }
-        (Kind::Read | Kind::Internal, Err(error)) => {
+        // A write other than a multi that cannot be decoded is no transaction either, and not even
+        // its session is looked at.
+        (Kind::Write | Kind::Read | Kind::Internal, Err(error)) => {
             debug!(%session, %op, %error, "a request could not be decoded");
             let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
             read(node, now, (conn, xid, refusal), out);
@@ -177,7 +190,7 @@ fn connection_identities(node: &Node, conn: ConnId) -> Arc<[Identity]> {
 fn write(
     node: &mut Node,
     now: Now,
-    (conn, xid, body): (ConnId, i32, Result<Request, DecodeError>),
+    (conn, xid, body): (ConnId, i32, Option<Request>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get(conn) else { return };
@@ -185,17 +198,16 @@ fn write(
     let identities = connection.identities.clone();
     let live = node.expiry.is_live(session);
     let write = match body {
-        Ok(Request::CloseSession) => Write::CloseSession,
-        Ok(_) | Err(_) if !live => Write::Refused(ErrorCode::SessionExpired),
-        Ok(Request::Reconfig { .. }) if node.settings.reconfig_enabled => {
-            Write::Refused(ErrorCode::Unimplemented)
+        Some(Request::CloseSession) => Write::CloseSession,
+        None => Write::Malformed,
+        Some(Request::Reconfig { .. }) if !node.settings.reconfig_enabled => {
+            Write::Refused(ErrorCode::ReconfigDisabled)
         }
-        Ok(Request::Reconfig { .. }) => Write::Refused(ErrorCode::ReconfigDisabled),
-        Ok(request) => Write::Request(request),
-        Err(error) => {
-            debug!(%session, %error, "a write could not be decoded");
-            Write::Malformed
-        }
+        // The parts of a multi are refused one by one.
+        Some(Request::Multi(parts)) => Write::Request(Request::Multi(parts)),
+        Some(_) if !live => Write::Refused(ErrorCode::SessionExpired),
+        Some(Request::Reconfig { .. }) => Write::Refused(ErrorCode::Unimplemented),
+        Some(request) => Write::Request(request),
     };
     if matches!(write, Write::CloseSession) {
         // From here on its other requests are refused, as after its end.

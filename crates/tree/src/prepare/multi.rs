@@ -3,7 +3,7 @@
 //! Each is prepared on top of those before it. The first that is refused takes the others back and
 //! makes the whole a failed multi: a transaction all the same, whose parts say what became of them.
 
-use super::create::{CreateMode, Lifetime, decodes_in_multi};
+use super::create::{CreateMode, Lifetime};
 use super::{Preparation, Prepared};
 use bellwether_wire::client::Request;
 use bellwether_wire::disk::txn::Txn;
@@ -11,24 +11,25 @@ use bellwether_wire::{ErrorCode, OpCode};
 
 impl Preparation<'_> {
     pub(super) fn multi(&mut self, requests: Vec<Request>) -> Prepared {
-        if !requests.iter().all(decodes) {
-            return Err(ErrorCode::MarshallingError);
-        }
-        self.pending.begin_multi();
+        self.pending.begin_undo();
         let mut parts = Vec::with_capacity(requests.len());
         let mut failed = false;
         for request in requests {
             let prepared =
                 if failed { Err(ErrorCode::RuntimeInconsistency) } else { self.part(request) };
             if prepared.is_err() && !failed {
-                self.pending.roll_multi_back();
+                self.pending.roll_back();
                 failed = true;
             }
             let refused = |code: ErrorCode| (OpCode::Error, Txn::Error { code: code.code() });
             parts.push(prepared.unwrap_or_else(refused));
         }
-        self.pending.keep_multi();
-        Ok((OpCode::Multi, Txn::Multi(parts)))
+        let prepared = self.fits((OpCode::Multi, Txn::Multi(parts)));
+        if prepared.is_err() && !failed {
+            self.pending.roll_back();
+        }
+        self.pending.keep();
+        prepared
     }
 
     /// Within a multi the flags of a create outweigh its operation.
@@ -52,16 +53,5 @@ impl Preparation<'_> {
             other => other,
         };
         self.request(request)
-    }
-}
-
-/// Whether Apache would have decoded it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only creates carry flags")]
-fn decodes(request: &Request) -> bool {
-    match request {
-        Request::Create(create) | Request::Create2(create) | Request::CreateContainer(create) => {
-            decodes_in_multi(create.flags, create.acl.as_deref())
-        }
-        _ => true,
     }
 }

@@ -141,7 +141,8 @@ pub enum Request {
     },
     Auth {
         scheme: Box<str>,
-        auth: Box<[u8]>,
+        /// `None` for null, which proves nothing; an empty secret may.
+        auth: Option<Box<[u8]>>,
     },
     SetWatches(SetWatches),
     SetWatches2(SetWatches),
@@ -286,7 +287,7 @@ impl Request {
             Request::Auth { scheme, auth } => {
                 out.put_int(0);
                 out.put_text(scheme);
-                out.put_buffer(Some(auth));
+                out.put_buffer(auth.as_deref());
             }
             Request::SetWatches(watches) => watches.encode(out),
             Request::SetWatches2(watches) => {
@@ -351,16 +352,17 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
         OpCode::Sync => Request::Sync { path: r.text("path")? },
         OpCode::Ping => Request::Ping,
         OpCode::MultiRead => Request::MultiRead(decode_multi(r, is_read_of_multi)?),
+        // On a null path there is no watch, as there is none on an empty one.
         OpCode::CheckWatches => {
-            Request::CheckWatches { path: r.text("path")?, watcher: r.int("type")? }
+            Request::CheckWatches { path: written_path(r)?, watcher: r.int("type")? }
         }
         OpCode::RemoveWatches => {
-            Request::RemoveWatches { path: r.text("path")?, watcher: r.int("type")? }
+            Request::RemoveWatches { path: written_path(r)?, watcher: r.int("type")? }
         }
         OpCode::Auth => {
             r.int("auth.type")?;
             let scheme = r.string("auth.scheme")?.unwrap_or_default();
-            Request::Auth { scheme, auth: r.buffer("auth.auth")?.unwrap_or_default().into() }
+            Request::Auth { scheme, auth: r.buffer("auth.auth")?.map(Box::from) }
         }
         OpCode::SetWatches => Request::SetWatches(SetWatches::decode(r)?),
         OpCode::SetWatches2 => {
@@ -370,7 +372,10 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
             Request::SetWatches2(watches)
         }
         OpCode::Sasl => Request::Sasl { token: r.buffer("sasl.token")?.unwrap_or_default().into() },
-        OpCode::GetEphemerals => Request::GetEphemerals { prefix: r.text("prefixPath")? },
+        OpCode::GetEphemerals => {
+            // Null, as the empty prefix, stands for all of them.
+            Request::GetEphemerals { prefix: r.string("prefixPath")?.unwrap_or_default() }
+        }
         OpCode::GetAllChildrenNumber => Request::GetAllChildrenNumber { path: r.text("path")? },
         OpCode::AddWatch => Request::AddWatch { path: r.text("path")?, mode: r.int("mode")? },
         OpCode::WhoAmI => Request::WhoAmI,
@@ -452,7 +457,26 @@ fn decode_multi(r: &mut Reader<'_>, allowed: fn(OpCode) -> bool) -> Decoded<Vec<
         let problem = Problem::Unknown(i64::from(code));
         let unknown = DecodeError { what: "multi.type", offset, problem };
         let op = OpCode::from_code(code).filter(|op| allowed(*op)).ok_or(unknown)?;
-        ops.push(Request::decode(op, r)?);
+        let part = Request::decode(op, r)?;
+        check_part(&part, offset)?;
+        ops.push(part);
+    }
+}
+
+/// What Java refuses while it decodes a part of a multi: it makes options of a create's fields at
+/// once, where a create that stands alone is decoded as it is and judged later.
+fn check_part(part: &Request, offset: usize) -> Decoded<()> {
+    let (Request::Create(create) | Request::Create2(create) | Request::CreateContainer(create)) =
+        part
+    else {
+        return Ok(());
+    };
+    let error = |what, problem| Err(DecodeError { what, offset, problem });
+    match (create.flags, &create.acl) {
+        (0..=6, None) => error("create.acl", Problem::Null),
+        // The time to live that 5 and 6 ask for has its own operation.
+        (0..=4, Some(_)) => Ok(()),
+        (flags, _) => error("create.flags", Problem::Unknown(i64::from(flags))),
     }
 }
 
