@@ -128,7 +128,7 @@ impl Model {
             return Err(format!("{} follows {}", header.zxid, self.zxid));
         }
         self.zxid = header.zxid;
-        let refused = matches!(record.txn, Txn::Error { .. });
+        let refused = changes_nothing(&record.txn);
         let closes = matches!(record.txn, Txn::CloseSession { .. });
         let from_client = header.cxid != 0;
         if from_client && !refused && !closes && !self.sessions.contains_key(&header.session) {
@@ -194,7 +194,7 @@ impl Model {
     ) -> Result<(), String> {
         // A multi that failed keeps the parts before the one that was refused, and none of them
         // happens.
-        if parts.iter().any(|(_, txn)| matches!(txn, Txn::Error { .. })) {
+        if is_refused(parts) {
             return Ok(());
         }
         parts.iter().try_for_each(|(op, txn)| self.txn(record, *op, txn, changes))
@@ -321,6 +321,16 @@ impl Model {
     fn node(&mut self, path: &str) -> Result<&mut Znode, String> {
         self.nodes.get_mut(path).ok_or_else(|| format!("{path} does not exist"))
     }
+}
+
+fn is_refused(parts: &[(OpCode, Txn)]) -> bool {
+    parts.iter().any(|(_, txn)| matches!(txn, Txn::Error { .. }))
+}
+
+/// Whether it is a refusal. A multi without parts has nothing to refuse.
+fn changes_nothing(txn: &Txn) -> bool {
+    let nothing = |parts: &Vec<_>| parts.is_empty() || is_refused(parts);
+    matches!(txn, Txn::Error { .. }) || matches!(txn, Txn::Multi(parts) if nothing(parts))
 }
 
 fn next_version(what: &str, old: i32, new: i32) -> Result<(), String> {

@@ -10,7 +10,7 @@ use crate::model::{Model, ModelChange, ModelChangeKind, parent};
 use bellwether_node::ConnId;
 use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{AddWatchMode, WatcherType};
-use bellwether_wire::client::{EventType, OpResult, Reply, ReplyBody, Request, WatchEvent};
+use bellwether_wire::client::{EventType, Reply, ReplyBody, Request, WatchEvent};
 use bellwether_wire::{ErrorCode, Perms, Zxid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +143,7 @@ impl Watches {
         missed.push((event.event, event.path.to_string()));
     }
 
-    /// A reply sets and removes watches.
+    /// A reply sets and removes watches. (A multiRead sets none, whatever it asks for.)
     #[expect(clippy::wildcard_enum_match_arm, reason = "most requests have no watch")]
     pub(super) fn answered(
         &mut self,
@@ -166,11 +166,6 @@ impl Watches {
             {
                 self.add(conn, path, Kind::Child);
             }
-            Request::MultiRead(parts) => {
-                if let Ok(ReplyBody::Multi(results)) = result {
-                    self.multi_read(conn, parts, results);
-                }
-            }
             Request::AddWatch { path, mode } if result.is_ok() => {
                 let recursive = AddWatchMode::PersistentRecursive.code();
                 let kind = if *mode == recursive { Kind::Recursive } else { Kind::Persistent };
@@ -188,20 +183,6 @@ impl Watches {
             _ => {}
         }
         Ok(())
-    }
-
-    fn multi_read(&mut self, conn: ConnId, parts: &[Request], results: &[OpResult]) {
-        for (part, result) in parts.iter().zip(results) {
-            match (part, result) {
-                (Request::GetData { path, watch: true }, OpResult::GetData(..)) => {
-                    self.add(conn, path, Kind::Data);
-                }
-                (Request::GetChildren { path, watch: true }, OpResult::GetChildren(_)) => {
-                    self.add(conn, path, Kind::Child);
-                }
-                (_, _) => {} // It failed, or it asked for no watch.
-            }
-        }
     }
 
     fn add(&mut self, conn: ConnId, path: &str, kind: Kind) {
