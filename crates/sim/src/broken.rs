@@ -54,8 +54,8 @@ breaks! {
     HalfMulti "half-multi";
     /// A start passes over the ends of sessions.
     ForgetCloses "forget-closes";
-    /// Signs of life do not reach the node.
-    DeafToPings "deaf-to-pings";
+    /// The timer of the sessions is fast by less than a tick.
+    FastTimer "fast-timer";
     /// Reads are answered with what another read was answered before.
     StaleRead "stale-read";
 }

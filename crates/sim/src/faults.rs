@@ -39,7 +39,7 @@ impl FaultPlan {
     /// What the disk does while a server runs.
     pub(crate) fn running(&self, chance: &mut Chance, used_bytes: u64) -> Faults {
         Faults {
-            error_one_in: if self.disk_errors { 40 + chance.below(200) } else { 0 },
+            error_one_in: if self.disk_errors { 8 + chance.below(150) } else { 0 },
             off_after: self.power_losses.then(|| chance.below(250)),
             capacity_bytes: self.disk_full.then(|| used_bytes + 2000 + chance.below(30_000)),
         }

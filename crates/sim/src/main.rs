@@ -166,7 +166,8 @@ fn show(
     match broken {
         None => writeln!(out, "  repeat it with: cargo xtask sim {seed}"),
         Some(how) => {
-            writeln!(out, "  repeat it with: cargo xtask sim {seed} --break {}", how.name())
+            let command = "cargo run --profile sim -p bellwether-sim --";
+            writeln!(out, "  repeat it with: {command} --seed {seed} --break {}", how.name())
         }
     }
 }

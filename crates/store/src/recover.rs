@@ -274,6 +274,10 @@ impl Recovery {
     /// Checks that a record may follow the one before it; tells whether the snapshot lacks it.
     fn accept(&mut self, log: &mut OpenLog, record: &LogRecord) -> Result<bool, StoreError> {
         let zxid = record.record.header.zxid;
+        if zxid < log.first {
+            let corruption = Corruption::Misnamed { first: log.first, zxid };
+            return Err(log.reader.refusal(record.offset, corruption));
+        }
         if let Some(last) = &self.last
             && zxid <= last.zxid
         {

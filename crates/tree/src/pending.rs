@@ -6,9 +6,10 @@
 //!
 //! The root's path is `""` here.
 
+use crate::digest::Checksums;
 use crate::tree::Tree;
 use bellwether_wire::stat::StatPersisted;
-use bellwether_wire::{Acl, SessionId, Zxid};
+use bellwether_wire::{Acl, Data, SessionId, Zxid};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,8 +20,9 @@ pub(crate) struct NodeView {
     pub(crate) stat: StatPersisted,
     pub(crate) children: u32,
     pub(crate) acl: Arc<[Acl]>,
+    pub(crate) data: Option<Data>,
     /// See [`crate::digest`].
-    pub(crate) content_crc: u32,
+    pub(crate) checksums: Checksums,
 }
 
 /// A path, and its hash in the tree's index.

@@ -14,10 +14,12 @@ pub(crate) mod multi;
 
 use crate::acl::{self, Identity};
 use crate::change::split;
+use crate::digest::Checksums;
 use crate::pending::{Key, NodeChange, NodeView, Pending, SessionChange};
 use crate::tree::{Tree, is_system_node};
 use bellwether_wire::client::Request;
 use bellwether_wire::disk::txn::{Txn, TxnDigest, TxnHeader, TxnRecord};
+use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, Data, ErrorCode, OpCode, Owner, Perms, SessionId, ZPath, Zxid};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -225,11 +227,12 @@ impl Preparation<'_> {
         let mut node = self.view(key)?;
         self.check_acl(&node, Perms::WRITE)?;
         let version = next_version(node.stat.version, version)?;
-        let before = self.digest_of(key, &node);
+        let before = node.checksums;
         node.stat.version = version;
         node.stat.mtime = self.stamp.time_ms;
         node.stat.mzxid = self.stamp.zxid;
-        node.content_crc = self.tree.content_crc(&path, data.as_deref());
+        node.data.clone_from(&data);
+        node.checksums = self.tree.checksums(&path, data.as_deref(), &node.stat);
         self.replace(key, before, node);
         Ok((OpCode::SetData, Txn::SetData { path, data, version }))
     }
@@ -242,10 +245,8 @@ impl Preparation<'_> {
         let mut node = self.view(key)?;
         self.check_acl(&node, Perms::ADMIN)?;
         let version = next_version(node.stat.aversion, version)?;
-        let before = self.digest_of(key, &node);
-        node.stat.aversion = version;
         node.acl = self.shared(&acl);
-        self.replace(key, before, node);
+        self.change_stat(key, node, |stat| stat.aversion = version);
         Ok((OpCode::SetAcl, Txn::SetAcl { path, acl, version }))
     }
 
@@ -317,7 +318,8 @@ impl Preparation<'_> {
             stat: node.stat,
             children: node.children_count(),
             acl: Arc::clone(self.tree.acls.get(node.acl)),
-            content_crc: node.content_crc,
+            data: node.data.clone(),
+            checksums: node.checksums,
         })
     }
 
@@ -328,18 +330,29 @@ impl Preparation<'_> {
         }
     }
 
-    fn digest_of(&self, key: Key<'_>, node: &NodeView) -> u64 {
-        self.tree.digest_of_parts(key.path, node.content_crc, &node.stat)
-    }
-
     /// The tree's own copy of an ACL, if it has one.
     fn shared(&self, acl: &[Acl]) -> Arc<[Acl]> {
         self.tree.acls.shared(acl).unwrap_or_else(|| acl.into())
     }
 
+    /// A node will be `node` with another stat.
+    fn change_stat(
+        &mut self,
+        key: Key<'_>,
+        mut node: NodeView,
+        change: impl FnOnce(&mut StatPersisted),
+    ) {
+        let before = node.checksums;
+        change(&mut node.stat);
+        if self.tree.options.digest {
+            node.checksums = before.with_stat(key.path, node.data.as_deref(), &node.stat);
+        }
+        self.replace(key, before, node);
+    }
+
     /// A node will be `node`; it counted `before` in the digest.
-    fn replace(&mut self, key: Key<'_>, before: u64, node: NodeView) {
-        let digest = self.digest_of(key, &node).wrapping_sub(before);
+    fn replace(&mut self, key: Key<'_>, before: Checksums, node: NodeView) {
+        let digest = node.checksums.counts().wrapping_sub(before.counts());
         let change = NodeChange { state: Some(node), digest, owner: None };
         self.pending.change_node(self.stamp.zxid, key, change);
     }
@@ -350,11 +363,10 @@ impl Preparation<'_> {
         (parent_key, mut parent): (Key<'_>, NodeView),
         (key, node): (Key<'_>, NodeView),
     ) {
-        let before = self.digest_of(parent_key, &parent);
         parent.children -= 1;
-        parent.stat.pzxid = parent.stat.pzxid.max(self.stamp.zxid);
-        self.replace(parent_key, before, parent);
-        let digest = 0u64.wrapping_sub(self.digest_of(key, &node));
+        let zxid = self.stamp.zxid;
+        self.change_stat(parent_key, parent, |stat| stat.pzxid = stat.pzxid.max(zxid));
+        let digest = 0u64.wrapping_sub(node.checksums.counts());
         let change = NodeChange { state: None, digest, owner: None };
         self.pending.change_node(self.stamp.zxid, key, change);
     }

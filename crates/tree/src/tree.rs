@@ -5,6 +5,7 @@
 
 use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
+use crate::digest::Checksums;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
 use bellwether_wire::stat::StatPersisted;
@@ -94,7 +95,7 @@ impl Tree {
             acl: crate::acl_table::AclRef::OPEN,
             children: None,
             descendants: 0,
-            content_crc: crate::digest::content_crc("", None),
+            checksums: Checksums::default(),
             stat: StatPersisted::default(),
         };
         let nodes = Nodes::new(PathHasher::new(options.hash_seed), root);

@@ -403,7 +403,7 @@ fn identities_and_then_watches_are_shown_to_the_next_server() {
         dial a:2181
         send connect 0x7 seen 0x7
         connected 0x7 resumed=Yes
-        send -4 Auth { scheme: "digest", auth: [117, 58, 112] }
+        send -4 Auth { scheme: "digest", auth: Some([117, 58, 112]) }
         send -8 SetWatches2(SetWatches { relative_zxid: Zxid(7), data: ["/d"], exist: ["/e"], child: [], persistent: ["/p"], persistent_recursive: [] })
         gap 3"#]]
     .assert_eq(&untimed.join("\n"));
@@ -432,7 +432,7 @@ fn a_refused_identity_ends_the_session() {
     scene.reply(xid::AUTH, 0, Err(ErrorCode::AuthFailed));
     scene.check(expect![[r#"
         0 send 1 GetData { path: "/a", watch: false }
-        0 send -4 Auth { scheme: "nonsense", auth: [] }
+        0 send -4 Auth { scheme: "nonsense", auth: Some([]) }
         0 complete 0 Ended(AuthFailed, Yes)
         0 complete 50 Ended(AuthFailed, Yes)
         0 hang up

@@ -9,7 +9,10 @@
     reason = "helpers of tests fail by panicking and name only the variants that matter"
 )]
 
+mod bounded;
+mod canaries;
 mod scenarios;
+mod seeds;
 mod site;
 mod store_arbitrary;
 mod store_damage;

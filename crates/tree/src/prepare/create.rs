@@ -75,11 +75,13 @@ impl Preparation<'_> {
         }
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         let owner = self.owner(op, mode, ttl_ms);
+        let stat = created_stat(&self.header(op), owner);
         let node = NodeView {
-            stat: created_stat(&self.header(op), owner),
+            stat,
             children: 0,
             acl: self.shared(&acl),
-            content_crc: self.tree.content_crc(created_path, create.data.as_deref()),
+            data: create.data.clone(),
+            checksums: self.tree.checksums(created_path, create.data.as_deref(), &stat),
         };
         self.add((parent_key, parent, parent_cversion), (key, node, owner));
         let path = if mode.sequential { created_path.into() } else { path };
@@ -127,16 +129,16 @@ impl Preparation<'_> {
         (key, node, owner): (Key<'_>, NodeView, Owner),
     ) {
         let zxid = self.stamp.zxid;
-        let before = self.digest_of(parent_key, &parent);
         parent.children += 1;
-        // As applying does: where the count of creates has wrapped around, nothing changes.
-        if parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = parent_cversion;
-            parent.stat.pzxid = zxid;
-        }
-        self.replace(parent_key, before, parent);
+        self.change_stat(parent_key, parent, |stat| {
+            // As applying does: where the count of creates has wrapped around, nothing changes.
+            if parent_cversion > stat.cversion {
+                stat.cversion = parent_cversion;
+                stat.pzxid = zxid;
+            }
+        });
         let change = NodeChange {
-            digest: self.digest_of(key, &node),
+            digest: node.checksums.counts(),
             state: Some(node),
             owner: match owner {
                 Owner::Session(session) => Some(session),
