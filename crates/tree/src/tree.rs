@@ -88,6 +88,8 @@ impl Tree {
 
     /// Only the root, before anything is loaded.
     pub(crate) fn bare(options: TreeOptions) -> Tree {
+        let stat = StatPersisted::default();
+        let digest = options.digest;
         let root = Node {
             parent: ROOT,
             name: "".into(),
@@ -95,8 +97,8 @@ impl Tree {
             acl: crate::acl_table::AclRef::OPEN,
             children: None,
             descendants: 0,
-            checksums: Checksums::default(),
-            stat: StatPersisted::default(),
+            checksums: if digest { Checksums::new("", None, &stat) } else { Checksums::default() },
+            stat,
         };
         let nodes = Nodes::new(PathHasher::new(options.hash_seed), root);
         let mut tree = Tree {

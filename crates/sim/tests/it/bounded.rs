@@ -35,6 +35,7 @@ impl Driver {
             digest: false,
             skip_acl: false,
             close_session_list: true,
+            txn_bytes_max: 1 << 20,
         };
         let settings = Settings {
             tick_ms: 2000,
