@@ -440,7 +440,8 @@ impl Core {
     }
 }
 
-/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count nothing.
+/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count
+/// nothing.
 fn directory_bytes(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
