@@ -19,6 +19,8 @@ mod page;
 const PAGE: &str = "docs/BENCHMARKS.md";
 /// What is measured, in this order, on one server after the other.
 const WORKLOADS: [&str; 4] = ["get", "set", "create", "mixed"];
+/// Seconds of load before measuring: a Java virtual machine compiles what is hot meanwhile.
+const WARM_UP_S: &str = "8";
 /// What a workload may take on top of its own time: preparing nodes, and removing them.
 const ROOM: Duration = Duration::from_mins(3);
 
@@ -116,6 +118,7 @@ fn drive(
     let mut load = workspace.command(bellwether(workspace)?);
     load.args(["bench", "--json", "--connections", "16", "--inflight", "32", "--size", "100"]);
     load.args(["--server", &server.address(), "--workload", workload]);
+    load.args(["--warmup", WARM_UP_S]);
     load.args(["--seconds", &plan.seconds.to_string(), "--pid", &server.pid().to_string()]);
     let limit = ROOM + Duration::from_secs(u64::from(plan.seconds));
     figures(&run(&mut load, limit)?.success()?.stdout)

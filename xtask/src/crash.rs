@@ -19,6 +19,8 @@ const BUILD_LIMIT: Duration = Duration::from_mins(10);
 const ROUNDS_LIMIT: Duration = Duration::from_mins(10);
 /// How many rounds the server has to survive.
 const ROUNDS: &str = "200";
+/// As many as share a data directory.
+const CONTROL_ROUNDS: &str = "20";
 /// In how many rounds a broken server has to be caught.
 const BROKEN_ROUNDS: &str = "60";
 /// What `BELLWETHER_BREAK` can switch on in a build with the feature `canaries`.
@@ -36,6 +38,11 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
         let server = bellwether(workspace)?;
         let mut rounds = driver.rounds(workspace, &server)?;
         counted(rounds.args(["--rounds", ROUNDS]), ROUNDS_LIMIT, "rounds")
+    });
+    // The control: the same build fails for what is switched on, and for nothing else.
+    report.check("crash rounds pass the build that can be broken", || {
+        let mut rounds = driver.rounds(workspace, &driver.broken)?;
+        counted(rounds.args(["--rounds", CONTROL_ROUNDS]), ROUNDS_LIMIT, "rounds")
     });
     for variant in BROKEN {
         report.check(&format!("crash rounds catch {variant}"), || {

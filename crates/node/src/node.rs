@@ -67,8 +67,8 @@ impl Node {
         for (session, timeout_ms) in tree.sessions() {
             expiry.touch(session, now.mono_ms, timeout_ms);
             // A clock that was set back must not bring an id back, neither of a session that lives
-            // nor of one that ended: its client may still ask for it, and would get another's. Every
-            // session took a zxid, so there were never more of them than zxids.
+            // nor of one that ended: its client may still ask for it, and would get another's.
+            // Every session took a zxid, so there were never more of them than zxids.
             if session >= next_session {
                 let zxids = i64::from(tree.last_processed().counter());
                 next_session = SessionId(session.0.wrapping_add(zxids)).next();

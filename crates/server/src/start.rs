@@ -157,8 +157,8 @@ fn random_seeds() -> Result<[u64; 2], Failure> {
 /// What a record of the log has besides the transaction's body.
 const TXN_HEADER_AND_DIGEST_BYTES: usize = 64;
 
-/// `jute.maxbuffer` + `jute.maxbuffer.extrasize`, but never so little that the longest setData would
-/// not fit.
+/// `jute.maxbuffer` + `jute.maxbuffer.extrasize`, but never so little that the longest setData
+/// would not fit.
 fn record_bytes_max(config: &Config) -> usize {
     let [frame, extra] = [config.jute_max_buffer, config.jute_extra_size]
         .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));

@@ -1,8 +1,8 @@
 //! A naive tree that believes nothing: it follows the transactions one by one and says when one of
 //! them makes no sense after those before it.
 //!
-//! It shares no code with `tree`. Every transaction was prepared against all before it, so each must
-//! be possible in exactly this state; a refused one is possible anywhere.
+//! It shares no code with `tree`. Every transaction was prepared against all before it, so each
+//! must be possible in exactly this state; a refused one is possible anywhere.
 
 use bellwether_wire::disk::{CreateTxn, Txn, TxnRecord};
 use bellwether_wire::stat::StatPersisted;

@@ -121,7 +121,8 @@ impl World {
             return Faults::default();
         }
         Faults {
-            // What a sync that fails loses of a log without marks is not known and not written again.
+            // What a sync that fails loses of a log without marks is not known and not written
+            // again.
             error_one_in: if self.unsynced || self.chance.one_in(2) { 0 } else { 6 },
             off_after: self.chance.one_in(2).then(|| self.chance.below(80)),
             capacity_bytes: None,

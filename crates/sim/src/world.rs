@@ -453,7 +453,8 @@ impl World {
         self.now.wall_ms += i64::try_from(ms).expect("a run is shorter than an aeon");
     }
 
-    /// Clients that were silent for a third of their timeout say that they are alive. Some are dead.
+    /// Clients that were silent for a third of their timeout say that they are alive. Some are
+    /// dead.
     fn clients_ping(&mut self) {
         let now_ms = self.now.mono_ms;
         for client in &mut self.clients {

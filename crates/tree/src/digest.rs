@@ -1,9 +1,9 @@
 //! The digest of the tree: Apache's sum of one checksum per node, version 2.
 //!
-//! A node counts the CRC-32 of its path, its data and 60 bytes of its stat; the tree's digest is the
-//! sum modulo 2^64, so it is kept up to date by subtracting a node's old value and adding its new
-//! one. What is below `/zookeeper/` counts nothing, because Apache's servers keep different quota
-//! statistics there.
+//! A node counts the CRC-32 of its path, its data and 60 bytes of its stat; the tree's digest is
+//! the sum modulo 2^64, so it is kept up to date by subtracting a node's old value and adding its
+//! new one. What is below `/zookeeper/` counts nothing, because Apache's servers keep different
+//! quota statistics there.
 //!
 //! What a node counts is kept with it ([`Checksums`]), so that only its new value is computed. Of
 //! large data the checksum is kept besides, so that a change of the stat alone does not read the

@@ -1,7 +1,7 @@
 //! From a snapshot and the log to a tree.
 //!
-//! The snapshot may be fuzzy, so every transaction after its start is replayed, whether its effect is
-//! in already or not. Digests are compared from the zxid on at which the snapshot was complete.
+//! The snapshot may be fuzzy, so every transaction after its start is replayed, whether its effect
+//! is in already or not. Digests are compared from the zxid on at which the snapshot was complete.
 
 use crate::acl_table::grants_nothing;
 use crate::change::split;
@@ -94,10 +94,11 @@ impl Loader {
         Loader { tree: Tree::new(options), stage: Stage::New, start: None, complete: None, report }
     }
 
-    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. It must
-    /// be said before the first item, or the server could go on from a zxid that was used already. A
-    /// snapshot's own note of the last transaction is no substitute: older releases wrote none, and
-    /// it was written at the end, while the snapshot may lack what came after its start.
+    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. It
+    /// must be said before the first item, or the server could go on from a zxid that was used
+    /// already. A snapshot's own note of the last transaction is no substitute: older releases
+    /// wrote none, and it was written at the end, while the snapshot may lack what came after its
+    /// start.
     pub fn start_at(&mut self, zxid: Zxid) {
         self.start = Some(zxid);
         self.tree.last_processed = zxid;

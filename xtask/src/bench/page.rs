@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Figures, Plan, Sample, WORKLOADS};
+use super::{Figures, Plan, Sample, WARM_UP_S, WORKLOADS};
 use crate::process::{read, run};
 use crate::server::Flavour;
 use crate::workspace::Workspace;
@@ -85,7 +85,7 @@ pub(super) fn render(plan: Plan, machine: &Machine, samples: &[Sample]) -> Strin
     let mut page = format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`. {} and {} took turns on one machine, {} rounds, each\n\
-         workload {} s after 2 s of warm-up on a fresh server with an empty directory; 16\n\
+         workload {} s after {} s of warm-up on a fresh server with an empty directory; 16\n\
          connections with 32 requests in flight each, 100 bytes per node; both sync before they\n\
          acknowledge. The load generator is `bellwether bench` for both and shares the machine\n\
          with the server, so the figure to compare is operations per CPU second of the server.\n\
@@ -95,6 +95,7 @@ pub(super) fn render(plan: Plan, machine: &Machine, samples: &[Sample]) -> Strin
         Flavour::Bellwether,
         plan.rounds,
         plan.seconds,
+        WARM_UP_S,
         machine.cores,
         machine.processor,
         machine.memory_gib,

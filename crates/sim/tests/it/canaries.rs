@@ -1,5 +1,5 @@
-//! A checker that finds nothing proves nothing: every server that is broken on purpose must be found
-//! out, within so many seeds.
+//! A checker that finds nothing proves nothing: every server that is broken on purpose must be
+//! found out, within so many seeds.
 
 use bellwether_sim::{Break, Telling, run};
 

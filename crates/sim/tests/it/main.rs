@@ -1,5 +1,5 @@
-//! Everything that the simulator is asked to prove: the rules of a node as scenarios, and the store's
-//! suite on real files and on the simulated disk alike.
+//! Everything that the simulator is asked to prove: the rules of a node as scenarios, and the
+//! store's suite on real files and on the simulated disk alike.
 
 #![expect(
     clippy::unwrap_used,
