@@ -118,10 +118,10 @@ impl Node {
         }
         self.notice_stall(now);
         let waits = self.unreplied.is_some() || !self.backlog.is_empty();
-        match event {
-            Event::Continue => {} // What is under way goes on after every event.
-            event if waits => self.backlog.push_back(event),
-            event => self.handle(now, event, out),
+        if waits && !matches!(event, Event::Continue) {
+            self.backlog.push_back(event);
+        } else {
+            self.handle(now, event, out);
         }
         self.go_on(now, out);
     }
@@ -129,7 +129,7 @@ impl Node {
     fn handle(&mut self, now: Now, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::Tick => self.tick(now, out),
-            Event::Continue => {} // It is never queued, and says nothing.
+            Event::Continue => {} // What is under way goes on after every event.
             Event::Connect { conn, request, identity } => {
                 session::connect(self, now, (conn, request, identity), out);
             }

@@ -63,6 +63,9 @@ pub(crate) struct Seen {
     pub(crate) identities: Vec<Identity>,
     /// Auth packets that wait for their answer, with what they would prove.
     pub(crate) proofs: VecDeque<Option<Identity>>,
+    /// It proved an identity in this step: what was applied in the same step may have been judged
+    /// before or after.
+    pub(crate) proved: bool,
     /// The server was told that it is gone: what it still says to it does not matter.
     pub(crate) gone: bool,
 }
@@ -104,6 +107,7 @@ impl Checkers {
             asking_as: vec![identity.clone()],
             identities: vec![identity],
             proofs: VecDeque::new(),
+            proved: false,
             gone: false,
         };
         self.connections.insert(conn, seen);
@@ -139,9 +143,8 @@ impl Checkers {
     /// The server appended a transaction.
     pub(crate) fn appended(&mut self, record: &Arc<TxnRecord>, now_ms: u64) -> Checked {
         let header = &record.header;
-        let expected = self.history.len() as i64 + 1;
-        if header.zxid.0 != expected {
-            let next = Zxid(expected);
+        let next = Zxid(self.history.last().map_or(0, |last| last.header.zxid.0) + 1);
+        if header.zxid != next {
             return violation(
                 "order",
                 format!("{} was given out where {next} was due", header.zxid),
@@ -227,6 +230,14 @@ impl Checkers {
         self.order.closed(conn);
         self.watches.closed(conn);
         self.connections.remove(&conn);
+    }
+
+    /// A step of the node is over, and it has applied everything up to `zxid`, whether or not that
+    /// showed.
+    pub(crate) fn stepped(&mut self, zxid: Zxid) -> Checked {
+        self.advance(zxid)?;
+        self.connections.values_mut().for_each(|seen| seen.proved = false);
+        Ok(())
     }
 
     /// The process ended, in whatever way.

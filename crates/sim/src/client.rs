@@ -83,12 +83,14 @@ impl Client {
     pub(crate) fn ask(&mut self, request: &Request, now_ms: u64) -> Vec<u8> {
         let op = request.op();
         self.last_xid += 1;
-        let xid = match request {
-            Request::Ping => xid::PING,
-            Request::Auth { .. } => xid::AUTH,
-            Request::SetWatches(_) | Request::SetWatches2(_) => xid::SET_WATCHES,
-            _ => self.last_xid,
-        };
+        let fixed = [
+            (OpCode::Ping, xid::PING),
+            (OpCode::Auth, xid::AUTH),
+            (OpCode::SetWatches, xid::SET_WATCHES),
+            (OpCode::SetWatches2, xid::SET_WATCHES),
+        ];
+        let xid =
+            fixed.iter().find(|(fixed, _)| *fixed == op).map_or(self.last_xid, |(_, xid)| *xid);
         let mut bytes = self.header(xid, op.code(), now_ms);
         request.encode(&mut bytes);
         bytes

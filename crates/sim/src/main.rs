@@ -133,19 +133,14 @@ impl Options {
         std::panic::set_hook(Box::new(|_| {}));
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             let (verdicts, next, broken) = (verdicts.clone(), next.clone(), self.broken);
-            std::thread::spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let verdict =
-                        catch_unwind(AssertUnwindSafe(|| run(seed, broken, Telling::Verdict)));
-                    if verdicts.send((seed, verdict.map_err(|panic| said(&*panic)))).is_err() {
-                        return;
-                    }
-                }
-            });
+            let mut seeds = std::iter::repeat_with(move || next.fetch_add(1, Ordering::Relaxed))
+                .take_while(move |seed| *seed < end);
+            let one = move |seed| {
+                let run = || run(seed, broken, Telling::Verdict);
+                let verdict = catch_unwind(AssertUnwindSafe(run));
+                verdicts.send((seed, verdict.map_err(|panic| said(&*panic)))).is_ok()
+            };
+            std::thread::spawn(move || seeds.all(one));
         }
         receiver
     }

@@ -208,10 +208,10 @@ impl Model {
         changes: &mut Vec<ModelChange>,
     ) -> Result<(), String> {
         let header = &record.header;
-        if let Owner::Session(session) = owner {
-            if !self.sessions.contains_key(&session) {
-                return Err(format!("{} belongs to no living session", create.path));
-            }
+        if let Owner::Session(session) = owner
+            && !self.sessions.contains_key(&session)
+        {
+            return Err(format!("{} belongs to no living session", create.path));
         }
         if self.nodes.contains_key(&*create.path) {
             return Err(format!("{} exists", create.path));

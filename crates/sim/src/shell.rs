@@ -181,7 +181,9 @@ impl Shell {
             None | Some(Greeting::Asked) => return Ok(()),
             Some(greeting @ Greeting::Expected) => {
                 *greeting = Greeting::Asked;
-                let request = ConnectRequest::decode(frame).expect("clients speak the protocol");
+                let Ok(request) = ConnectRequest::decode(frame) else {
+                    unreachable!("clients speak the protocol");
+                };
                 let identity = Identity { scheme: "ip".into(), id: "10.0.0.1".into() };
                 around.checkers.connects(conn, identity.clone());
                 Event::Connect { conn, request, identity }
@@ -253,7 +255,10 @@ impl Shell {
         }
         match last {
             Some(token) => self.step(Event::Durable { token, bytes }, around),
-            None => Ok(self.store.idle()),
+            None => {
+                self.store.idle();
+                Ok(())
+            }
         }
     }
 
@@ -285,6 +290,7 @@ impl Shell {
         for effect in out {
             self.perform(effect, around)?;
         }
+        around.checkers.stepped(self.node.tree().last_processed())?;
         Ok(())
     }
 
@@ -359,14 +365,14 @@ impl Shell {
 
     fn stale_read(&mut self, out: &mut [Effect], reply: usize) {
         use bellwether_wire::client::ReplyBody;
-        if let Some(Effect::Reply(_, reply)) = out.get_mut(reply) {
-            if let Ok(body @ ReplyBody::Data(..)) = &mut reply.result {
-                let fresh = body.clone();
-                if let Some(stale) = self.last_read.take().filter(|_| self.chance.one_in(4)) {
-                    *body = stale;
-                }
-                self.last_read = Some(fresh);
+        if let Some(Effect::Reply(_, reply)) = out.get_mut(reply)
+            && let Ok(body @ ReplyBody::Data(..)) = &mut reply.result
+        {
+            let fresh = body.clone();
+            if let Some(stale) = self.last_read.take().filter(|_| self.chance.one_in(4)) {
+                *body = stale;
             }
+            self.last_read = Some(fresh);
         }
     }
 }

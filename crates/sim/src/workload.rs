@@ -3,7 +3,7 @@
 use crate::disk::Chance;
 use bellwether_wire::client::request::{Create, SetWatches};
 use bellwether_wire::client::{Request, WatcherType};
-use bellwether_wire::{Acl, Data, Perms, Zxid};
+use bellwether_wire::{Acl, Data, OpCode, Perms, Zxid};
 
 const PATHS: &[&str] =
     &["/a", "/b", "/c", "/a/x", "/a/y", "/b/x", "/c/x", "/a/x/deep", "/b/x/deep", "/q", "/ab"];
@@ -92,10 +92,10 @@ fn part(chance: &mut Chance) -> Request {
     if chance.one_in(6) {
         return Request::Check { path: path(chance), version: version(chance) };
     }
+    // A multi cannot set an ACL.
     match write(chance) {
-        // A multi cannot set an ACL.
-        Request::SetAcl { path, .. } => Request::Delete { path, version: -1 },
-        write => write,
+        write if write.op() != OpCode::SetAcl => write,
+        _ => Request::Delete { path: path(chance), version: -1 },
     }
 }
 

@@ -16,6 +16,7 @@ use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{ConnId, ReaperSettings, Settings};
 use bellwether_store::{Compression, StoreOptions};
 use bellwether_tree::{Now, TreeOptions};
+use bellwether_wire::OpCode;
 use bellwether_wire::client::Request;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -315,13 +316,11 @@ impl World {
                     self.story.tell(|| format!("client {index} sends operation {op}, garbled"));
                     client.ask_raw(op, now_ms)
                 } else {
-                    let request = workload::request(&mut self.chance, client.seen);
-                    let request = match request {
-                        Request::SetWatches(_) | Request::SetWatches2(_) if !sets_watches => {
-                            Request::Ping
-                        }
-                        request => request,
-                    };
+                    let mut request = workload::request(&mut self.chance, client.seen);
+                    let op = request.op();
+                    if !sets_watches && [OpCode::SetWatches, OpCode::SetWatches2].contains(&op) {
+                        request = Request::Ping;
+                    }
                     self.story.tell(|| format!("client {index} on {}: {request:?}", conn.0));
                     client.ask(&request, now_ms)
                 }

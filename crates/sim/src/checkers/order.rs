@@ -31,6 +31,7 @@ pub(super) fn proof(seen: &mut Seen, reply: &Reply) -> Checked {
     match (seen.proofs.pop_front(), &reply.result) {
         (Some(Some(identity)), Ok(ReplyBody::Empty)) => {
             seen.identities.push(identity);
+            seen.proved = true;
             Ok(())
         }
         (Some(None), Err(ErrorCode::AuthFailed)) => Ok(()),

@@ -100,10 +100,13 @@ fn written(model: &Model, record: &TxnRecord, shown: Zxid) -> Option<Answer> {
         Txn::Error { code } => Err(ErrorCode::from_code(*code).unwrap_or(ErrorCode::SystemError)),
         Txn::Create { create, .. }
         | Txn::CreateContainer(create)
-        | Txn::CreateTtl { create, .. } => match record.header.op {
-            OpCode::Create => Ok(ReplyBody::Path(create.path.clone())),
-            _ => Ok(ReplyBody::PathStat(create.path.clone(), node(&create.path)?.wire_stat())),
-        },
+        | Txn::CreateTtl { create, .. } => {
+            if record.header.op == OpCode::Create {
+                Ok(ReplyBody::Path(create.path.clone()))
+            } else {
+                Ok(ReplyBody::PathStat(create.path.clone(), node(&create.path)?.wire_stat()))
+            }
+        }
         Txn::Delete { .. } | Txn::CloseSession { .. } => Ok(ReplyBody::Empty),
         Txn::SetData { path, .. } | Txn::SetAcl { path, .. } => {
             Ok(ReplyBody::Stat(node(path)?.wire_stat()))
@@ -117,10 +120,9 @@ fn written(model: &Model, record: &TxnRecord, shown: Zxid) -> Option<Answer> {
 /// multis without them are compared as a whole.
 fn multi(parts: &[(OpCode, Txn)]) -> Option<Answer> {
     let failed = parts.iter().any(|(_, txn)| matches!(txn, Txn::Error { .. }));
-    let one = |(op, txn): &(OpCode, Txn)| match txn {
-        Txn::Error { code } => ErrorCode::from_code(*code).map(OpResult::Error),
-        _ if failed => Some(OpResult::Error(ErrorCode::Ok)),
-        _ => part(*op, txn),
+    let one = |(op, txn): &(OpCode, Txn)| {
+        let refused = matches!(txn, Txn::Error { .. });
+        if failed && !refused { Some(OpResult::Error(ErrorCode::Ok)) } else { part(*op, txn) }
     };
     Some(Ok(ReplyBody::Multi(parts.iter().map(one).collect::<Option<_>>()?)))
 }

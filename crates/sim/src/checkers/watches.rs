@@ -29,6 +29,8 @@ pub(super) struct Watches {
     set: BTreeSet<(String, Kind, ConnId)>,
     zxid: Zxid,
     due: BTreeMap<(ConnId, EventType, String), usize>,
+    /// Events that may or may not come.
+    optional: BTreeSet<(ConnId, EventType, String)>,
     /// Events without a zxid: a setWatches that is under way tells what was missed.
     missed: BTreeMap<ConnId, Vec<(EventType, String)>>,
 }
@@ -95,9 +97,13 @@ impl Watches {
         connections: &BTreeMap<ConnId, Seen>,
     ) {
         for key in told {
-            let seen = connections.get(&key.0);
-            if seen.is_some_and(|seen| may(acl, Perms::READ, &seen.identities)) {
-                *self.due.entry(key).or_default() += 1;
+            match connections.get(&key.0) {
+                Some(seen) if !may(acl, Perms::READ, &seen.identities) => {}
+                Some(seen) if seen.proved => {
+                    self.optional.insert(key);
+                }
+                Some(_) => *self.due.entry(key).or_default() += 1,
+                None => {} // It was closed before the server applied this.
             }
         }
     }
@@ -113,6 +119,7 @@ impl Watches {
                 }
                 Ok(())
             }
+            Some(_) | None if self.optional.remove(&key) => Ok(()),
             Some(_) | None => violation("watches", format!("{conn:?} was not due {event:?}")),
         }
     }
@@ -124,6 +131,7 @@ impl Watches {
             Some(due) => violation("watches", format!("{due:?} of {} was not told", self.zxid)),
             None => {
                 self.due.clear();
+                self.optional.clear();
                 Ok(())
             }
         }
@@ -295,6 +303,7 @@ impl Watches {
     pub(super) fn crashed(&mut self) {
         self.set.clear();
         self.due.clear();
+        self.optional.clear();
         self.missed.clear();
     }
 }

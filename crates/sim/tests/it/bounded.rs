@@ -321,7 +321,13 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Reply(ConnId(2), reply) => Some(reply.xid),
-            _ => None,
+            Effect::Reply(..)
+            | Effect::Connected(..)
+            | Effect::Notify(..)
+            | Effect::Close(_)
+            | Effect::Append(..)
+            | Effect::StartSnapshot(_)
+            | Effect::SnapshotSlice { .. } => None,
         })
         .collect();
     assert_eq!(mine, (2..=asked).collect::<Vec<i32>>());
