@@ -20,7 +20,7 @@ const SEEDS: &str = "10000";
 /// The stage `clippy`.
 pub(crate) fn clippy(workspace: &Workspace, report: &mut Report) {
     report.check("clippy", || {
-        let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        let arguments = ["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"];
         run(&mut workspace.cargo(&arguments), BUILD_LIMIT)?.success()?;
         Ok(Passed::one())
     });
@@ -38,8 +38,9 @@ pub(crate) fn tests(workspace: &Workspace, report: &mut Report) {
 pub(crate) fn documentation(workspace: &Workspace, report: &mut Report) {
     report.check("rustdoc", || {
         let mut cargo =
-            workspace.cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
-        cargo.env("RUSTDOCFLAGS", "-D warnings");
+            workspace.cargo(&["doc", "-q", "--workspace", "--no-deps", "--document-private-items"]);
+        // Private items are documented, so links to them lead somewhere.
+        cargo.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
         run(&mut cargo, BUILD_LIMIT)?.success()?;
         Ok(Passed::one())
     });
