@@ -53,9 +53,14 @@ pub(crate) fn simulation(workspace: &Workspace, report: &mut Report) {
 }
 
 /// Repeats one simulation and shows what it printed.
-pub(crate) fn repeat_simulation(workspace: &Workspace, seed: &str) -> Result<bool, String> {
+pub(crate) fn repeat_simulation(
+    workspace: &Workspace,
+    seed: &str,
+    options: &[&str],
+) -> Result<bool, String> {
     let number = seed.parse::<u64>().map_err(|e| format!("a seed is a number, not {seed}: {e}"))?;
-    let done = run(&mut simulator(workspace, &["--seed", &number.to_string()]), SIM_LIMIT)?;
+    let mut simulator = simulator(workspace, &["--seed", &number.to_string()]);
+    let done = run(simulator.args(options), SIM_LIMIT)?;
     say(done.output().trim_end());
     Ok(done.status.success())
 }

@@ -46,6 +46,7 @@ const LAYERS: &[Layer] = &[
     layer("bellwether-client", &["bellwether-wire"], &["bellwether-sim"]),
     layer("bellwether-sim",    &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-faults", &["bellwether-client", "bellwether-wire"], &[]),
+    layer("bellwether-fuzz",   &["bellwether-node", "bellwether-server", "bellwether-store", "bellwether-tree", "bellwether-wire"], &[]),
     layer("bellwether",        &["bellwether-client", "bellwether-server", "bellwether-store", "bellwether-wire"], &[]),
     layer("xtask",             &[], &[]),
 ];

@@ -5,7 +5,9 @@
 //! Leaves to `stages` which checks there are, and to one module per stage what each of them does.
 
 mod apache;
+mod bench;
 mod core;
+mod crash;
 mod fast;
 mod files;
 mod gozk;
@@ -33,7 +35,11 @@ Usage: cargo xtask COMMAND
   tidy               run the house rules alone
   layers [--rewrite] compare the crates' dependencies with the architecture;
                      --rewrite records what the pure crates depend on today
-  sim SEED           repeat one simulation
+  crash              run the crash rounds alone
+  sim SEED [OPTION …]
+                     repeat one simulation; the options are those of bellwether-sim
+  bench [--rounds N] [--seconds S]
+                     measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md
   help               print this text and the table of stages";
 
 fn main() -> ExitCode {
@@ -74,7 +80,14 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
             }
             Ok(true)
         }
-        ["sim", seed] => core::repeat_simulation(&Workspace::discover()?, seed),
+        ["bench", options @ ..] => {
+            let plan = bench::Plan::parse(options)?;
+            bench::command(&Workspace::discover()?, plan).map(|()| true)
+        }
+        ["crash"] => single(crash::stage),
+        ["sim", seed, options @ ..] => {
+            core::repeat_simulation(&Workspace::discover()?, seed, options)
+        }
         other => Err(format!("no such command: {}\n\n{USAGE}", other.join(" "))),
     }
 }

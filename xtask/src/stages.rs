@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{apache, core, fast, files, gozk, kazoo, layers, tidy, zkcli};
+use crate::{apache, core, crash, fast, files, gozk, kazoo, layers, tidy, zkcli};
 
 /// What kind of waiting a stage asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,7 @@ const STAGES: &[Stage] = &[
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("zkcli",    Group::Deep, (30, 20),   "Apache's shell prints the same against both servers", zkcli::stage),
     stage("files",    Group::Deep, (240, 180), "data directories are read both ways", files::stage),
+    stage("crash",    Group::Deep, (300, 120), "200 power losses under load, and broken builds are caught", crash::stage),
 ];
 
 /// The stages with these names or of these groups, in the order of the table; all for no name.

@@ -6,7 +6,7 @@
 //! the waiting behind the connection's own earlier requests.
 //!
 //! It must not be the bottleneck: one thread, no allocation per request, frames encoded beforehand,
-//! one write per connection and turn, replies skimmed in place. `client_cpu_s` shows what it needed.
+//! one write per connection and turn, replies skimmed in place. `client_cpu_s` shows what it took.
 
 use crate::say;
 use connection::Connection;

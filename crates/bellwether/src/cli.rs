@@ -57,25 +57,24 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 }
 
 async fn run_options(options: Options) -> ExitCode {
-    let mut shell = Shell::new(options);
-    if shell.options.command.is_empty() { shell.prompt().await } else { shell.once().await }
+    let (mut shell, events) = Shell::new(options);
+    if shell.options.command.is_empty() { shell.prompt(events).await } else { shell.once().await }
 }
 
 struct Shell {
     options: Options,
     /// `None` while there is no session.
     client: Option<Client>,
-    /// Text of events, ready to print.
-    events: mpsc::Receiver<String>,
-    event_sender: mpsc::Sender<String>,
+    /// Takes the text of events, ready to print.
+    events: mpsc::Sender<String>,
     /// What the last command ended with; the exit code at the end.
     exit_code: u8,
 }
 
 impl Shell {
-    fn new(options: Options) -> Shell {
-        let (event_sender, events) = mpsc::channel(EVENTS_WAITING);
-        Shell { options, client: None, events, event_sender, exit_code: 0 }
+    fn new(options: Options) -> (Shell, mpsc::Receiver<String>) {
+        let (events, waiting) = mpsc::channel(EVENTS_WAITING);
+        (Shell { options, client: None, events, exit_code: 0 }, waiting)
     }
 
     /// Runs the command of the command line.
@@ -103,7 +102,7 @@ impl Shell {
     }
 
     /// Reads commands from stdin until its end or `quit`.
-    async fn prompt(&mut self) -> ExitCode {
+    async fn prompt(&mut self, mut events: mpsc::Receiver<String>) -> ExitCode {
         let interactive = std::io::stdin().is_terminal();
         say::line(format_args!("Connecting to {}", self.options.servers));
         say::line("Welcome to Bellwether!");
@@ -114,13 +113,7 @@ impl Shell {
             if interactive {
                 say::prompt(self.prompt_text(count));
             }
-            let line = loop {
-                tokio::select! {
-                    line = lines.recv() => break line,
-                    Some(event) = self.events.recv() => say::line(event),
-                }
-            };
-            let Some(line) = line else { break };
+            let Some(line) = printing(&mut events, lines.recv()).await else { break };
             let words = words::split(&line);
             if words.is_empty() {
                 continue;
@@ -128,10 +121,12 @@ impl Shell {
             count += 1;
             match Command::parse(&words) {
                 Ok(Command::Quit) => break,
-                Ok(command) => self.execute(command).await,
+                Ok(command) => printing(&mut events, self.execute(command)).await,
                 Err(problem) => self.refuse(&problem),
             }
-            self.print_events();
+            while let Ok(event) = events.try_recv() {
+                say::line(event);
+            }
         }
         self.leave().await
     }
@@ -146,12 +141,6 @@ impl Shell {
             Some(SessionState::Ended(SessionEnd::Closed | SessionEnd::Expired)) | None => "CLOSED",
         };
         format!("[zk: {}({state}) {count}] ", self.options.servers)
-    }
-
-    fn print_events(&mut self) {
-        while let Ok(event) = self.events.try_recv() {
-            say::line(event);
-        }
     }
 
     fn refuse(&mut self, problem: &Problem) {
@@ -192,7 +181,7 @@ impl Shell {
             }
         };
         say::line(format::session_event(first));
-        tokio::spawn(tell_session(client.session_events(), self.event_sender.clone()));
+        tokio::spawn(tell_session(client.session_events(), self.events.clone()));
     }
 
     async fn execute(&mut self, command: Command) {
@@ -206,8 +195,8 @@ impl Shell {
                 self.options.servers = servers;
                 return self.connect().await;
             }
-            Command::Watch { path, mode, count: _ } => match &self.client {
-                Some(client) => execute::watch(client, &path, mode).await,
+            Command::Watch { path, mode, count } => match &self.client {
+                Some(client) => execute::watch(client, &path, mode, count).await,
                 None => Err(NOT_CONNECTED.to_owned().into()),
             },
             Command::Ask(ask) => match &self.client {
@@ -230,14 +219,14 @@ impl Shell {
 
     /// Holds a watch until it is spent or the shell ends.
     fn keep(&self, watched: execute::Watched) {
-        let sender = self.event_sender.clone();
+        let sender = self.events.clone();
         match watched {
             execute::Watched::No => {}
             execute::Watched::Once(watcher) => {
                 tokio::spawn(tell_once(watcher, sender));
             }
-            execute::Watched::Lasting(watcher) => {
-                tokio::spawn(tell_all(watcher, sender));
+            execute::Watched::Lasting(watcher, count) => {
+                tokio::spawn(tell_all(watcher, count, sender));
             }
         }
     }
@@ -247,6 +236,18 @@ impl Shell {
             client.close().await;
         }
         ExitCode::from(self.exit_code)
+    }
+}
+
+/// Waits for `future` and prints the events that come meanwhile: they tell, for one, why it takes
+/// so long.
+async fn printing<T>(events: &mut mpsc::Receiver<String>, future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    loop {
+        tokio::select! {
+            done = future.as_mut() => return done,
+            Some(event) = events.recv() => say::line(event),
+        }
     }
 }
 
@@ -272,8 +273,9 @@ async fn tell_once(watcher: OneshotWatcher, sender: mpsc::Sender<String>) {
     }
 }
 
-async fn tell_all(mut watcher: PersistentWatcher, sender: mpsc::Sender<String>) {
-    while let Ok(change) = watcher.changed().await {
+async fn tell_all(mut watcher: PersistentWatcher, count: u64, sender: mpsc::Sender<String>) {
+    for _ in 0..count {
+        let Ok(change) = watcher.changed().await else { return };
         let text = match change {
             Change::Event(event) => format::event(&event),
             Change::Gap => format::GAP.to_owned(),

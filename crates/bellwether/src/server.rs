@@ -1,4 +1,5 @@
-//! `bellwether server`: the command line of the server, and what it prints where a person starts it.
+//! `bellwether server`: the command line of the server, and what it prints where a person starts
+//! it.
 
 use bellwether_server::config::exit::ExitCode;
 use bellwether_server::config::{self, Args, Checked, ConfigError, Severity, Warning};

@@ -1,4 +1,5 @@
-//! The path that all paths of a client are below: put before what goes out, taken off what comes in.
+//! The path that all paths of a client are below: put before what goes out, taken off what comes
+//! in.
 
 use crate::error::Error;
 use bellwether_wire::ZPath;

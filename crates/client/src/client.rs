@@ -159,7 +159,8 @@ impl Client {
         expect_body!(body, ReplyBody::Children2(names, stat) => (names.names(), stat))
     }
 
-    /// Likewise, with a watch that fires when a child is created or deleted, or the node is deleted.
+    /// Likewise, with a watch that fires when a child is created or deleted, or the node itself is
+    /// deleted.
     pub async fn get_children_and_watch(
         &self,
         path: &str,
@@ -252,7 +253,7 @@ impl Client {
     /// Adds an identity to the session and waits until the server has accepted it. It is shown to
     /// every later server too. A refusal ends the session.
     pub async fn add_auth(&self, scheme: &str, auth: &[u8]) -> Result<(), Error> {
-        let request = Request::Auth { scheme: scheme.into(), auth: auth.into() };
+        let request = Request::Auth { scheme: scheme.into(), auth: Some(auth.into()) };
         self.check_size(encode(0, &request).len())?;
         let (reply, answer) = oneshot::channel();
         let command = Command::AddAuth { scheme: scheme.into(), auth: auth.into(), reply };

@@ -31,6 +31,8 @@ use tokio::time::{Duration, Instant, Sleep};
 /// The answer to a request.
 pub(crate) type Answer = Result<ReplyBody, Failure>;
 
+type EventSender = broadcast::Sender<SessionEvent>;
+
 /// What callers hand in, in order.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -75,7 +77,7 @@ pub(crate) struct Channels {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) state: watch::Sender<SessionState>,
-    pub(crate) events: broadcast::Sender<SessionEvent>,
+    pub(crate) events: EventSender,
 }
 
 /// The socket, or what there is of it.
@@ -295,7 +297,7 @@ impl<T: Transport> Connection<T> {
             }
             Command::Submit { op, frame, watch, reply } => {
                 let id = self.expect_reply(reply);
-                // A value that is gone already has said so already; nobody would take its watch off.
+                // A value that is gone has said so already: nobody would take its watch off.
                 let watch = watch.filter(|watch| !watch.listener.is_gone()).map(|watch| {
                     let NewWatch { id, path, kind, listener } = watch;
                     self.listeners.insert(id, listener);
@@ -460,9 +462,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Open<S> {
     }
 }
 
-/// The sender of session events.
-pub(crate) fn event_channel() -> (broadcast::Sender<SessionEvent>, broadcast::Receiver<SessionEvent>)
-{
+/// The channel of session events.
+pub(crate) fn event_channel() -> (EventSender, broadcast::Receiver<SessionEvent>) {
     broadcast::channel(EVENT_QUEUE)
 }
 

@@ -83,6 +83,11 @@ impl Servers {
         Ok(Servers { hosts: hosts.collect::<Result<_, _>>()?, chroot })
     }
 
+    /// What every path of a client is below; `None` for the root.
+    pub fn chroot(&self) -> Option<&ZPath> {
+        self.chroot.as_ref()
+    }
+
     /// The hosts, in the order of the connect string.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts

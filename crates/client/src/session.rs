@@ -1,9 +1,9 @@
 //! A client's session without IO: events in, effects out, time an argument.
 //!
-//! It decides when to connect and to whom, what to send after a connection is there (the identities,
-//! then the watches, then what waited), when to ping, when to give a connection or the session up,
-//! and which request a reply belongs to. The shell in [`crate::connection`] performs the effects in
-//! order and knows none of this.
+//! It decides when to connect and to whom, what to send after a connection is there (the
+//! identities, then the watches, then what waited), when to ping, when to give a connection or the
+//! session up, and which request a reply belongs to. The shell in [`crate::connection`] performs
+//! the effects in order and knows none of this.
 //!
 //! What it keeps true:
 //! - Every request that was submitted is completed exactly once.
@@ -83,7 +83,7 @@ pub(crate) enum Event<'a> {
     Submit(Submission),
     /// A caller adds an identity.
     AddAuth { id: RequestId, scheme: Box<str>, auth: Box<[u8]> },
-    /// A watch value is gone; a request waits for the server to have forgotten it if there is an id.
+    /// A watch value is gone. With an id, somebody waits until the server has forgotten it.
     Unwatch(WatchId, Option<RequestId>),
     /// The session shall end.
     Close,
@@ -132,7 +132,7 @@ pub enum SessionEvent {
         session: SessionId,
         /// The timeout that was agreed, in milliseconds.
         timeout_ms: u32,
-        /// Whether it was there before. If so, watches have been set again.
+        /// Whether it is the one from before. Watches have been set again in any case.
         resumed: Resumed,
         /// What this server accepts.
         access: Access,
@@ -169,10 +169,22 @@ struct Identity {
     password: Password,
     /// What was agreed.
     timeout: Millis,
+    /// Whether a server that writes has had it. What a server without its ensemble gave out is
+    /// known to nobody else.
+    known: Known,
     /// When a server was last heard of. After 4/3 of the timeout without any, the session counts
     /// as expired, as in Apache's client: whoever holds a lock by it must learn of that even when
     /// there is nobody to tell.
     last_heard: Millis,
+}
+
+/// Who knows a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// The ensemble.
+    ToAll,
+    /// The one server that only reads and gave it out.
+    ToOne,
 }
 
 #[derive(Debug)]
@@ -312,7 +324,7 @@ impl Session {
     fn on_opened(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let State::Dialing { server, .. } = &self.state else { return };
         let server = server.clone();
-        let known = self.identity.as_ref();
+        let known = self.identity.filter(|identity| identity.known == Known::ToAll);
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: self.last_zxid,
@@ -355,14 +367,21 @@ impl Session {
         let State::Greeting { server, .. } = &self.state else { return };
         let server = server.clone();
         let timeout = Millis(u64::from(timeout_ms));
-        let resumed = if self.identity.is_some() { Resumed::Yes } else { Resumed::No };
-        let (id, password) = (response.session, response.password);
-        self.identity = Some(Identity { id, password, timeout, last_heard: now });
-        self.turn.succeeded();
         let access = match response.read_only {
             Some(true) => Access::ReadOnlyAllowed,
             Some(false) | None => Access::ReadWrite,
         };
+        let (id, password) = (response.session, response.password);
+        let resumed = match &self.identity {
+            Some(before) if before.id == id => Resumed::Yes,
+            Some(_) | None => Resumed::No,
+        };
+        let known = match (access, self.identity.map(|before| before.known)) {
+            (Access::ReadWrite, _) | (_, Some(Known::ToAll)) => Known::ToAll,
+            (Access::ReadOnlyAllowed, Some(Known::ToOne) | None) => Known::ToOne,
+        };
+        self.identity = Some(Identity { id, password, timeout, known, last_heard: now });
+        self.turn.succeeded();
         let event = SessionEvent::Connected { server, session: id, timeout_ms, resumed, access };
         out.push(Effect::Session(event));
         let mut link = Box::new(Link::new(now, timeout));
@@ -502,6 +521,8 @@ impl Session {
         for submission in self.waiting.drain(..) {
             out.push(Effect::Complete(submission.id, Err(failure)));
         }
+        let sent = if let State::Linked(_) = &self.state { Sent::Yes } else { Sent::No };
+        let failure = Failure::Ended(end, sent);
         for auth in &mut self.auths {
             out.extend(auth.waiting.take().map(|id| Effect::Complete(id, Err(failure))));
         }

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `after=N` lets the first N matching calls pass, `every=N` takes every Nth of the rest,
-//! `times=N` stops after N (`once` is `times=1`), `path=TEXT` asks that the path, which begins with a
-//! slash that stands for the watched directory, contains TEXT.
+//! `times=N` stops after N (`once` is `times=1`), `path=TEXT` asks that the path, which begins with
+//! a slash that stands for the watched directory, contains TEXT.
 //! A rule counts only the calls that match it, so a plan means the same in every run.
 
 use std::fmt;

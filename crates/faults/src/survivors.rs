@@ -3,8 +3,8 @@
 //! What was synced survives. What was not may have reached the disk in part and in any order, so a
 //! seeded choice of it survives too: of each file, some of the 512-byte sectors that differ; of
 //! each directory, some of the names that differ. Two rules keep the choice possible on a real
-//! disk: a sector is old or new as a whole, and a rename is atomic (the file has its old name or its
-//! new one).
+//! disk: a sector is old or new as a whole, and a rename is atomic (the file has its old name or
+//! its new one).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

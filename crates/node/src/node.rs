@@ -56,6 +56,7 @@ pub struct Node {
     /// their chance to be heard.
     expiry_not_before_ms: u64,
     log_failed: bool,
+    visits_per_step: usize,
 }
 
 impl Node {
@@ -65,9 +66,12 @@ impl Node {
         let mut next_session = SessionId::first(now.wall_ms, settings.server_id);
         for (session, timeout_ms) in tree.sessions() {
             expiry.touch(session, now.mono_ms, timeout_ms);
-            // A clock that was set back must not bring an id back that is in use.
+            // A clock that was set back must not bring an id back, neither of a session that lives
+            // nor of one that ended: its client may still ask for it, and would get another's.
+            // Every session took a zxid, so there were never more of them than zxids.
             if session >= next_session {
-                next_session = session.next();
+                let zxids = i64::from(tree.last_processed().counter());
+                next_session = SessionId(session.0.wrapping_add(zxids)).next();
             }
         }
         let hash_seed = settings.tree.hash_seed;
@@ -92,8 +96,16 @@ impl Node {
             last_step_ms: now.mono_ms,
             expiry_not_before_ms: now.mono_ms,
             log_failed: false,
+            visits_per_step: VISITS_PER_STEP,
             settings,
         }
+    }
+
+    /// The same node with other steps: the simulator makes them so small that whatever can be cut
+    /// into slices is.
+    pub fn with_visits_per_step(self, visits_per_step: usize) -> Node {
+        assert!(visits_per_step > 0, "a step that may do nothing never ends anything");
+        Node { visits_per_step, ..self }
     }
 
     /// Takes one event and asks for what follows from it.
@@ -105,7 +117,8 @@ impl Node {
             return;
         }
         self.notice_stall(now);
-        if self.unreplied.is_some() || !self.backlog.is_empty() {
+        let waits = self.unreplied.is_some() || !self.backlog.is_empty();
+        if waits && !matches!(event, Event::Continue) {
             self.backlog.push_back(event);
         } else {
             self.handle(now, event, out);
@@ -129,14 +142,14 @@ impl Node {
             Event::ClientGone(conn) => session::gone(self, conn),
             Event::Durable { token, bytes } => log::durable(self, token, bytes),
             Event::LogFailed => self.fail(out),
-            Event::SnapshotSliceTaken => self.snapshots.next_slice(&self.tree, out),
+            Event::SnapshotSliceTaken => self.snapshots.slice_taken(),
             Event::SnapshotEnded { saved: _ } => self.snapshots.ended(),
         }
     }
 
     /// Goes on with what is under way, as far as one step may go.
     fn go_on(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let mut visits = VISITS_PER_STEP;
+        let mut visits = self.visits_per_step;
         while visits > 0 && !self.log_failed {
             match watches::deliver(self, &mut visits, out) {
                 Progress::More => return,
@@ -169,24 +182,26 @@ impl Node {
             // What came before may have used up all of them.
             visits = visits.saturating_sub(1);
         }
+        if self.log_failed {
+            return;
+        }
         for _ in 0..self.draining.len() {
             let Some(conn) = self.draining.pop_front() else { break };
             reply::drain(self, now, (conn, &mut visits), out);
         }
-        if visits > 0 {
-            self.housekeeping(now, visits, out);
-        }
+        self.housekeeping(now, visits, out);
     }
 
-    /// What nobody waits for.
-    fn housekeeping(&mut self, now: Now, visits: usize, out: &mut Vec<Effect>) {
-        watches::forget(self, visits);
-        if self.reaper.is_walking() {
-            for path in self.reaper.candidates(now, &self.tree) {
+    /// What nobody waits for, with what is left of the step.
+    fn housekeeping(&mut self, now: Now, mut visits: usize, out: &mut Vec<Effect>) {
+        watches::forget(self, &mut visits);
+        if visits > 0 && self.reaper.is_walking() {
+            for path in self.reaper.candidates(now, &self.tree, visits) {
                 session::reap(self, now, path, out);
             }
+        } else if visits > 0 {
+            self.snapshots.go_on(&self.settings, (&self.tree, visits), out);
         }
-        self.snapshots.begin_if_due(&self.settings, &self.tree, out);
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
@@ -229,7 +244,8 @@ impl Node {
                 || !self.setting_watches.is_empty()
                 || !self.draining.is_empty()
                 || !self.forgetting.is_empty()
-                || self.reaper.is_walking())
+                || self.reaper.is_walking()
+                || self.snapshots.is_waited_for())
     }
 
     /// How many requests came and have no reply yet.

@@ -3,7 +3,6 @@
 //! Candidates are found in slices, and no more than so many per minute become transactions. A
 //! candidate is checked again when its deletion is prepared, as any other request is.
 
-use crate::limits::VISITS_PER_STEP;
 use crate::settings::ReaperSettings;
 use bellwether_tree::{Now, Progress, ReapCursor, Tree};
 
@@ -53,12 +52,12 @@ impl Reaper {
         }
     }
 
-    /// The next candidates for deletion.
-    pub(crate) fn candidates(&mut self, now: Now, tree: &Tree) -> Vec<Box<str>> {
+    /// The next candidates for deletion, found within `visits`.
+    pub(crate) fn candidates(&mut self, now: Now, tree: &Tree, visits: usize) -> Vec<Box<str>> {
         let mut paths = Vec::new();
         let Some(cursor) = &mut self.round else { return paths };
         let never_used_ms = self.settings.never_used_ms;
-        let visits = VISITS_PER_STEP.min(usize::try_from(self.left).unwrap_or(VISITS_PER_STEP));
+        let visits = visits.min(usize::try_from(self.left).unwrap_or(visits));
         match tree.reap_next(now, cursor, visits, never_used_ms, &mut paths) {
             Progress::More => {}
             Progress::Done => self.round = None,

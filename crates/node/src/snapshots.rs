@@ -2,7 +2,6 @@
 //! sets the pace and the node never stops for it.
 
 use crate::effect::Effect;
-use crate::limits::VISITS_PER_STEP;
 use crate::settings::Settings;
 use bellwether_tree::{Progress, SnapshotCursor, Tree};
 use bellwether_wire::disk::SnapshotItem;
@@ -21,8 +20,11 @@ pub(crate) struct Snapshots {
 
 enum State {
     Idle,
-    /// The writer holds the last slice; `cursor` says where the next begins.
-    Walking(SnapshotCursor),
+    /// The cursor says where the next slice begins; the writer has taken the one before, or not.
+    Walking {
+        cursor: SnapshotCursor,
+        taken: bool,
+    },
     /// The writer has everything and has not reported yet.
     Saving,
 }
@@ -61,24 +63,41 @@ impl Snapshots {
         self.bytes += bytes;
     }
 
-    /// Begins a snapshot if it is time and none is being made.
-    pub(crate) fn begin_if_due(&mut self, settings: &Settings, tree: &Tree, out: &mut Vec<Effect>) {
+    /// Begins a snapshot if it is time and none is being made, and hands out the next slice if the
+    /// writer waits for it, within `visits`.
+    pub(crate) fn go_on(
+        &mut self,
+        settings: &Settings,
+        (tree, visits): (&Tree, usize),
+        out: &mut Vec<Effect>,
+    ) {
         let due = self.txns >= self.txns_limit || self.bytes >= self.bytes_limit;
-        if !due || !matches!(self.state, State::Idle) {
-            return;
+        if due && matches!(self.state, State::Idle) {
+            (self.txns, self.bytes) = (0, 0);
+            self.draw_limits(settings);
+            out.push(Effect::StartSnapshot(tree.last_processed()));
+            self.state = State::Walking { cursor: tree.snapshot_start(), taken: true };
         }
-        (self.txns, self.bytes) = (0, 0);
-        self.draw_limits(settings);
-        out.push(Effect::StartSnapshot(tree.last_processed()));
-        self.state = State::Walking(tree.snapshot_start());
-        self.next_slice(tree, out);
+        self.next_slice((tree, visits), out);
     }
 
-    /// Hands out the next slice.
-    pub(crate) fn next_slice(&mut self, tree: &Tree, out: &mut Vec<Effect>) {
-        let State::Walking(cursor) = &mut self.state else { return };
-        let mut items = Vec::with_capacity(VISITS_PER_STEP);
-        let last = match tree.snapshot_next(cursor, VISITS_PER_STEP, &mut items) {
+    /// The writer wants the next slice.
+    pub(crate) fn slice_taken(&mut self) {
+        if let State::Walking { taken, .. } = &mut self.state {
+            *taken = true;
+        }
+    }
+
+    /// Whether the writer waits for a slice.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        matches!(self.state, State::Walking { taken: true, .. })
+    }
+
+    fn next_slice(&mut self, (tree, visits): (&Tree, usize), out: &mut Vec<Effect>) {
+        let State::Walking { cursor, taken: taken @ true } = &mut self.state else { return };
+        *taken = false;
+        let mut items = Vec::with_capacity(visits);
+        let last = match tree.snapshot_next(cursor, visits, &mut items) {
             Progress::More => false,
             Progress::Done => true,
         };

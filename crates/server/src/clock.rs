@@ -7,11 +7,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    /// The wall clock as it was last read, milliseconds since 1970.
+    wall_ms: i64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { start: Instant::now() }
+        Clock { start: Instant::now(), wall_ms: wall_ms() }
+    }
+
+    /// Reads the wall clock. Its milliseconds are for stamps only, so once a round is enough.
+    pub(crate) fn read_wall(&mut self) {
+        self.wall_ms = wall_ms();
     }
 
     /// The time at this moment.
@@ -19,10 +26,10 @@ impl Clock {
         self.at(Instant::now())
     }
 
-    /// The time at `instant`, with the wall clock of this moment.
+    /// The time at `instant`.
     pub(crate) fn at(&self, instant: Instant) -> Now {
         let mono = instant.saturating_duration_since(self.start).as_millis();
-        Now { mono_ms: u64::try_from(mono).unwrap_or(u64::MAX), wall_ms: wall_ms() }
+        Now { mono_ms: u64::try_from(mono).unwrap_or(u64::MAX), wall_ms: self.wall_ms }
     }
 
     /// The instant of a monotonic time.
@@ -32,7 +39,7 @@ impl Clock {
 }
 
 /// Milliseconds since 1970; 0 for a clock that is set before it.
-pub(crate) fn wall_ms() -> i64 {
+fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

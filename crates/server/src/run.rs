@@ -77,6 +77,8 @@ pub(crate) struct Core {
     client_port: u16,
     auth: AuthSettings,
     clock: Clock,
+    /// The time of the next step: the end of the last one, or the beginning of this round.
+    instant: Instant,
     node: Node,
     clients: BTreeMap<ConnId, Client>,
     admission: Admission,
@@ -154,6 +156,7 @@ impl Core {
             config,
             client_port,
             clock,
+            instant: Instant::now(),
             node,
             clients: BTreeMap::new(),
             partials: PartialBudget::default(),
@@ -192,6 +195,8 @@ impl Core {
                 () = tokio::task::yield_now(), if busy => {}
                 () = tokio::time::sleep_until(deadline.into()), if !busy => {}
             }
+            self.clock.read_wall();
+            self.instant = Instant::now();
             for message in batch.drain(..) {
                 self.message(message);
             }
@@ -281,12 +286,14 @@ impl Core {
         usize::try_from(self.config.global_outstanding_limit).unwrap_or(usize::MAX).max(1)
     }
 
-    /// One step of the node, and what it asks for.
+    /// One step of the node, and what it asks for. The clock is read once per step: the end of one
+    /// is the beginning of the next.
     fn step(&mut self, event: Event) {
-        let started = Instant::now();
         let mut effects = std::mem::take(&mut self.effects);
-        self.node.step(self.clock.at(started), event, &mut effects);
-        self.figures.stepped(started.elapsed());
+        self.node.step(self.clock.at(self.instant), event, &mut effects);
+        let ended = Instant::now();
+        self.figures.stepped(ended.saturating_duration_since(self.instant));
+        self.instant = ended;
         for effect in effects.drain(..) {
             self.perform(effect);
         }
@@ -433,7 +440,8 @@ impl Core {
     }
 }
 
-/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count nothing.
+/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count
+/// nothing.
 fn directory_bytes(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()

@@ -154,8 +154,18 @@ fn random_seeds() -> Result<[u64; 2], Failure> {
     Ok([low, high])
 }
 
+/// What a record of the log has besides the transaction's body.
+const TXN_HEADER_AND_DIGEST_BYTES: usize = 64;
+
+/// `jute.maxbuffer` + `jute.maxbuffer.extrasize`, but never so little that the longest setData
+/// would not fit.
+fn record_bytes_max(config: &Config) -> usize {
+    let [frame, extra] = [config.jute_max_buffer, config.jute_extra_size]
+        .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    frame.saturating_add(extra.max(2 * TXN_HEADER_AND_DIGEST_BYTES))
+}
+
 fn store_options(config: &Config) -> StoreOptions {
-    let bytes = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let mut options = StoreOptions::new(&config.data_dir);
     options.data_log_dir.clone_from(&config.data_log_dir);
     options.directories = if config.datadir_autocreate {
@@ -170,8 +180,7 @@ fn store_options(config: &Config) -> StoreOptions {
     };
     options.pre_alloc_bytes = config.pre_alloc_bytes;
     options.log_bytes_limit = config.txn_log_size_limit_bytes.map(std::num::NonZeroU64::get);
-    options.record_bytes_max =
-        bytes(config.jute_max_buffer).saturating_add(bytes(config.jute_extra_size));
+    options.record_bytes_max = record_bytes_max(config);
     options.force_sync = if config.force_sync { ForceSync::Yes } else { ForceSync::No };
     options.compression = match config.snapshot_compression {
         config::Compression::None => Compression::None,
@@ -210,6 +219,7 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         digest: config.digest_enabled,
         skip_acl: config.skip_acl,
         close_session_list: config.close_session_txn,
+        txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
     }
 }
 
@@ -248,6 +258,9 @@ fn load(
     let begun = Instant::now();
     let mut loader = Loader::new(tree_options(config, seeds));
     let mut recovery = Store::open(disk.clone(), options.clone(), Box::new(notice))?;
+    if let Origin::Snapshot { zxid, .. } = recovery.origin() {
+        loader.start_at(*zxid);
+    }
     let mut snapshot_loaded = None;
     let mut txns_loaded = 0;
     for recovered in &mut recovery {

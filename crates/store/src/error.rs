@@ -68,6 +68,9 @@ pub enum Corruption {
     MissingRecords { after: Zxid, before: Zxid },
     /// The side file says that records up to `synced` were synced, but they end at `last`.
     MissingEnd { last: Zxid, synced: Zxid },
+    /// A log's name says that it begins later. Taken as it is, what is written next would stand in
+    /// an earlier log, and this one could not follow it at the next start.
+    Misnamed { first: Zxid, zxid: Zxid },
     /// A record's zxid is not above the one before it.
     Backwards { previous: Zxid, zxid: Zxid },
 }
@@ -251,6 +254,9 @@ impl fmt::Display for Corruption {
                  storage (remove that file if another server has shortened the logs, or an older \
                  state was put back on purpose)"
             ),
+            Corruption::Misnamed { first, zxid } => {
+                write!(f, "transaction {zxid} stands in a log that by its name begins with {first}")
+            }
             Corruption::Backwards { previous, zxid } => {
                 write!(f, "transaction {zxid} comes after {previous}")
             }

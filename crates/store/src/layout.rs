@@ -98,6 +98,11 @@ pub(crate) fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, String
     Ok(sorted(list(disk, dir)?, names::snapshot_zxid))
 }
 
+/// The files with bytes that were cut off logs, by the zxid of the log.
+pub(crate) fn cuts(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, String)>, StoreError> {
+    Ok(sorted(list(disk, dir)?, names::cut_zxid))
+}
+
 fn sorted(names: Vec<String>, zxid_of: fn(&str) -> Option<Zxid>) -> Vec<(Zxid, String)> {
     let mut found: Vec<_> =
         names.into_iter().filter_map(|name| zxid_of(&name).map(|zxid| (zxid, name))).collect();

@@ -1,7 +1,9 @@
 //! The limits of this crate, named.
 
-/// What is read from a file at once.
+/// What is read from a log at once.
 pub(crate) const READ_BYTES: usize = 1 << 20;
+/// What is read from a snapshot at once.
+pub(crate) const SNAPSHOT_READ_BYTES: usize = 128 << 10;
 /// How much of a snapshot is written between two syncs, so that the last one is no stall.
 pub(crate) const SNAPSHOT_SYNC_BYTES: u64 = 4 << 20;
 /// What a snapshot's writer collects before it writes.
@@ -18,3 +20,5 @@ pub(crate) const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
 pub(crate) const PREALLOC_RESERVE_BYTES: u64 = 4096;
 /// Copies are made in pieces of this size.
 pub(crate) const COPY_BYTES: usize = 1 << 20;
+/// What a batch's buffer keeps of its size between two batches.
+pub(crate) const BATCH_BYTES_KEPT: usize = 4 << 20;

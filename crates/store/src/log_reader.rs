@@ -71,11 +71,17 @@ struct Window {
 }
 
 impl Window {
-    /// The `len` bytes at `offset`, or fewer at the end of the file.
-    fn get(&mut self, file: &dyn DiskFile, offset: u64, len: usize) -> std::io::Result<&[u8]> {
+    /// The `len` bytes at `offset`, or fewer at the end of the file, which has `file_bytes`.
+    fn get(
+        &mut self,
+        (file, file_bytes): (&dyn DiskFile, u64),
+        offset: u64,
+        len: usize,
+    ) -> std::io::Result<&[u8]> {
         let held = self.start + self.bytes.len() as u64;
         if offset < self.start || offset + len as u64 > held {
-            let wanted = len.max(READ_BYTES);
+            let left = usize::try_from(file_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+            let wanted = len.max(READ_BYTES).min(left);
             self.bytes.resize(wanted, 0);
             let got = match file.read_at(offset, &mut self.bytes) {
                 Ok(got) => got,
@@ -225,7 +231,7 @@ impl LogReader {
     fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8], StoreError> {
         let path = &self.path;
         self.window
-            .get(self.file.as_ref(), offset, len)
+            .get((self.file.as_ref(), self.len), offset, len)
             .map_err(|e| StoreError::io("read", path, e))
     }
 

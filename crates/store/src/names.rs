@@ -34,6 +34,11 @@ pub(crate) fn cut(log: &str, offset: u64) -> String {
     format!("{CUT}{log}.{offset}")
 }
 
+/// The zxid of the log from which the bytes in a file of this name were cut.
+pub(crate) fn cut_zxid(name: &str) -> Option<Zxid> {
+    name.strip_prefix(CUT).and_then(log_zxid)
+}
+
 /// The zxid of a log's name.
 pub(crate) fn log_zxid(name: &str) -> Option<Zxid> {
     zxid_after("log", name)
@@ -84,6 +89,7 @@ mod tests {
         assert_eq!(snapshot(Zxid(0), Compression::Gzip), "snapshot.0.gz");
         assert_eq!(log_zxid("log.a"), Some(Zxid(10)));
         assert_eq!(log_zxid("log.a.anything"), Some(Zxid(10)));
+        assert_eq!(cut_zxid(&cut("log.a", 16)), Some(Zxid(10)));
         assert_eq!(snapshot_zxid("snapshot.1f.snappy"), Some(Zxid(31)));
         for name in ["log", "log.", "log.x", "logs.1", "snapshot.1", "log.-1"] {
             assert_eq!(log_zxid(name), None, "{name}");

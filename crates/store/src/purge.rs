@@ -11,7 +11,7 @@ use crate::layout;
 use crate::options::StoreOptions;
 use crate::snapshot_reader::SnapshotReader;
 use bellwether_wire::Zxid;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was removed, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Purged {
     pub snapshots: Vec<PathBuf>,
     /// Logs.
     pub logs: Vec<PathBuf>,
+    /// What was once cut off such logs.
+    pub cuts: Vec<PathBuf>,
 }
 
 /// Removes what the `retain` newest sound snapshots do not need. Safe beside a running log.
@@ -33,7 +35,7 @@ pub fn purge(disk: &dyn Disk, options: &StoreOptions, retain: usize) -> Result<P
     let Some((oldest, _)) = kept.take(retain).nth(retain.saturating_sub(1)) else {
         return Ok(Purged::default());
     };
-    let old = |names: &[(Zxid, String)], before: Zxid, dir: &std::path::Path| -> Vec<PathBuf> {
+    let old = |names: &[(Zxid, String)], before: Zxid, dir: &Path| -> Vec<PathBuf> {
         let old = names.iter().take_while(|(zxid, _)| *zxid < before);
         old.map(|(_, name)| dir.join(name)).collect()
     };
@@ -41,8 +43,9 @@ pub fn purge(disk: &dyn Disk, options: &StoreOptions, retain: usize) -> Result<P
     let purged = Purged {
         snapshots: old(&snapshots, *oldest, &snapshot_dir),
         logs: old(&logs, first_log, &log_dir),
+        cuts: old(&layout::cuts(disk, &log_dir)?, first_log, &log_dir),
     };
-    for path in purged.snapshots.iter().chain(&purged.logs) {
+    for path in purged.snapshots.iter().chain(&purged.logs).chain(&purged.cuts) {
         disk.remove(path).map_err(|e| StoreError::io("remove", path, e))?;
     }
     for dir in [&snapshot_dir, &log_dir] {

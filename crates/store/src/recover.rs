@@ -57,6 +57,8 @@ pub struct Recovery {
     side: Option<Synced>,
     /// The last record that was read, and where it ends.
     last: Option<Last>,
+    /// The last log that was read to its end and held a record.
+    last_log: Option<PathBuf>,
     repairs: Repairs,
     state: State,
 }
@@ -76,11 +78,10 @@ struct OpenLog {
     last_mark: Option<u64>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Last {
     zxid: Zxid,
     checksum: u32,
-    path: PathBuf,
     end: u64,
 }
 
@@ -109,6 +110,7 @@ impl Store {
             logs: VecDeque::new(),
             log: None,
             last: None,
+            last_log: None,
             repairs: Repairs::default(),
             state: State::Reading,
         };
@@ -272,6 +274,10 @@ impl Recovery {
     /// Checks that a record may follow the one before it; tells whether the snapshot lacks it.
     fn accept(&mut self, log: &mut OpenLog, record: &LogRecord) -> Result<bool, StoreError> {
         let zxid = record.record.header.zxid;
+        if zxid < log.first {
+            let corruption = Corruption::Misnamed { first: log.first, zxid };
+            return Err(log.reader.refusal(record.offset, corruption));
+        }
         if let Some(last) = &self.last
             && zxid <= last.zxid
         {
@@ -285,8 +291,7 @@ impl Recovery {
         if record.mark.is_some() {
             log.last_mark = Some(record.offset);
         }
-        let path = log.reader.path().to_path_buf();
-        self.last = Some(Last { zxid, checksum: record.checksum, path, end: record.end });
+        self.last = Some(Last { zxid, checksum: record.checksum, end: record.end });
         Ok(!in_snapshot)
     }
 
@@ -377,6 +382,7 @@ impl Recovery {
         }
         if log.records > 0 {
             let to = self.last.as_ref().map_or(offset, |last| last.end);
+            self.last_log = Some(path.clone());
             let batch = log.last_mark.map(|from| LastBatch { log: log.first, path, from, to });
             self.repairs.last_batch(batch);
         } else if self.logs.is_empty() {
@@ -391,9 +397,10 @@ impl Recovery {
         if let Some(side) = self.side
             && side.last > last
         {
-            let (path, offset) = match (&self.last, self.repairs.last_cut()) {
-                (_, Some((path, offset))) => (path.clone(), offset),
-                (Some(last), None) => (last.path.clone(), last.end),
+            let end = self.last.map_or(0, |last| last.end);
+            let (path, offset) = match (self.repairs.last_cut(), &self.last_log) {
+                (Some((path, offset)), _) => (path.clone(), offset),
+                (None, Some(log)) => (log.clone(), end),
                 (None, None) => (self.layout.log_dir.clone(), 0),
             };
             let corruption = Corruption::MissingEnd { last, synced: side.last };

@@ -9,7 +9,7 @@
 use crate::damage::Damage;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::durable::{sync_dir, sync_file};
-use crate::error::StoreError;
+use crate::error::{self, StoreError};
 use crate::limits::COPY_BYTES;
 use crate::names;
 use crate::notice::{Notice, Notify};
@@ -96,7 +96,7 @@ impl Repairs {
             remove.perform(disk, options, notify)?;
         }
         if let Some(batch) = &self.last_batch {
-            batch.write_again(disk).map_err(|e| StoreError::io("rewrite", &batch.path, e))?;
+            batch.write_again(disk).map_err(|e| failed(disk, "rewrite", &batch.path, e))?;
         }
         for path in self.read.iter().chain(&snapshot) {
             sync_path(disk, options, path)?;
@@ -107,7 +107,7 @@ impl Repairs {
             ForceSync::No => None,
         };
         for dir in [&log_dir, &options.snapshot_dir()] {
-            sync_dir(options, disk, dir).map_err(|e| StoreError::io("sync", dir, e))?;
+            sync_dir(options, disk, dir).map_err(|e| failed(disk, "sync", dir, e))?;
         }
         let Some(mut side) = side else { return Ok(None) };
         let (log, offset) = match &self.last_batch {
@@ -116,15 +116,23 @@ impl Repairs {
         };
         side.write(Synced { log, offset, last: last_zxid })
             .and_then(|()| side.sync())
-            .map_err(|e| StoreError::io("write", &side.path, e))?;
+            .map_err(|e| failed(disk, "write", &side.path, e))?;
         Ok(Some(side))
     }
 }
 
+/// Names what failed, and what is free where that is the reason.
+fn failed(disk: &dyn Disk, doing: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+    if !error::is_full(&source) {
+        return StoreError::io(doing, path, source);
+    }
+    let bytes_free = path.parent().and_then(|dir| disk.free_bytes(dir).ok());
+    StoreError::Full { doing, path: path.to_path_buf(), bytes_free, source }
+}
+
 fn sync_path(disk: &dyn Disk, options: &StoreOptions, path: &Path) -> Result<(), StoreError> {
-    let mut file =
-        disk.open(path, Access::ReadWrite).map_err(|e| StoreError::io("open", path, e))?;
-    sync_file(options, file.as_mut()).map_err(|e| StoreError::io("sync", path, e))
+    let mut file = disk.open(path, Access::ReadWrite).map_err(|e| failed(disk, "open", path, e))?;
+    sync_file(options, file.as_mut()).map_err(|e| failed(disk, "sync", path, e))
 }
 
 impl LastBatch {
@@ -153,15 +161,15 @@ impl Cut {
         notify: &mut Notify,
     ) -> Result<(), StoreError> {
         let kept = free_name(disk, &self.path, self.offset)?;
-        self.copy(disk, options, &kept).map_err(|e| StoreError::io("write", &kept, e))?;
+        self.copy(disk, options, &kept).map_err(|e| failed(disk, "write", &kept, e))?;
         let log_dir = options.log_dir();
-        sync_dir(options, disk, &log_dir).map_err(|e| StoreError::io("sync", &log_dir, e))?;
+        sync_dir(options, disk, &log_dir).map_err(|e| failed(disk, "sync", &log_dir, e))?;
         let mut file = disk
             .open(&self.path, Access::ReadWrite)
-            .map_err(|e| StoreError::io("open", &self.path, e))?;
+            .map_err(|e| failed(disk, "open", &self.path, e))?;
         file.set_len(self.offset)
             .and_then(|()| sync_file(options, file.as_mut()))
-            .map_err(|e| StoreError::io("cut", &self.path, e))?;
+            .map_err(|e| failed(disk, "cut", &self.path, e))?;
         notify(&Notice::TailCut {
             log: self.path.clone(),
             offset: self.offset,
@@ -203,9 +211,9 @@ impl Remove {
             Some(kept) => disk.rename(&self.path, kept),
             None => disk.remove(&self.path),
         }
-        .map_err(|e| StoreError::io("remove", &self.path, e))?;
+        .map_err(|e| failed(disk, "remove", &self.path, e))?;
         let log_dir = options.log_dir();
-        sync_dir(options, disk, &log_dir).map_err(|e| StoreError::io("sync", &log_dir, e))?;
+        sync_dir(options, disk, &log_dir).map_err(|e| failed(disk, "sync", &log_dir, e))?;
         notify(&Notice::EmptyLogRemoved { log: self.path.clone(), kept });
         Ok(())
     }

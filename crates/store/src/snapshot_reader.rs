@@ -5,7 +5,7 @@
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{SnapshotProblem, StoreError};
-use crate::limits::{COPY_BYTES, READ_BYTES, SNAPSHOT_SECTIONS_BYTES_MAX};
+use crate::limits::{COPY_BYTES, SNAPSHOT_READ_BYTES, SNAPSHOT_SECTIONS_BYTES_MAX};
 use crate::names;
 use crate::options::Compression;
 use crate::snappy::SnappyReader;
@@ -64,7 +64,7 @@ impl SnapshotReader {
     /// Opens a snapshot; its name says how it is compressed.
     pub fn open(disk: &dyn Disk, path: &Path) -> Result<SnapshotReader, StoreError> {
         let file = disk.open(path, Access::Read).map_err(|e| StoreError::io("open", path, e))?;
-        let file = BufReader::with_capacity(READ_BYTES, Sequential { file, at: 0 });
+        let file = BufReader::with_capacity(SNAPSHOT_READ_BYTES, Sequential { file, at: 0 });
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let input: Box<dyn Read + Send> = match names::compression(name) {
             Compression::None => Box::new(file),

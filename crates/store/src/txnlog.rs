@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::durable::{sync_dir, sync_file};
 use crate::error::{self, StoreError};
 use crate::layout::{self, Layout};
-use crate::limits::PREALLOC_RESERVE_BYTES;
+use crate::limits::{BATCH_BYTES_KEPT, PREALLOC_RESERVE_BYTES};
 use crate::names;
 use crate::notice::{Notice, Notify};
 use crate::options::{ForceSync, StoreOptions};
@@ -225,6 +225,7 @@ impl Store {
         self.batch.early.bytes += self.batch.bytes.len() as u64;
         self.batch.early.records += self.batch.records;
         self.batch.bytes.clear();
+        self.batch.bytes.shrink_to(BATCH_BYTES_KEPT);
         self.batch.records = 0;
         Ok(())
     }

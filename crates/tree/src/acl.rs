@@ -1,7 +1,7 @@
 //! Who may do what: identities against ACLs, and what an ACL must be to be accepted.
 //!
-//! The schemes are Apache's default ones: `world`, `auth`, `digest`, `ip`, and `super`, which may do
-//! everything. An entry of any other scheme grants nothing and is refused in a new ACL.
+//! The schemes are Apache's default ones: `world`, `auth`, `digest`, `ip`, and `super`, which may
+//! do everything. An entry of any other scheme grants nothing and is refused in a new ACL.
 
 use crate::ip;
 use bellwether_wire::{Acl, ErrorCode, Perms};
@@ -103,8 +103,8 @@ pub(crate) fn mask(entry: &Acl) -> Acl {
     Acl { id: mask_id(&entry.id).into(), ..entry.clone() }
 }
 
-/// From a colon to the end of its line, everything becomes `:x`. An id is one line, but for ids that
-/// somebody made up.
+/// From a colon to the end of its line, everything becomes `:x`. An id is one line, but for ids
+/// that somebody made up.
 fn mask_id(id: &str) -> String {
     let is_line_end = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let lines = id.split_inclusive(is_line_end);

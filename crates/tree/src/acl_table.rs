@@ -103,8 +103,8 @@ impl AclTable {
         Some((*id, &self.entry(*slot).acl))
     }
 
-    /// Takes an entry of a snapshot, which no node refers to yet. A list that is there under another
-    /// id, which Apache never writes, keeps both ids.
+    /// Takes an entry of a snapshot, which no node refers to yet. A list that is there under
+    /// another id, which Apache never writes, keeps both ids.
     pub(crate) fn load(&mut self, id: i64, acl: Vec<Acl>) {
         self.last_id = self.last_id.max(id);
         if let Some(slot) = self.by_list.get(&*acl) {

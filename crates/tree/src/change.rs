@@ -4,7 +4,7 @@
 //! [`crate::load`] do. Paths are those of nodes that exist, `""` for the root.
 
 use crate::acl_table::AclRef;
-use crate::digest;
+use crate::digest::Checksums;
 use crate::nodes::{Node, NodeId, ROOT};
 use crate::tree::Tree;
 use bellwether_wire::stat::StatPersisted;
@@ -18,9 +18,10 @@ pub(crate) fn size_of_node(path: &str, data_len: usize) -> u64 {
     if path.is_empty() { 2 * size + 1 } else { size }
 }
 
-/// The path of a node's parent and its name. `None` for the root, and for what is no path.
+/// The path of a node's parent and its name. `None` for the root, and for what is no path: `/` is
+/// a name of the root, but no parent's path, or `//a` would be a name of `/a`.
 pub(crate) fn split(path: &str) -> Option<(&str, &str)> {
-    path.rsplit_once('/').filter(|(_, name)| !name.is_empty())
+    path.rsplit_once('/').filter(|(parent, name)| !name.is_empty() && *parent != "/")
 }
 
 impl Tree {
@@ -46,7 +47,7 @@ impl Tree {
         data: Option<Data>,
         (acl, stat): (AclRef, StatPersisted),
     ) -> NodeId {
-        let content_crc = self.content_crc(path, data.as_deref());
+        let checksums = self.checksums(path, data.as_deref(), &stat);
         let node = Node {
             parent,
             name: name.into(),
@@ -54,7 +55,7 @@ impl Tree {
             acl,
             children: None,
             descendants: 0,
-            content_crc,
+            checksums,
             stat,
         };
         let id = self.nodes.insert(path, node);
@@ -94,9 +95,15 @@ impl Tree {
         id: NodeId,
         change: impl FnOnce(&mut StatPersisted),
     ) {
-        let before = self.digest_of(path, id);
-        change(&mut self.nodes.get_mut(id).stat);
-        self.replace_digest(before, self.digest_of(path, id));
+        let digest = self.options.digest;
+        let node = self.nodes.get_mut(id);
+        change(&mut node.stat);
+        let before = node.checksums;
+        if digest {
+            node.checksums = before.with_stat(path, node.data.as_deref(), &node.stat);
+        }
+        let after = node.checksums;
+        self.replace_digest(before, after);
     }
 
     /// A child was created: the parent's figures are raised and never lowered, because a replay
@@ -120,18 +127,21 @@ impl Tree {
         data: Option<Data>,
         change: impl FnOnce(&mut StatPersisted),
     ) {
-        let before = self.digest_of(path, id);
-        let crc = self.content_crc(path, data.as_deref());
+        let digest = self.options.digest;
         let node = self.nodes.get_mut(id);
+        let before = node.checksums;
         let len_before = node.data_len();
         node.data = data;
-        node.content_crc = crc;
         change(&mut node.stat);
+        if digest {
+            node.checksums = Checksums::new(path, node.data.as_deref(), &node.stat);
+        }
+        let after = node.checksums;
         let len = node.data_len();
         let key = if id == ROOT { "" } else { path };
         self.data_size -= size_of_node(key, len_before);
         self.data_size += size_of_node(key, len);
-        self.replace_digest(before, self.digest_of(path, id));
+        self.replace_digest(before, after);
     }
 
     /// Sets a node's ACL and its version.
@@ -168,11 +178,11 @@ impl Tree {
             }
             Owner::None | Owner::Unknown => {} // They end only when a client deletes them.
         }
-        self.replace_digest(0, self.digest_of(path, id));
+        self.digest = self.digest.wrapping_add(self.nodes.get(id).checksums.counts());
     }
 
     fn uncount(&mut self, id: NodeId, path: &str) {
-        self.replace_digest(self.digest_of(path, id), 0);
+        self.digest = self.digest.wrapping_sub(self.nodes.get(id).checksums.counts());
         let node = self.nodes.get(id);
         self.data_size -= size_of_node(path, node.data_len());
         match Owner::decode(node.stat.ephemeral_owner, self.options.owner_format) {
@@ -198,21 +208,17 @@ impl Tree {
         }
     }
 
-    pub(crate) fn content_crc(&self, path: &str, data: Option<&[u8]>) -> u32 {
-        if self.options.digest { digest::content_crc(path, data) } else { 0 }
+    /// The checksums of a node that is new or has new data.
+    pub(crate) fn checksums(
+        &self,
+        path: &str,
+        data: Option<&[u8]>,
+        stat: &StatPersisted,
+    ) -> Checksums {
+        if self.options.digest { Checksums::new(path, data, stat) } else { Checksums::default() }
     }
 
-    /// What a node counts in the digest.
-    pub(crate) fn digest_of(&self, path: &str, id: NodeId) -> u64 {
-        let node = self.nodes.get(id);
-        self.digest_of_parts(path, node.content_crc, &node.stat)
-    }
-
-    pub(crate) fn digest_of_parts(&self, path: &str, crc: u32, stat: &StatPersisted) -> u64 {
-        if self.options.digest { digest::of_node(path, crc, stat) } else { 0 }
-    }
-
-    fn replace_digest(&mut self, before: u64, after: u64) {
-        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+    fn replace_digest(&mut self, before: Checksums, after: Checksums) {
+        self.digest = self.digest.wrapping_sub(before.counts()).wrapping_add(after.counts());
     }
 }

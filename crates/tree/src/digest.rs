@@ -1,35 +1,91 @@
 //! The digest of the tree: Apache's sum of one checksum per node, version 2.
 //!
-//! A node counts the CRC-32 of its path, its data and 60 bytes of its stat; the tree's digest is the
-//! sum modulo 2^64, so it is kept up to date by subtracting a node's old value and adding its new
-//! one. What is below `/zookeeper/` counts nothing, because Apache's servers keep different quota
-//! statistics there.
+//! A node counts the CRC-32 of its path, its data and 60 bytes of its stat; the tree's digest is
+//! the sum modulo 2^64, so it is kept up to date by subtracting a node's old value and adding its
+//! new one. What is below `/zookeeper/` counts nothing, because Apache's servers keep different
+//! quota statistics there.
 //!
-//! The checksum of path and data is kept in the node, so that a change of its stat alone does not
-//! read the data again.
+//! What a node counts is kept with it ([`Checksums`]), so that only its new value is computed. Of
+//! large data the checksum is kept besides, so that a change of the stat alone does not read the
+//! data again; a small node is summed up in one piece, which is several times faster than in three.
 
 use bellwether_wire::stat::StatPersisted;
 
 /// Nodes with this prefix count nothing; `/zookeeper` itself counts.
 const UNCOUNTED: &str = "/zookeeper/";
 
-/// The checksum of path and data. The root's path is empty here.
-pub(crate) fn content_crc(path: &str, data: Option<&[u8]>) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(if path == "/" { b"" } else { path.as_bytes() });
-    hasher.update(data.unwrap_or_default());
-    hasher.finalize()
+/// Path and data of up to this many bytes together are summed up in one piece with the stat.
+const SMALL_BYTES: usize = 452;
+const STAT_BYTES: usize = 60;
+
+/// What is kept of a node's checksums. All are 0 where there are no digests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checksums {
+    /// Of path and data, if they are not small.
+    content: u32,
+    /// What the node counts.
+    node: u32,
 }
 
-/// What a node counts.
-pub(crate) fn of_node(path: &str, content_crc: u32, stat: &StatPersisted) -> u64 {
-    if path.starts_with(UNCOUNTED) {
-        return 0;
+impl Checksums {
+    /// Of a node that is new or has new data. The root's path is `"/"` or empty.
+    pub(crate) fn new(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> Checksums {
+        let (key, data) = (content_key(path), data.unwrap_or_default());
+        let content = if key.len() + data.len() <= SMALL_BYTES {
+            0
+        } else {
+            let mut hasher = crc32fast::Hasher::new();
+            hasher.update(key);
+            hasher.update(data);
+            hasher.finalize()
+        };
+        Checksums { content, node: 0 }.with_stat(path, Some(data), stat)
     }
-    let mut bytes = [0; 60];
+
+    /// Of the same node with another stat.
+    pub(crate) fn with_stat(
+        self,
+        path: &str,
+        data: Option<&[u8]>,
+        stat: &StatPersisted,
+    ) -> Checksums {
+        if path.starts_with(UNCOUNTED) {
+            return Checksums { node: 0, ..self };
+        }
+        let (key, data) = (content_key(path), data.unwrap_or_default());
+        let mut piece = [0; SMALL_BYTES + STAT_BYTES];
+        let node = if key.len() + data.len() <= SMALL_BYTES {
+            let (path_bytes, rest) = piece.split_at_mut(key.len());
+            path_bytes.copy_from_slice(key);
+            let (data_bytes, rest) = rest.split_at_mut(data.len());
+            data_bytes.copy_from_slice(data);
+            put_stat(stat, rest);
+            let len = key.len() + data.len() + STAT_BYTES;
+            crc32fast::hash(piece.get(..len).expect("the piece has room for small content"))
+        } else {
+            put_stat(stat, &mut piece);
+            let mut hasher = crc32fast::Hasher::new_with_initial(self.content);
+            hasher.update(piece.first_chunk::<STAT_BYTES>().expect("the piece is longer"));
+            hasher.finalize()
+        };
+        Checksums { node, ..self }
+    }
+
+    /// What the node counts in the digest.
+    pub(crate) fn counts(self) -> u64 {
+        u64::from(self.node)
+    }
+}
+
+fn content_key(path: &str) -> &[u8] {
+    if path == "/" { b"" } else { path.as_bytes() }
+}
+
+/// The stat's bytes in the order of the digest, which is not that of the files.
+fn put_stat(stat: &StatPersisted, into: &mut [u8]) {
     let longs = [stat.czxid.0, stat.mzxid.0, stat.pzxid.0, stat.ctime, stat.mtime];
     let ints = [stat.version, stat.cversion, stat.aversion];
-    let (head, owner) = bytes.split_at_mut(52);
+    let (head, owner) = into.split_at_mut(52);
     let (long_bytes, int_bytes) = head.split_at_mut(40);
     for (to, long) in long_bytes.chunks_exact_mut(8).zip(longs) {
         to.copy_from_slice(&long.to_be_bytes());
@@ -37,10 +93,8 @@ pub(crate) fn of_node(path: &str, content_crc: u32, stat: &StatPersisted) -> u64
     for (to, int) in int_bytes.chunks_exact_mut(4).zip(ints) {
         to.copy_from_slice(&int.to_be_bytes());
     }
-    owner.copy_from_slice(&stat.ephemeral_owner.to_be_bytes());
-    let mut hasher = crc32fast::Hasher::new_with_initial(content_crc);
-    hasher.update(&bytes);
-    u64::from(hasher.finalize())
+    let owner = owner.first_chunk_mut::<8>().expect("there is room for a stat");
+    *owner = stat.ephemeral_owner.to_be_bytes();
 }
 
 #[cfg(test)]
@@ -69,15 +123,24 @@ mod tests {
             bytes.extend_from_slice(&int.to_be_bytes());
         }
         bytes.extend_from_slice(&9i64.to_be_bytes());
-        let crc = content_crc("/path", Some(b"data"));
-        assert_eq!(of_node("/path", crc, &stat), u64::from(crc32fast::hash(&bytes)));
+        let counts = |data: &[u8]| Checksums::new("/path", Some(data), &stat).counts();
+        assert_eq!(counts(b"data"), u64::from(crc32fast::hash(&bytes)));
+        let stat_bytes = bytes.split_off(9);
+        for len in [SMALL_BYTES - 6, SMALL_BYTES - 5, SMALL_BYTES - 4, 5000] {
+            let data = vec![7; len];
+            let all = [b"/path", &*data, &*stat_bytes].concat();
+            assert_eq!(counts(&data), u64::from(crc32fast::hash(&all)), "{len} bytes of data");
+            let other = StatPersisted { version: 1, ..stat };
+            let changed = Checksums::new("/path", Some(&data), &other);
+            assert_eq!(changed.with_stat("/path", Some(&data), &stat).counts(), counts(&data));
+        }
     }
 
     #[test]
     fn the_system_nodes_below_zookeeper_do_not_count() {
-        let stat = StatPersisted::default();
-        assert_eq!(of_node("/zookeeper/config", 1, &stat), 0);
-        assert_ne!(of_node("/zookeeper", 1, &stat), 0);
-        assert_eq!(content_crc("/", None), content_crc("", Some(b"")));
+        let counts = |path, data| Checksums::new(path, data, &StatPersisted::default()).counts();
+        assert_eq!(counts("/zookeeper/config", None), 0);
+        assert_ne!(counts("/zookeeper", None), 0);
+        assert_eq!(counts("/", None), counts("", Some(b"")));
     }
 }

@@ -1,7 +1,7 @@
 //! From a snapshot and the log to a tree.
 //!
-//! The snapshot may be fuzzy, so every transaction after its start is replayed, whether its effect is
-//! in already or not. Digests are compared from the zxid on at which the snapshot was complete.
+//! The snapshot may be fuzzy, so every transaction after its start is replayed, whether its effect
+//! is in already or not. Digests are compared from the zxid on at which the snapshot was complete.
 
 use crate::acl_table::grants_nothing;
 use crate::change::split;
@@ -45,9 +45,16 @@ pub enum LoadError {
     BadPath { path: Box<str> },
     /// There is no root.
     NoRoot,
+    /// An ACL's id is one that no server reaches by counting, and would leave none for later ones.
+    AclId { id: i64 },
     /// An item of a snapshot comes after a record of the log.
     OutOfOrder,
+    /// An item of a snapshot comes before it was said where the snapshot starts.
+    NoStart,
 }
+
+/// The ids that ACLs in a snapshot can have: counted from 1, with as many left for later ones.
+const ACL_IDS: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 2;
 
 impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,6 +63,8 @@ impl std::fmt::Display for LoadError {
             LoadError::Duplicate { path } => write!(f, "the node {path:?} is there twice"),
             LoadError::BadPath { path } => write!(f, "{path:?} is no path of a node"),
             LoadError::NoRoot => write!(f, "the snapshot has no root"),
+            LoadError::NoStart => write!(f, "nobody said at which zxid the snapshot starts"),
+            LoadError::AclId { id } => write!(f, "{id} is no id of an ACL"),
             LoadError::OutOfOrder => write!(f, "a snapshot's item follows a record of the log"),
         }
     }
@@ -85,9 +94,11 @@ impl Loader {
         Loader { tree: Tree::new(options), stage: Stage::New, start: None, complete: None, report }
     }
 
-    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. A
-    /// snapshot's own note of the last transaction is no substitute, since it was written at the
-    /// end and the snapshot may lack what came after its start.
+    /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. It
+    /// must be said before the first item, or the server could go on from a zxid that was used
+    /// already. A snapshot's own note of the last transaction is no substitute: older releases
+    /// wrote none, and it was written at the end, while the snapshot may lack what came after its
+    /// start.
     pub fn start_at(&mut self, zxid: Zxid) {
         self.start = Some(zxid);
         self.tree.last_processed = zxid;
@@ -97,8 +108,9 @@ impl Loader {
     pub fn item(&mut self, item: SnapshotItem) -> Result<(), LoadError> {
         match self.stage {
             Stage::New => {
+                let start = self.start.ok_or(LoadError::NoStart)?;
                 self.tree = Tree::bare(self.tree.options.clone());
-                self.tree.last_processed = self.start.unwrap_or(Zxid::ZERO);
+                self.tree.last_processed = start;
                 self.stage = Stage::Snapshot { has_root: false };
             }
             Stage::Snapshot { .. } => {}
@@ -108,6 +120,9 @@ impl Loader {
             SnapshotItem::Session { id, timeout_ms } => {
                 self.tree.sessions.insert(id, timeout_ms);
             }
+            SnapshotItem::Acl { id, .. } if !ACL_IDS.contains(&id) => {
+                return Err(LoadError::AclId { id });
+            }
             SnapshotItem::Acl { id, acl } => self.tree.acls.load(id, acl),
             SnapshotItem::Node(node) => self.node(node)?,
             // 0 is what a server writes that has applied nothing since it started.
@@ -115,11 +130,7 @@ impl Loader {
                 self.complete = Some((zxid, digest));
             }
             SnapshotItem::Digest { .. } => {}
-            SnapshotItem::LastProcessed(zxid) => {
-                if self.start.is_none() {
-                    self.tree.last_processed = zxid;
-                }
-            }
+            SnapshotItem::LastProcessed(_) => {} // See `start_at`.
         }
         Ok(())
     }
@@ -179,10 +190,6 @@ impl Loader {
         let Some(parent) = tree.nodes.find(parent_path).filter(|_| has_root) else {
             return Err(LoadError::MissingParent { path });
         };
-        // `/` is another name of the root; it must not be the start of a path like `//a`.
-        if parent_path == "/" {
-            return Err(LoadError::BadPath { path });
-        }
         if tree.nodes.find(&path).is_some() {
             return Err(LoadError::Duplicate { path });
         }

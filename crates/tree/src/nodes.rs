@@ -5,6 +5,7 @@
 
 use crate::acl_table::AclRef;
 use crate::children::Children;
+use crate::digest::Checksums;
 use crate::index::{PathHasher, PathIndex};
 use crate::slab::Slab;
 use bellwether_wire::stat::StatPersisted;
@@ -27,8 +28,8 @@ pub(crate) struct Node {
     pub(crate) children: Option<Box<Children>>,
     /// How many nodes are below it.
     pub(crate) descendants: u32,
-    /// The checksum of path and data, from which the digest goes on; see [`crate::digest`].
-    pub(crate) content_crc: u32,
+    /// What it counts in the digest; see [`crate::digest`].
+    pub(crate) checksums: Checksums,
     pub(crate) stat: StatPersisted,
 }
 
@@ -197,7 +198,7 @@ mod tests {
             acl: AclRef::OPEN,
             children: None,
             descendants: 0,
-            content_crc: 0,
+            checksums: Checksums::default(),
             stat: StatPersisted::default(),
         }
     }

@@ -6,9 +6,10 @@
 //!
 //! The root's path is `""` here.
 
+use crate::digest::Checksums;
 use crate::tree::Tree;
 use bellwether_wire::stat::StatPersisted;
-use bellwether_wire::{Acl, SessionId, Zxid};
+use bellwether_wire::{Acl, Data, SessionId, Zxid};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,8 +20,9 @@ pub(crate) struct NodeView {
     pub(crate) stat: StatPersisted,
     pub(crate) children: u32,
     pub(crate) acl: Arc<[Acl]>,
+    pub(crate) data: Option<Data>,
     /// See [`crate::digest`].
-    pub(crate) content_crc: u32,
+    pub(crate) checksums: Checksums,
 }
 
 /// A path, and its hash in the tree's index.
@@ -90,7 +92,7 @@ pub struct Pending {
     ephemerals: BTreeMap<(SessionId, Arc<str>), u32>,
     queue: VecDeque<Queued>,
     digest: u64,
-    /// What the changes of the multi in preparation replaced, oldest first; `None` outside.
+    /// What the changes of the write in preparation replaced, oldest first; `None` outside.
     undo: Option<Vec<Undo>>,
 }
 
@@ -190,18 +192,18 @@ impl Pending {
     }
 
     /// From here on changes can be taken back.
-    pub(crate) fn begin_multi(&mut self) {
+    pub(crate) fn begin_undo(&mut self) {
         self.undo = Some(Vec::new());
     }
 
-    /// The changes since [`Pending::begin_multi`] stay.
-    pub(crate) fn keep_multi(&mut self) {
+    /// The changes since [`Pending::begin_undo`] stay.
+    pub(crate) fn keep(&mut self) {
         self.undo = None;
     }
 
-    /// The changes since [`Pending::begin_multi`] are taken back.
-    pub(crate) fn roll_multi_back(&mut self) {
-        let undo = self.undo.take().expect("a multi was begun");
+    /// The changes since [`Pending::begin_undo`] are taken back.
+    pub(crate) fn roll_back(&mut self) {
+        let undo = self.undo.take().expect("it was begun");
         for Undo { hash, path, replaced } in undo.into_iter().rev() {
             let newest = self.queue.pop_back().expect("every change was queued");
             self.uncount(newest.subject);

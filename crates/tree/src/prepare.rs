@@ -14,10 +14,12 @@ pub(crate) mod multi;
 
 use crate::acl::{self, Identity};
 use crate::change::split;
+use crate::digest::Checksums;
 use crate::pending::{Key, NodeChange, NodeView, Pending, SessionChange};
 use crate::tree::{Tree, is_system_node};
 use bellwether_wire::client::Request;
 use bellwether_wire::disk::txn::{Txn, TxnDigest, TxnHeader, TxnRecord};
+use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, Data, ErrorCode, OpCode, Owner, Perms, SessionId, ZPath, Zxid};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -112,7 +114,7 @@ impl Preparation<'_> {
             // It would show what is there to who may not read; alone it is no operation.
             Write::Request(Request::Check { .. }) => Err(ErrorCode::Unimplemented),
             Write::Request(Request::CloseSession) | Write::CloseSession => Ok(self.close_session()),
-            Write::Request(request) => self.request(request),
+            Write::Request(request) => self.single(request),
             Write::Malformed => Err(ErrorCode::MarshallingError),
             Write::CreateSession { timeout_ms } => {
                 let Caller { session, .. } = self.caller;
@@ -122,6 +124,30 @@ impl Preparation<'_> {
             Write::DeleteContainer { path } => self.delete_container(path),
             Write::Refused(code) => Err(code),
         }
+    }
+
+    /// A request of its own.
+    fn single(&mut self, request: Request) -> Prepared {
+        // Only an ACL can make a transaction much longer than its request: it names the creator's
+        // identities where the request says "auth".
+        let may_grow = !matches!(request, Request::SetData { .. } | Request::Delete { .. });
+        if !may_grow {
+            return self.request(request);
+        }
+        self.pending.begin_undo();
+        let prepared = self.request(request).and_then(|prepared| self.fits(prepared));
+        match &prepared {
+            Ok(_) => self.pending.keep(),
+            Err(_) => self.pending.roll_back(),
+        }
+        prepared
+    }
+
+    /// Refuses a transaction that no reader of the log would take: Apache writes it, and then none
+    /// of its servers starts.
+    fn fits(&self, (op, txn): (OpCode, Txn)) -> Prepared {
+        let fits = txn.encoded_bytes() <= self.tree.options.txn_bytes_max;
+        if fits { Ok((op, txn)) } else { Err(ErrorCode::BadArguments) }
     }
 
     /// One request, alone or within a multi.
@@ -163,23 +189,25 @@ impl Preparation<'_> {
 
     fn delete(&mut self, path: Box<str>, version: i32) -> Prepared {
         self.check_session()?;
-        let parent_path = deletable(&path)?;
-        let parent = self.view(parent_path)?;
+        let parent_key = self.key(deletable(&path)?);
+        let parent = self.view(parent_key)?;
         self.check_acl(&parent, Perms::DELETE)?;
-        let node = self.view(&path)?;
+        let key = self.key(&path);
+        let node = self.view(key)?;
         next_version(node.stat.version, version)?;
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        self.remove(parent_path, parent, &path, node);
+        self.remove((parent_key, parent), (key, node));
         Ok((OpCode::Delete, Txn::Delete { path }))
     }
 
     /// What the reaper found may have been deleted, or created again as another kind of node, which
     /// Apache would delete.
     fn delete_container(&mut self, path: Box<str>) -> Prepared {
-        let parent_path = deletable(&path)?;
-        let node = self.view(&path)?;
+        let parent_key = self.key(deletable(&path)?);
+        let key = self.key(&path);
+        let node = self.view(key)?;
         if node.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
@@ -187,23 +215,25 @@ impl Preparation<'_> {
             Owner::Container | Owner::Ttl { .. } => {}
             Owner::None | Owner::Session(_) | Owner::Unknown => return Err(ErrorCode::BadVersion),
         }
-        let parent = self.view(parent_path)?;
-        self.remove(parent_path, parent, &path, node);
+        let parent = self.view(parent_key)?;
+        self.remove((parent_key, parent), (key, node));
         Ok((OpCode::DeleteContainer, Txn::Delete { path }))
     }
 
     fn set_data(&mut self, path: Box<str>, data: Option<Data>, version: i32) -> Prepared {
         self.check_session()?;
         check_path(&path)?;
-        let mut node = self.view(&path)?;
+        let key = self.key(&path);
+        let mut node = self.view(key)?;
         self.check_acl(&node, Perms::WRITE)?;
         let version = next_version(node.stat.version, version)?;
-        let before = self.digest_of(&path, &node);
+        let before = node.checksums;
         node.stat.version = version;
         node.stat.mtime = self.stamp.time_ms;
         node.stat.mzxid = self.stamp.zxid;
-        node.content_crc = self.tree.content_crc(&path, data.as_deref());
-        self.replace(&path, before, node);
+        node.data.clone_from(&data);
+        node.checksums = self.tree.checksums(&path, data.as_deref(), &node.stat);
+        self.replace(key, before, node);
         Ok((OpCode::SetData, Txn::SetData { path, data, version }))
     }
 
@@ -211,20 +241,19 @@ impl Preparation<'_> {
         self.check_session()?;
         check_path(&path)?;
         let acl = acl::fix(acl, self.caller.identities)?;
-        let mut node = self.view(&path)?;
+        let key = self.key(&path);
+        let mut node = self.view(key)?;
         self.check_acl(&node, Perms::ADMIN)?;
         let version = next_version(node.stat.aversion, version)?;
-        let before = self.digest_of(&path, &node);
-        node.stat.aversion = version;
         node.acl = self.shared(&acl);
-        self.replace(&path, before, node);
+        self.change_stat(key, node, |stat| stat.aversion = version);
         Ok((OpCode::SetAcl, Txn::SetAcl { path, acl, version }))
     }
 
     fn check(&mut self, path: Box<str>, version: i32) -> Prepared {
         self.check_session()?;
         check_path(&path)?;
-        let node = self.view(&path)?;
+        let node = self.view(self.key(&path))?;
         self.check_acl(&node, Perms::READ)?;
         let version = next_version(node.stat.version, version)?;
         Ok((OpCode::Check, Txn::Check { path, version }))
@@ -238,19 +267,25 @@ impl Preparation<'_> {
         let mut deleted = Vec::with_capacity(paths.len());
         for path in paths {
             // What is pending may have deleted the node, or made it another session's.
-            let Ok(node) = self.view(&path) else { continue };
+            let key = self.key(&path);
+            let Ok(node) = self.view(key) else { continue };
             let owner = Owner::decode(node.stat.ephemeral_owner, self.tree.options.owner_format);
             if owner != Owner::Session(session) {
                 continue;
             }
             let (parent_path, _) = split(&path).expect("an ephemeral node has a parent");
-            let parent = self.view(parent_path).expect("a node's parent exists");
-            self.remove(parent_path, parent, &path, node);
+            let parent_key = self.key(parent_path);
+            let parent = self.view(parent_key).expect("a node's parent exists");
+            self.remove((parent_key, parent), (key, node));
             deleted.push((*path).into());
         }
         self.pending.change_session(self.stamp.zxid, session, SessionChange::Ends);
         let paths = self.tree.options.close_session_list.then_some(deleted);
-        (OpCode::CloseSession, Txn::CloseSession { paths })
+        match self.fits((OpCode::CloseSession, Txn::CloseSession { paths })) {
+            Ok(prepared) => prepared,
+            // Without a list it means "what the session has", which is the same.
+            Err(_too_long) => (OpCode::CloseSession, Txn::CloseSession { paths: None }),
+        }
     }
 
     /// A session that is about to end is refused as an expired one is.
@@ -268,9 +303,12 @@ impl Preparation<'_> {
         if permitted { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
+    fn key<'p>(&self, path: &'p str) -> Key<'p> {
+        Key::new(self.tree, path)
+    }
+
     /// A node as it will be.
-    fn view(&self, path: &str) -> Result<NodeView, ErrorCode> {
-        let key = Key::new(self.tree, path);
+    fn view(&self, key: Key<'_>) -> Result<NodeView, ErrorCode> {
         if let Some(pending) = self.pending.get(key) {
             return pending.cloned().ok_or(ErrorCode::NoNode);
         }
@@ -280,20 +318,16 @@ impl Preparation<'_> {
             stat: node.stat,
             children: node.children_count(),
             acl: Arc::clone(self.tree.acls.get(node.acl)),
-            content_crc: node.content_crc,
+            data: node.data.clone(),
+            checksums: node.checksums,
         })
     }
 
-    fn exists(&self, path: &str) -> bool {
-        let key = Key::new(self.tree, path);
+    fn exists(&self, key: Key<'_>) -> bool {
         match self.pending.get(key) {
             Some(state) => state.is_some(),
             None => self.tree.nodes.find_hashed(key.path, key.hash).is_some(),
         }
-    }
-
-    fn digest_of(&self, path: &str, node: &NodeView) -> u64 {
-        self.tree.digest_of_parts(path, node.content_crc, &node.stat)
     }
 
     /// The tree's own copy of an ACL, if it has one.
@@ -301,22 +335,40 @@ impl Preparation<'_> {
         self.tree.acls.shared(acl).unwrap_or_else(|| acl.into())
     }
 
+    /// A node will be `node` with another stat.
+    fn change_stat(
+        &mut self,
+        key: Key<'_>,
+        mut node: NodeView,
+        change: impl FnOnce(&mut StatPersisted),
+    ) {
+        let before = node.checksums;
+        change(&mut node.stat);
+        if self.tree.options.digest {
+            node.checksums = before.with_stat(key.path, node.data.as_deref(), &node.stat);
+        }
+        self.replace(key, before, node);
+    }
+
     /// A node will be `node`; it counted `before` in the digest.
-    fn replace(&mut self, path: &str, before: u64, node: NodeView) {
-        let digest = self.digest_of(path, &node).wrapping_sub(before);
+    fn replace(&mut self, key: Key<'_>, before: Checksums, node: NodeView) {
+        let digest = node.checksums.counts().wrapping_sub(before.counts());
         let change = NodeChange { state: Some(node), digest, owner: None };
-        self.pending.change_node(self.stamp.zxid, Key::new(self.tree, path), change);
+        self.pending.change_node(self.stamp.zxid, key, change);
     }
 
     /// A node will be gone, and its parent have a child less.
-    fn remove(&mut self, parent_path: &str, mut parent: NodeView, path: &str, node: NodeView) {
-        let before = self.digest_of(parent_path, &parent);
+    fn remove(
+        &mut self,
+        (parent_key, mut parent): (Key<'_>, NodeView),
+        (key, node): (Key<'_>, NodeView),
+    ) {
         parent.children -= 1;
-        parent.stat.pzxid = parent.stat.pzxid.max(self.stamp.zxid);
-        self.replace(parent_path, before, parent);
-        let digest = 0u64.wrapping_sub(self.digest_of(path, &node));
+        let zxid = self.stamp.zxid;
+        self.change_stat(parent_key, parent, |stat| stat.pzxid = stat.pzxid.max(zxid));
+        let digest = 0u64.wrapping_sub(node.checksums.counts());
         let change = NodeChange { state: None, digest, owner: None };
-        self.pending.change_node(self.stamp.zxid, Key::new(self.tree, path), change);
+        self.pending.change_node(self.stamp.zxid, key, change);
     }
 }
 

@@ -114,7 +114,8 @@ impl Tree {
         result.unwrap_or_else(OpResult::Error)
     }
 
-    /// The session's own ephemeral nodes whose path starts with `prefix`, be it a whole path or not.
+    /// The session's own ephemeral nodes whose path starts with `prefix`, be it a whole path or
+    /// not.
     fn own_ephemerals(&self, session: SessionId, prefix: &str) -> Vec<Box<str>> {
         // As Java trims: whatever is not above a space.
         let trimmed = prefix.trim_matches(|c| c <= ' ');

@@ -11,9 +11,9 @@
 //! - A node refers to an ACL of the table, which was written before. One that has a newer ACL is
 //!   written with an ACL that grants nothing; the replay sets it.
 //!
-//! The cursor keeps nothing that a change could invalidate: per level the node's id and the zxid that
-//! created it, by which it sees that the node is gone, and the name after which to go on. A path
-//! alone would have to be looked up from the root in every slice, however deep it is.
+//! The cursor keeps nothing that a change could invalidate: per level the node's id and the zxid
+//! that created it, by which it sees that the node is gone, and the name after which to go on. A
+//! path alone would have to be looked up from the root in every slice, however deep it is.
 
 use crate::acl_table::grants_nothing;
 use crate::nodes::{NodeId, ROOT};

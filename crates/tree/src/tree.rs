@@ -5,6 +5,7 @@
 
 use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
+use crate::digest::Checksums;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
 use bellwether_wire::stat::StatPersisted;
@@ -42,6 +43,8 @@ pub struct TreeOptions {
     pub skip_acl: bool,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
+    /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
+    pub txn_bytes_max: usize,
 }
 
 /// The replicated state.
@@ -85,6 +88,8 @@ impl Tree {
 
     /// Only the root, before anything is loaded.
     pub(crate) fn bare(options: TreeOptions) -> Tree {
+        let stat = StatPersisted::default();
+        let digest = options.digest;
         let root = Node {
             parent: ROOT,
             name: "".into(),
@@ -92,8 +97,8 @@ impl Tree {
             acl: crate::acl_table::AclRef::OPEN,
             children: None,
             descendants: 0,
-            content_crc: crate::digest::content_crc("", None),
-            stat: StatPersisted::default(),
+            checksums: if digest { Checksums::new("", None, &stat) } else { Checksums::default() },
+            stat,
         };
         let nodes = Nodes::new(PathHasher::new(options.hash_seed), root);
         let mut tree = Tree {

@@ -4,10 +4,10 @@
 //! watcher and a set of modes, and each watcher has the numbers of its paths, so that a connection
 //! that closes is forgotten without a scan.
 //!
-//! Firing takes one-shot watches out of the path's list at once; each watcher's set of paths follows
-//! in slices, some with every later call, because for a path that 100,000 connections watch that
-//! would stop the world. So a set may hold a path that its watcher no longer watches, never the
-//! reverse.
+//! Firing takes one-shot watches out of the path's list at once; each watcher's set of paths
+//! follows in slices, some with every later call, because for a path that 100,000 connections watch
+//! that would stop the world. So a set may hold a path that its watcher no longer watches, never
+//! the reverse.
 
 mod firing;
 
@@ -243,6 +243,9 @@ impl WatchTable {
     /// A watcher is told once of an event, however many of its watches it concerns, and once that a
     /// node is deleted, be it by a data watch or by a child watch.
     pub fn fire(&mut self, change: &Change, out: &mut Firing) {
+        if self.paths.len() == 0 {
+            return;
+        }
         let path = &*change.path;
         let (event, of_children) = match change.kind {
             ChangeKind::Created => (EventType::NodeCreated, true),
@@ -395,7 +398,8 @@ impl WatchTable {
         self.drop_unwatched(id);
     }
 
-    /// Appends who watches recursively from above `path`; `out` stays sorted and without duplicates.
+    /// Appends who watches recursively from above `path`; `out` stays sorted and without
+    /// duplicates.
     fn trigger_above(&mut self, path: &str, out: &mut Vec<u32>) {
         if self.counts.recursive == 0 || path == "/" {
             return;

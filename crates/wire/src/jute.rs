@@ -145,7 +145,10 @@ impl<'a> Reader<'a> {
     /// A string, or `None` for null. Malformed UTF-8 becomes U+FFFD, as in Java.
     pub fn string(&mut self, what: &'static str) -> Decoded<Option<Box<str>>> {
         let bytes = self.buffer(what)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned().into_boxed_str()))
+        Ok(bytes.map(|bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_malformed) => String::from_utf8_lossy(bytes).into_owned().into_boxed_str(),
+        }))
     }
 
     /// A string that must not be null.

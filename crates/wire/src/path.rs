@@ -65,6 +65,9 @@ impl ZPath {
         if relative.ends_with('/') {
             return Err(PathError::TrailingSlash);
         }
+        if is_plain(relative.as_bytes()) {
+            return Ok(());
+        }
         let mut at = 1;
         for component in relative.split('/') {
             check_component(component, at)?;
@@ -93,6 +96,16 @@ pub fn split(path: &str) -> Option<(&str, &str)> {
         return None;
     }
     Some((if parent.is_empty() { "/" } else { parent }, name))
+}
+
+/// Whether there are only printable ASCII characters, and no component that is empty or begins with
+/// a dot. Nearly all paths are like this, and then nothing else can be wrong.
+fn is_plain(relative: &[u8]) -> bool {
+    let mut previous = b'/';
+    relative.iter().all(|&byte| {
+        let starts = std::mem::replace(&mut previous, byte) == b'/';
+        matches!(byte, 0x20..=0x7e) && !(starts && matches!(byte, b'/' | b'.'))
+    })
 }
 
 fn check_component(component: &str, start: usize) -> Result<(), PathError> {

@@ -58,7 +58,11 @@ impl Difference {
             ),
         };
         let strip = |s: &str| -> String {
-            s.split_whitespace().take(8).collect::<Vec<_>>().join(" ").replace(|c: char| c.is_ascii_digit(), "")
+            s.split_whitespace()
+                .take(8)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .replace(|c: char| c.is_ascii_digit(), "")
         };
         format!("{} / {}", strip(&a), strip(&b))
     }
@@ -124,7 +128,11 @@ fn unordered(lines: &mut Lines) {
 }
 
 /// Leaves out what the difference does not need.
-fn shrink(servers: &Servers, steps: Vec<Step>, first: Difference) -> io::Result<(Vec<Step>, Difference)> {
+fn shrink(
+    servers: &Servers,
+    steps: Vec<Step>,
+    first: Difference,
+) -> io::Result<(Vec<Step>, Difference)> {
     let kind = first.kind();
     let (mut best, mut difference) = (steps, first);
     best.truncate(difference.at + 1);
@@ -206,7 +214,8 @@ fn main() -> io::Result<()> {
         options.insert(name, value);
     }
     let address = |name: &str| -> io::Result<SocketAddr> {
-        let text = options.get(name).ok_or_else(|| io::Error::other(format!("{name} is missing")))?;
+        let text =
+            options.get(name).ok_or_else(|| io::Error::other(format!("{name} is missing")))?;
         text.parse().map_err(io::Error::other)
     };
     let servers = Servers { apache: address("--apache")?, ours: address("--ours")? };
@@ -214,7 +223,8 @@ fn main() -> io::Result<()> {
         options.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (seed, ops) = (number("--seed", 1), number("--ops", 20_000));
-    let stream_ops = usize::try_from(number("--stream", STREAM_OPS as u64)).map_err(io::Error::other)?;
+    let stream_ops =
+        usize::try_from(number("--stream", STREAM_OPS as u64)).map_err(io::Error::other)?;
     RUNS.store(number("--run", u64::from(std::process::id()) % 1000 * 10_000), Ordering::Relaxed);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut outcomes = Outcomes::new();

@@ -71,7 +71,10 @@ pub(crate) enum Mutation {
     /// Its first string is null.
     NullText,
     /// Some bytes are others, counted from the end.
-    Patch { from_end: usize, bytes: Vec<u8> },
+    Patch {
+        from_end: usize,
+        bytes: Vec<u8>,
+    },
     /// Its first four bytes are this number.
     First(i32),
 }

@@ -9,13 +9,44 @@ use bellwether_wire::{Acl, Data, OpCode, Perms, Zxid};
 pub(crate) const SLOTS: usize = 4;
 
 const PATHS: &[&str] = &[
-    "~", "~/a", "~/b", "~/a/x", "~/a/y", "~/a/x/1", "~/c", "~/e", "~/a/e", "~/t", "~/a/s0000000000",
-    "~/s0000000001", "~/a/0000000001", "~/a/ü", "~/ab",
+    "~",
+    "~/a",
+    "~/b",
+    "~/a/x",
+    "~/a/y",
+    "~/a/x/1",
+    "~/c",
+    "~/e",
+    "~/a/e",
+    "~/t",
+    "~/a/s0000000000",
+    "~/s0000000001",
+    "~/a/0000000001",
+    "~/a/ü",
+    "~/ab",
 ];
 const ODD_PATHS: &[&str] = &[
-    "", "/", "a", "~/", "~/a/", "~//a", "~/./a", "~/a/..", "~/a/.", "~/\u{1}", "~/a\0b",
-    "~/\u{e000}", "~/\u{fff0}", "/zookeeper", "/zookeeper/config", "/zookeeper/quota", "~a", " ",
-    "/zookeeper/quota/x", "/zookeeper/x", "~/none/deep",
+    "",
+    "/",
+    "a",
+    "~/",
+    "~/a/",
+    "~//a",
+    "~/./a",
+    "~/a/..",
+    "~/a/.",
+    "~/\u{1}",
+    "~/a\0b",
+    "~/\u{e000}",
+    "~/\u{fff0}",
+    "/zookeeper",
+    "/zookeeper/config",
+    "/zookeeper/quota",
+    "~a",
+    " ",
+    "/zookeeper/quota/x",
+    "/zookeeper/x",
+    "~/none/deep",
 ];
 
 /// A small generator (splitmix64).
@@ -154,11 +185,12 @@ impl Generator {
             3 => {
                 let scheme = self.rng.pick(&["digest", "ip", "world", "auth", "x509", "sasl", ""]);
                 let auth = self.rng.pick(&["", "u", ":", "u:", ":p", "super:wrong", "a:b:c"]);
-                Request::Auth { scheme: scheme.into(), auth: auth.as_bytes().into() }
+                Request::Auth { scheme: scheme.into(), auth: Some(auth.as_bytes().into()) }
             }
             4 => Request::Sasl { token: (*b"abc").into() },
             _ => {
-                let op = self.rng.pick(&[0, 10, 16, 23, 99, 108, -1, -2, -12, 1000, i32::MIN, 102, 100]);
+                let op =
+                    self.rng.pick(&[0, 10, 16, 23, 99, 108, -1, -2, -12, 1000, i32::MIN, 102, 100]);
                 let mut sent = self.sent(Request::Ping);
                 (sent.op, sent.request) = (op, None);
                 return sent;
@@ -249,13 +281,38 @@ impl Generator {
     fn entry(&mut self) -> Acl {
         // digest ids of user:password, bob:bob and super:secret, and what is none.
         let ids = [
-            ("world", "anyone"), ("world", "anyone"), ("auth", ""), ("auth", "x"), ("auth", ""),
-            ("digest", "user:tpUq/4Pn5A64fVZyQ0gOJ8ZWqkY="), ("digest", "u:p"), ("ip", "127.0.0.1"),
-            ("ip", "127.0.0.0/8"), ("ip", "10.0.0.1"), ("super", ""), ("world", "me"),
-            ("digest", "u"), ("digest", "a:b:c"), ("digest", ":"), ("ip", "127.0.0.1/33"), ("ip", "::1"),
-            ("ip", "::1/128"), ("ip", "localhost"), ("ip", "fe80::/10"), ("ip", "0.0.0.0/0"), ("x509", "CN=a"),
-            ("sasl", "a"), ("", ""), ("ip", ""), ("ip", "127.0.0.1/-1"), ("ip", "127.0.0.1/"), ("ip", "::/0"),
-            ("ip", "127.1"), ("ip", "127.0.0.1/8/8"), ("ip", "::ffff:127.0.0.1"), ("ip", "127.0.0.001"),
+            ("world", "anyone"),
+            ("world", "anyone"),
+            ("auth", ""),
+            ("auth", "x"),
+            ("auth", ""),
+            ("digest", "user:tpUq/4Pn5A64fVZyQ0gOJ8ZWqkY="),
+            ("digest", "u:p"),
+            ("ip", "127.0.0.1"),
+            ("ip", "127.0.0.0/8"),
+            ("ip", "10.0.0.1"),
+            ("super", ""),
+            ("world", "me"),
+            ("digest", "u"),
+            ("digest", "a:b:c"),
+            ("digest", ":"),
+            ("ip", "127.0.0.1/33"),
+            ("ip", "::1"),
+            ("ip", "::1/128"),
+            ("ip", "localhost"),
+            ("ip", "fe80::/10"),
+            ("ip", "0.0.0.0/0"),
+            ("x509", "CN=a"),
+            ("sasl", "a"),
+            ("", ""),
+            ("ip", ""),
+            ("ip", "127.0.0.1/-1"),
+            ("ip", "127.0.0.1/"),
+            ("ip", "::/0"),
+            ("ip", "127.1"),
+            ("ip", "127.0.0.1/8/8"),
+            ("ip", "::ffff:127.0.0.1"),
+            ("ip", "127.0.0.001"),
         ];
         let (scheme, id) =
             if self.rng.hit(70) { self.rng.pick(&ids[..10]) } else { self.rng.pick(&ids) };
@@ -279,18 +336,15 @@ impl Generator {
             8 => Request::CreateContainer(self.create(&[4, 4, 4, 4, 0, 1, 2, 5, 9])),
             9 => {
                 let create = self.create(&[5, 5, 5, 6, 6, 0, 1, 4, 7]);
-                let odd = [3_600_000, 3_600_000, 3_600_000, 0, -1, (1 << 40) - 1, 1 << 40, i64::MIN];
+                let odd =
+                    [3_600_000, 3_600_000, 3_600_000, 0, -1, (1 << 40) - 1, 1 << 40, i64::MIN];
                 let ttl_ms = self.rng.pick(&odd);
                 // Without a flag for it, a negative one ends Apache's server.
                 let ttl_ms = if [5, 6].contains(&create.flags) { ttl_ms } else { ttl_ms.max(0) };
                 Request::CreateTtl { create, ttl_ms }
             }
             10..14 => Request::Delete { path: self.path(), version: self.version() },
-            _ => Request::SetData {
-                path: self.path(),
-                data: self.data(),
-                version: self.version(),
-            },
+            _ => Request::SetData { path: self.path(), data: self.data(), version: self.version() },
         }
     }
 
@@ -390,8 +444,9 @@ impl Generator {
             2 => Request::Ping,
             3 => Request::Reconfig { joining: None, leaving: None, members: None, version: -1 },
             _ => {
-                let auth = self.rng.pick(&["user:password", "user:password", "bob:bob", "super:secret"]);
-                Request::Auth { scheme: "digest".into(), auth: auth.as_bytes().into() }
+                let auth =
+                    self.rng.pick(&["user:password", "user:password", "bob:bob", "super:secret"]);
+                Request::Auth { scheme: "digest".into(), auth: Some(auth.as_bytes().into()) }
             }
         }
     }

@@ -109,7 +109,9 @@ impl Shown {
                 format!("{:?} {}", self.path(path), self.stat(stat))
             }
             ReplyBody::Stat(stat) => self.stat(stat),
-            ReplyBody::Data(data, stat) => format!("{} {}", bytes(data.as_deref()), self.stat(stat)),
+            ReplyBody::Data(data, stat) => {
+                format!("{} {}", bytes(data.as_deref()), self.stat(stat))
+            }
             ReplyBody::Acl(acl, stat) => {
                 // Which of several identities `auth` becomes first is open in Apache's server.
                 let mut acl: Vec<String> =

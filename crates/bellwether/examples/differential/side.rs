@@ -6,7 +6,9 @@ use crate::random::SLOTS;
 use crate::shown::Shown;
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::request::{Create, RequestHeader};
-use bellwether_wire::client::{ConnectRequest, ConnectResponse, ReplyBody, Request, WatchEvent, frame, xid};
+use bellwether_wire::client::{
+    ConnectRequest, ConnectResponse, ReplyBody, Request, WatchEvent, frame, xid,
+};
 use bellwether_wire::{Acl, OpCode, Reader, SessionId, Zxid};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -60,10 +62,9 @@ impl Side {
         control.send_connect(&connect_request(SessionId::NONE, 600_000))?;
         let shown = Shown::new(format!("/r{run:08}"));
         let slots = (0..SLOTS).map(|_| Slot::default()).collect();
-        let mut side =
-            Side { address, control, slots, shown, last_zxid: 0, leftover: Vec::new() };
+        let mut side = Side { address, control, slots, shown, last_zxid: 0, leftover: Vec::new() };
         side.control.next_frame(PATIENCE)?;
-        let auth = (*b"super:secret").into();
+        let auth = Some((*b"super:secret").into());
         side.ask(&Request::Auth { scheme: "digest".into(), auth })?;
         if let (_, Some(ReplyBody::Stat(root))) =
             side.ask(&Request::Exists { path: "/".into(), watch: false })?
@@ -112,7 +113,8 @@ impl Side {
     }
 
     fn open(&mut self, slot: usize, connect: &Connect, lines: &mut Lines) -> io::Result<()> {
-        let honest = matches!((connect.password, &connect.mutation), (Secret::Right, Mutation::None));
+        let honest =
+            matches!((connect.password, &connect.mutation), (Secret::Right, Mutation::None));
         let session = match connect.session {
             Which::New => SessionId::NONE,
             Which::Of(other) => {

@@ -134,6 +134,9 @@ impl Options {
         match name {
             "server" => {
                 self.servers = Servers::parse(&text()?).map_err(|error| error.to_string())?;
+                if let Some(chroot) = self.servers.chroot() {
+                    return Err(format!("--server takes no chroot here: leave {chroot} out"));
+                }
             }
             "workload" => {
                 let text = text()?;
@@ -200,5 +203,6 @@ mod tests {
         assert_eq!(error("--inflight 0"), "--inflight 0: expected a number from 1 to 1048576");
         assert_eq!(error("--seconds -1"), "--seconds -1: expected seconds");
         assert_eq!(error("get"), "get is no option");
+        assert_eq!(error("--server a/b"), "--server takes no chroot here: leave /b out");
     }
 }

@@ -101,8 +101,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "watch",
         usage: "[-m PERSISTENT|PERSISTENT_RECURSIVE] [-n count] path",
-        help: "prints what happens to a node and below it; on the command line until interrupted, \
-               or with -n so many times",
+        help: "prints what happens to a node and below it, with -n only so many times; on the \
+               command line it goes on until interrupted",
         options: "m:n:",
         build: watch,
     },
@@ -118,7 +118,7 @@ pub(super) enum Command {
     /// The end.
     Quit,
     /// A watch that lasts.
-    Watch { path: String, mode: AddWatchMode, count: Option<u64> },
+    Watch { path: String, mode: AddWatchMode, count: u64 },
     /// An operation.
     Ask(Ask),
 }
@@ -238,7 +238,8 @@ fn watch(words: &Words) -> Result<Command, Problem> {
         Some("PERSISTENT") => AddWatchMode::Persistent,
         Some(other) => return Err(wrong(format!("{other:?} is not a mode"))),
     };
-    Ok(Command::Watch { path: path(words)?, mode, count: number(words, 'n', "a count")? })
+    let count = number(words, 'n', "a count")?.unwrap_or(u64::MAX);
+    Ok(Command::Watch { path: path(words)?, mode, count })
 }
 
 fn create(words: &Words) -> Result<Command, Problem> {
@@ -337,7 +338,10 @@ mod tests {
             Ok(create(CreateMode::Persistent, Some("d"), Some(acl))),
         );
         let mode = AddWatchMode::Persistent;
-        check("addWatch -m persistent /a", Ok(Command::Watch { path: path(), mode, count: None }));
+        check(
+            "addWatch -m persistent /a",
+            Ok(Command::Watch { path: path(), mode, count: u64::MAX }),
+        );
     }
 
     #[test]

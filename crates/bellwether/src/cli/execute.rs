@@ -10,7 +10,8 @@ use bellwether_client::{AddWatchMode, Change, Client, Create, CreateMode, Error}
 pub(super) enum Watched {
     No,
     Once(OneshotWatcher),
-    Lasting(PersistentWatcher),
+    /// Until it has fired so often.
+    Lasting(PersistentWatcher, u64),
 }
 
 /// What a command failed with.
@@ -110,8 +111,8 @@ async fn list(client: &Client, path: &str, with: With) -> Result<Watched, Error>
     Ok(watched)
 }
 
-/// Every path from `top` down, in zkCli's order: the children of a node together, then what is below
-/// each of them. A node that is deleted meanwhile is left out with what was below it.
+/// Every path from `top` down, in zkCli's order: the children of a node together, then what is
+/// below each of them. A node that is deleted meanwhile is left out with what was below it.
 async fn list_below(client: &Client, top: &str) -> Result<Watched, Failed> {
     let mut waiting = vec![top.to_owned()];
     let mut is_top = true;
@@ -158,18 +159,16 @@ pub(super) async fn watch(
     client: &Client,
     path: &str,
     mode: AddWatchMode,
+    count: u64,
 ) -> Result<Watched, Failed> {
     let watcher = client.add_watch(path, mode).await;
-    watcher.map(Watched::Lasting).map_err(|error| format::error(path, &error).into())
+    watcher
+        .map(|watcher| Watched::Lasting(watcher, count))
+        .map_err(|error| format::error(path, &error).into())
 }
 
 /// Prints events until there were `count`, or until the session ends. Whether it went well.
-pub(super) async fn follow(
-    client: &Client,
-    path: &str,
-    mode: AddWatchMode,
-    count: Option<u64>,
-) -> bool {
+pub(super) async fn follow(client: &Client, path: &str, mode: AddWatchMode, count: u64) -> bool {
     let mut watcher = match client.add_watch(path, mode).await {
         Ok(watcher) => watcher,
         Err(error) => {
@@ -177,8 +176,7 @@ pub(super) async fn follow(
             return false;
         }
     };
-    let mut left = count.unwrap_or(u64::MAX);
-    while left > 0 {
+    for _ in 0..count {
         match watcher.changed().await {
             Ok(Change::Event(event)) => say::line(format::event(&event)),
             Ok(Change::Gap) => say::line(format::GAP),
@@ -188,7 +186,6 @@ pub(super) async fn follow(
                 return false;
             }
         }
-        left -= 1;
     }
     true
 }

@@ -5,3 +5,4 @@
 mod limits;
 mod process;
 mod signals;
+mod tools;

@@ -1,4 +1,5 @@
-//! What signals do: an orderly end, a pause that costs nobody its session, a kill that loses nothing.
+//! What signals do: an orderly end, a pause that costs nobody its session, a kill that loses
+//! nothing.
 
 use crate::process::{Client, Server, create, encoded, eventually};
 use bellwether_wire::OpCode;

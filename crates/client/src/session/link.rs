@@ -149,7 +149,11 @@ impl Link {
         out: &mut Vec<Effect>,
     ) {
         self.auths.push_back(place);
-        send_request(xid::AUTH, &Request::Auth { scheme: scheme.into(), auth: auth.into() }, out);
+        send_request(
+            xid::AUTH,
+            &Request::Auth { scheme: scheme.into(), auth: Some(auth.into()) },
+            out,
+        );
     }
 
     pub(super) fn send_set_watches(&mut self, requests: &[Request], out: &mut Vec<Effect>) {

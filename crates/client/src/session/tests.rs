@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::hosts::Servers;
+use arbtest::arbitrary::{self, Unstructured};
 use bellwether_wire::client::request::RequestHeader;
 use bellwether_wire::client::{
     EventType, KeeperState, OpResult, Reply, Request, reply::ReplyHeader, xid,
@@ -53,11 +54,15 @@ impl Scene {
     }
 
     fn greeted(&mut self, session: i64, timeout_ms: i32) {
+        self.greeted_by(session, timeout_ms, false);
+    }
+
+    fn greeted_by(&mut self, session: i64, timeout_ms: i32, read_only: bool) {
         let response = ConnectResponse {
             timeout_ms,
             session: SessionId(session),
             password: Password([3; 16]),
-            read_only: Some(false),
+            read_only: Some(read_only),
         };
         let mut bytes = Vec::new();
         response.encode(&mut bytes);
@@ -279,6 +284,100 @@ fn a_session_that_the_server_does_not_know_any_more_has_expired() {
     assert_eq!(scene.session.next_deadline(), None);
 }
 
+/// The id that the next connect request asks for, after the connection was lost.
+fn asked_for_again(scene: &mut Scene) -> Option<String> {
+    scene.step(Event::Lost("reset".into()));
+    scene.now = scene.session.next_deadline()?.0;
+    scene.step(Event::Tick);
+    scene.trace.clear();
+    scene.step(Event::Opened);
+    scene.trace.split_whitespace().nth(3).map(str::to_owned)
+}
+
+#[test]
+fn only_a_session_that_the_ensemble_knows_is_asked_for_again() {
+    let mut scene = Scene::new("a");
+    scene.step(Event::Tick);
+    scene.step(Event::Opened);
+    scene.greeted_by(7, 9_000, true);
+    assert_eq!(asked_for_again(&mut scene).as_deref(), Some("0x0"));
+    scene.trace.clear();
+    scene.greeted_by(8, 9_000, false);
+    assert!(scene.trace.contains("connected 0x8 resumed=No"), "{}", scene.trace);
+    assert_eq!(asked_for_again(&mut scene).as_deref(), Some("0x8"));
+    scene.greeted_by(8, 9_000, true);
+    assert_eq!(asked_for_again(&mut scene).as_deref(), Some("0x8"));
+}
+
+/// Steps of every kind in any order, with frames that are due, not due, or no frames at all.
+fn random_step(scene: &mut Scene, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    match u.int_in_range(0..=12)? {
+        0 => scene.step(Event::Tick),
+        1 => scene.pass(scene.now + u.int_in_range(0..=7_000)?),
+        2 => scene.step(Event::Opened),
+        3 => scene.greeted(7, *u.choose(&[0, 1, 9_000, 9_000, 9_000])?),
+        4 => scene.step(Event::Lost("lost".into())),
+        5..=7 => {
+            let kinds = [None, Some(WatchKind::Data), Some(WatchKind::Persistent)];
+            let watch = u.choose(&kinds)?.map(|kind| (scene.next_id, kind));
+            scene.submit(&get("/a", watch.is_some()), watch);
+        }
+        8 => {
+            scene.next_id += 1;
+            let id = RequestId(scene.next_id - 1);
+            let (scheme, auth) = ("digest".into(), b""[..].into());
+            scene.step(Event::AddAuth { id, scheme, auth });
+        }
+        9 => {
+            let watch = WatchId(u.int_in_range(0..=scene.next_id)?);
+            let waiting: Option<RequestId> = u.arbitrary::<bool>()?.then(|| {
+                scene.next_id += 1;
+                RequestId(scene.next_id - 1)
+            });
+            scene.step(Event::Unwatch(watch, waiting));
+        }
+        10 => {
+            let xid = u.int_in_range(-5..=20)?;
+            let codes = [ErrorCode::NoNode, ErrorCode::NoWatcher, ErrorCode::AuthFailed];
+            let failed = u.int_in_range(0..=3)?;
+            let result = codes.get(failed).map_or_else(data, |code| Err(*code));
+            scene.reply(xid, 5, result);
+        }
+        11 => scene.fire(EventType::NodeDeleted, "/a"),
+        _ => {
+            let bytes: Vec<u8> = u.arbitrary()?;
+            scene.step(Event::Frame(&bytes));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_request_is_completed_exactly_once_whatever_happens() {
+    arbtest::arbtest(|u| {
+        let mut scene = Scene::new("a,b");
+        for _ in 0..u.int_in_range(0..=60)? {
+            random_step(&mut scene, u)?;
+        }
+        scene.step(Event::Close);
+        scene.pass(scene.now + 60_000);
+        assert!(scene.session.ended().is_some(), "{}", scene.trace);
+        let mut completed: Vec<u64> = scene
+            .trace
+            .lines()
+            .filter_map(|line| line.split_once(" complete "))
+            .filter_map(|(_, rest)| rest.split(' ').next()?.parse().ok())
+            .collect();
+        completed.sort_unstable();
+        let submitted: Vec<u64> = (0..scene.next_id).collect();
+        assert_eq!(completed, submitted, "{}", scene.trace);
+        let after_the_end =
+            scene.trace.lines().skip_while(|line| !line.contains(" ended ")).skip(1);
+        assert!(after_the_end.into_iter().all(|line| line.contains("complete")), "{}", scene.trace);
+        Ok(())
+    });
+}
+
 #[test]
 fn identities_and_then_watches_are_shown_to_the_next_server() {
     let mut scene = Scene::connected();
@@ -304,7 +403,7 @@ fn identities_and_then_watches_are_shown_to_the_next_server() {
         dial a:2181
         send connect 0x7 seen 0x7
         connected 0x7 resumed=Yes
-        send -4 Auth { scheme: "digest", auth: [117, 58, 112] }
+        send -4 Auth { scheme: "digest", auth: Some([117, 58, 112]) }
         send -8 SetWatches2(SetWatches { relative_zxid: Zxid(7), data: ["/d"], exist: ["/e"], child: [], persistent: ["/p"], persistent_recursive: [] })
         gap 3"#]]
     .assert_eq(&untimed.join("\n"));
@@ -333,9 +432,9 @@ fn a_refused_identity_ends_the_session() {
     scene.reply(xid::AUTH, 0, Err(ErrorCode::AuthFailed));
     scene.check(expect![[r#"
         0 send 1 GetData { path: "/a", watch: false }
-        0 send -4 Auth { scheme: "nonsense", auth: [] }
+        0 send -4 Auth { scheme: "nonsense", auth: Some([]) }
         0 complete 0 Ended(AuthFailed, Yes)
-        0 complete 50 Ended(AuthFailed, No)
+        0 complete 50 Ended(AuthFailed, Yes)
         0 hang up
         0 ended AuthFailed
     "#]]);

@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::check::check;
 use super::faults::{Demand, Fault};
 use super::options::{ExitCodes, Options};
 use super::server::{Layout, Server, Started, readable};
-use super::workload::{Client, Trigger, run};
+use super::workload::{Client, Trigger, WINDOW_MAX, run};
 use super::{Finding, FindingKind};
 use crate::rng::Rng;
 use crate::survivors::{Report, lose_power};
@@ -23,6 +23,8 @@ use crate::survivors::{Report, lose_power};
 const EXIT_CODE_LOG_FAILED: i32 = 1;
 /// How long a server may take to end after its log has failed.
 const EXIT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often the record of injected errors is looked at under load.
+const WATCH_INTERVAL: Duration = Duration::from_millis(1);
 /// Replies after which a fault that must end the server is given up.
 const ACKS_WITHOUT_FAULT_MAX: u64 = 2_000;
 
@@ -125,10 +127,10 @@ impl<'a> Chain<'a> {
             Demand::Stop | Demand::Either => ACKS_WITHOUT_FAULT_MAX,
         };
         let pause = if rng.chance(1, 2) { Duration::ZERO } else { micros(rng.below(4_000)) };
-        let trigger = Trigger { acks_target, pause, acks_count: AtomicU64::new(0) };
-        report.findings.extend(self.run_clients(&server, &trigger, rng));
-        report.acks_count = trigger.acks_count.load(Ordering::SeqCst);
-        if report.acks_count >= acks_target {
+        let trigger = Trigger::new(acks_target, pause);
+        report.findings.extend(self.run_clients(&server, &trigger, (demand, rng)));
+        report.acks_count = trigger.acks_count();
+        if trigger.has_struck() {
             server.kill()?;
             return Ok(Some(End::Killed));
         }
@@ -155,8 +157,21 @@ impl<'a> Chain<'a> {
         }
     }
 
-    fn run_clients(&mut self, server: &Server, trigger: &Trigger, rng: &mut Rng) -> Vec<Finding> {
+    fn run_clients(
+        &mut self,
+        server: &Server,
+        trigger: &Trigger,
+        (demand, rng): (Demand, &mut Rng),
+    ) -> Vec<Finding> {
+        let layout = &self.layout;
+        // A server that serves on after its log failed is stopped soon after the last reply that
+        // can have been under way, before a snapshot makes up for what the log has lost.
+        let more_acks = WINDOW_MAX * self.options.clients_count + rng.between(1, 60);
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            if demand == Demand::Stop {
+                scope.spawn(|| hasten_after_fault(layout, trigger, more_acks, &done));
+            }
             let threads: Vec<_> = self
                 .clients
                 .iter_mut()
@@ -165,10 +180,12 @@ impl<'a> Chain<'a> {
                     scope.spawn(move || run(client, server, trigger, rng))
                 })
                 .collect();
-            threads
+            let findings = threads
                 .into_iter()
                 .flat_map(|thread| thread.join().expect("a client's thread does not panic"))
-                .collect()
+                .collect();
+            done.store(true, Ordering::SeqCst);
+            findings
         })
     }
 
@@ -258,6 +275,14 @@ impl<'a> Chain<'a> {
         let detail = format!("{how}; it printed:\n    {}", self.layout.log_tail());
         Finding::new(FindingKind::Ended, detail)
     }
+}
+
+/// Waits for an injected error, and then has the power fail soon.
+fn hasten_after_fault(layout: &Layout, trigger: &Trigger, more_acks: u64, done: &AtomicBool) {
+    while layout.fired().is_empty() && !done.load(Ordering::SeqCst) {
+        std::thread::sleep(WATCH_INTERVAL);
+    }
+    trigger.hasten(more_acks);
 }
 
 fn micros(count: u64) -> Duration {

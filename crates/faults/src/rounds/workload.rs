@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::model::{Kind, Op, Outcome, Subtree, parent_of};
@@ -12,6 +12,10 @@ use super::wire::{Connection, Session};
 use super::{Finding, FindingKind};
 use crate::rng::Rng;
 
+/// A client has at most this power of two of requests without a reply.
+const WINDOW_BITS_MAX: u32 = 6;
+/// The replies that a client may still read although the server has sent no more.
+pub(super) const WINDOW_MAX: u64 = 1 << WINDOW_BITS_MAX;
 /// Beyond this many nodes a client deletes more than it creates.
 const NODES_COUNT_TARGET: usize = 120;
 
@@ -64,14 +68,39 @@ impl Client {
 
 /// When the power fails: as the reply with this number arrives, or a moment later.
 pub(super) struct Trigger {
-    pub(super) acks_target: u64,
-    pub(super) pause: Duration,
-    pub(super) acks_count: AtomicU64,
+    acks_target: AtomicU64,
+    acks_count: AtomicU64,
+    pause: Duration,
+    struck: AtomicBool,
 }
 
 impl Trigger {
+    pub(super) fn new(acks_target: u64, pause: Duration) -> Self {
+        Self {
+            acks_target: AtomicU64::new(acks_target),
+            acks_count: AtomicU64::new(0),
+            pause,
+            struck: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn acks_count(&self) -> u64 {
+        self.acks_count.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn has_struck(&self) -> bool {
+        self.struck.load(Ordering::SeqCst)
+    }
+
+    /// Strikes after this many more replies, if that is sooner than planned.
+    pub(super) fn hasten(&self, more_acks: u64) {
+        self.acks_target.fetch_min(self.acks_count() + more_acks, Ordering::SeqCst);
+    }
+
     fn acknowledged(&self, server: &Server) {
-        if self.acks_count.fetch_add(1, Ordering::SeqCst) + 1 == self.acks_target {
+        let count = self.acks_count.fetch_add(1, Ordering::SeqCst) + 1;
+        let due = count >= self.acks_target.load(Ordering::SeqCst);
+        if due && !self.struck.swap(true, Ordering::SeqCst) {
             std::thread::sleep(self.pause);
             server.strike();
         }
@@ -115,7 +144,7 @@ fn drive(
 ) -> io::Result<Vec<Finding>> {
     let mut connection = connect(server.address, client.zxid_max)?;
     client.session = Some(connection.session.clone());
-    let window = usize::try_from(1_u64 << rng.below(7)).map_err(io::Error::other)?;
+    let window = 1 << rng.below(u64::from(WINDOW_BITS_MAX) + 1);
     let close_after = rng.chance(1, 8).then(|| rng.between(20, 300));
     let mut ahead = client.base.clone();
     let mut findings = Vec::new();

@@ -1,5 +1,5 @@
-//! Step 8: a committed transaction changes the tree. It cannot fail: what could go wrong was decided
-//! when it was prepared.
+//! Step 8: a committed transaction changes the tree. It cannot fail: what could go wrong was
+//! decided when it was prepared.
 
 use crate::flow::session::Origin;
 use crate::node::Node;

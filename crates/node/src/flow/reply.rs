@@ -29,7 +29,7 @@ pub(crate) fn outcome(
             committed(node, conn, answer);
             drain(node, now, (conn, visits), out);
         }
-        Origin::Connecting(conn) => connected(node, conn, out),
+        Origin::Connecting(conn) => connected(node, now, conn, out),
         Origin::Internal => {
             if let Some(session) = closed {
                 close_expired(node, session, out);
@@ -38,12 +38,16 @@ pub(crate) fn outcome(
     }
 }
 
-/// The session of a connection is made.
-fn connected(node: &Node, conn: ConnId, out: &mut Vec<Effect>) {
+/// The session of a connection is made. Its time runs from here on: however long the disk took, the
+/// client could not say anything meanwhile.
+fn connected(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
     let Some(connection) = node.connections.get(conn) else {
         return; // It was closed meanwhile; the session expires in its time.
     };
     let session = connection.session;
+    if node.expiry.is_live(session) {
+        node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
+    }
     let response = ConnectResponse {
         timeout_ms: connection.timeout_ms,
         session,

@@ -1,8 +1,8 @@
 //! Step 3: who asks, whether its session lives, and its place in the order of its connection.
 //!
-//! A write goes on to `prepare` at once, so that a client's writes are pipelined; a read is answered
-//! at once unless something of the same connection waits before it. Sessions begin, move between
-//! connections, are closed and expire here.
+//! A write goes on to `prepare` at once, so that a client's writes are pipelined; a read is
+//! answered at once unless something of the same connection waits before it. Sessions begin, move
+//! between connections, are closed and expire here.
 
 use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;

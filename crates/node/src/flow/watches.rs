@@ -95,12 +95,17 @@ pub(crate) fn set_again(
 }
 
 /// Forgets the watches of closed connections, within `visits`.
-pub(crate) fn forget(node: &mut Node, visits: usize) {
-    if let Some(conn) = node.forgetting.front() {
-        match node.watches.forget(WatcherId(conn.0), visits) {
-            Progress::More => {}
+pub(crate) fn forget(node: &mut Node, visits: &mut usize) {
+    while *visits > 0
+        && let Some(conn) = node.forgetting.front()
+    {
+        let before = node.watches.len();
+        match node.watches.forget(WatcherId(conn.0), *visits) {
+            Progress::More => *visits = 0,
             Progress::Done => {
                 node.forgetting.pop_front();
+                // Looking whether there are any is a visit too.
+                *visits = visits.saturating_sub(before - node.watches.len() + 1);
             }
         }
     }

@@ -208,7 +208,7 @@ impl Core {
             Some(Ok(Request::Auth { scheme, auth })) => {
                 let Some(client) = self.clients.get(&conn) else { return };
                 let peer = client.peer.ip();
-                let identities = auth::authenticate(&scheme, Some(&auth), peer, &self.auth);
+                let identities = auth::authenticate(&scheme, auth.as_deref(), peer, &self.auth);
                 if identities.is_empty() {
                     self.figures.counts.auth_failed += 1;
                 }

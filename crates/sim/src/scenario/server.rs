@@ -449,6 +449,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
             digest: true,
             skip_acl: false,
             close_session_list: true,
+            txn_bytes_max: 1 << 20,
         },
     })
 }

@@ -244,8 +244,16 @@ fn a_server_without_marks_may_write_in_between() {
         let log = site.log(5);
         let places = site.places(&log);
         site.edit(&log, |bytes| apply(Edit::CutBefore(6), &places, bytes));
-        site.disk.rename(&site.log(7), &site.log(9)).unwrap();
         assert_eq!(site.outcome(), "1,2,3,4,5,7,8 Gap");
+    });
+}
+
+#[test]
+fn a_log_under_a_later_name_is_refused() {
+    Site::on_both(|site| {
+        drop(site.with_batches(&[&[1, 2]]));
+        site.disk.rename(&site.log(1), &site.log(3)).unwrap();
+        assert_eq!(site.outcome(), "refused: Misnamed");
     });
 }
 

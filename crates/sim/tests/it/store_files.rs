@@ -155,6 +155,9 @@ fn purge_keeps_what_the_kept_snapshots_need() {
         }
         // A broken one does not count.
         site.put(&site.options.snapshot_dir().join("snapshot.8"), b"broken");
+        for log in [1, 3] {
+            site.put(&site.options.log_dir().join(format!("bellwether.cut.log.{log}.16")), b"cut");
+        }
         assert_eq!(purge(site.disk.as_ref(), &site.options, 9).unwrap().logs.len(), 0);
         let purged = store.purge(2).unwrap();
         assert_eq!((purged.snapshots.len(), purged.logs.len()), (2, 1));
@@ -163,6 +166,8 @@ fn purge_keeps_what_the_kept_snapshots_need() {
         for (name, kept) in [
             ("log.1", false),
             ("log.3", true),
+            ("bellwether.cut.log.1.16", false),
+            ("bellwether.cut.log.3.16", true),
             ("snapshot.2", false),
             ("snapshot.4", true),
             ("snapshot.8", true),

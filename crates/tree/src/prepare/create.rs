@@ -54,16 +54,19 @@ impl Preparation<'_> {
             return Err(ErrorCode::BadArguments);
         }
         let acl = acl::fix(create.acl, self.caller.identities)?;
-        let parent = self.view(parent_path)?;
+        let parent_key = self.key(parent_path);
+        let parent = self.view(parent_key)?;
         self.check_acl(&parent, Perms::CREATE)?;
-        let parent_len = parent_path.len();
-        let path = if mode.sequential {
-            format!("{path}{:010}", parent.stat.cversion).into_boxed_str()
+        let numbered;
+        let created_path = if mode.sequential {
+            numbered = format!("{path}{:010}", parent.stat.cversion);
+            &*numbered
         } else {
-            path
+            &*path
         };
-        check_path(&path)?;
-        if self.exists(&path) {
+        check_path(created_path)?;
+        let key = self.key(created_path);
+        if self.exists(key) {
             return Err(ErrorCode::NodeExists);
         }
         let format = self.tree.options.owner_format;
@@ -71,9 +74,18 @@ impl Preparation<'_> {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
-        let txn = CreateTxn { path, data: create.data, acl, parent_cversion };
         let owner = self.owner(op, mode, ttl_ms);
-        self.add(parent_len, parent, &txn, owner);
+        let stat = created_stat(&self.header(op), owner);
+        let node = NodeView {
+            stat,
+            children: 0,
+            acl: self.shared(&acl),
+            data: create.data.clone(),
+            checksums: self.tree.checksums(created_path, create.data.as_deref(), &stat),
+        };
+        self.add((parent_key, parent, parent_cversion), (key, node, owner));
+        let path = if mode.sequential { created_path.into() } else { path };
+        let txn = CreateTxn { path, data: create.data, acl, parent_cversion };
         Ok((op, to_txn(op, txn, owner)))
     }
 
@@ -111,32 +123,29 @@ impl Preparation<'_> {
     }
 
     /// The node will be there, and its parent have a child more.
-    fn add(&mut self, parent_len: usize, mut parent: NodeView, txn: &CreateTxn, owner: Owner) {
+    fn add(
+        &mut self,
+        (parent_key, mut parent, parent_cversion): (Key<'_>, NodeView, i32),
+        (key, node, owner): (Key<'_>, NodeView, Owner),
+    ) {
         let zxid = self.stamp.zxid;
-        let parent_path = txn.path.get(..parent_len).expect("a number only makes a path longer");
-        let before = self.digest_of(parent_path, &parent);
         parent.children += 1;
-        // As applying does: where the count of creates has wrapped around, nothing changes.
-        if txn.parent_cversion > parent.stat.cversion {
-            parent.stat.cversion = txn.parent_cversion;
-            parent.stat.pzxid = zxid;
-        }
-        self.replace(parent_path, before, parent);
-        let node = NodeView {
-            stat: created_stat(&self.header(OpCode::Create), owner),
-            children: 0,
-            acl: self.shared(&txn.acl),
-            content_crc: self.tree.content_crc(&txn.path, txn.data.as_deref()),
-        };
+        self.change_stat(parent_key, parent, |stat| {
+            // As applying does: where the count of creates has wrapped around, nothing changes.
+            if parent_cversion > stat.cversion {
+                stat.cversion = parent_cversion;
+                stat.pzxid = zxid;
+            }
+        });
         let change = NodeChange {
-            digest: self.digest_of(&txn.path, &node),
+            digest: node.checksums.counts(),
             state: Some(node),
             owner: match owner {
                 Owner::Session(session) => Some(session),
                 Owner::None | Owner::Container | Owner::Ttl { .. } | Owner::Unknown => None,
             },
         };
-        self.pending.change_node(zxid, Key::new(self.tree, &txn.path), change);
+        self.pending.change_node(zxid, key, change);
     }
 }
 

@@ -11,21 +11,25 @@ use bellwether_wire::{ErrorCode, OpCode};
 
 impl Preparation<'_> {
     pub(super) fn multi(&mut self, requests: Vec<Request>) -> Prepared {
-        self.pending.begin_multi();
+        self.pending.begin_undo();
         let mut parts = Vec::with_capacity(requests.len());
         let mut failed = false;
         for request in requests {
             let prepared =
                 if failed { Err(ErrorCode::RuntimeInconsistency) } else { self.part(request) };
             if prepared.is_err() && !failed {
-                self.pending.roll_multi_back();
+                self.pending.roll_back();
                 failed = true;
             }
             let refused = |code: ErrorCode| (OpCode::Error, Txn::Error { code: code.code() });
             parts.push(prepared.unwrap_or_else(refused));
         }
-        self.pending.keep_multi();
-        Ok((OpCode::Multi, Txn::Multi(parts)))
+        let prepared = self.fits((OpCode::Multi, Txn::Multi(parts)));
+        if prepared.is_err() && !failed {
+            self.pending.roll_back();
+        }
+        self.pending.keep();
+        prepared
     }
 
     /// Within a multi the flags of a create outweigh its operation.

@@ -160,6 +160,7 @@ fn item(path: &str, acl_id: i64, owner: Owner) -> SnapshotItem {
 #[track_caller]
 fn refused(paths: &[&str], expected: LoadError) {
     let mut loader = Loader::new(options());
+    loader.start_at(Zxid(1));
     let mut result = Ok(());
     for path in paths {
         result = result.and_then(|()| loader.item(item(path, -1, Owner::None)));
@@ -177,10 +178,26 @@ fn a_snapshot_that_cannot_be_is_refused() {
     refused(&["", "a"], LoadError::BadPath { path: "a".into() });
     refused(&["", "/"], LoadError::BadPath { path: "/".into() });
     refused(&["", "//a"], LoadError::BadPath { path: "//a".into() });
+    for id in [-1, i64::MAX] {
+        let mut loader = Loader::new(options());
+        let acl = SnapshotItem::Acl { id, acl: vec![Acl::world_all()] };
+        assert_eq!(loader.item(acl), Err(LoadError::AclId { id }));
+    }
     let mut loader = Loader::new(options());
+    loader.start_at(Zxid(1));
     let session = SnapshotItem::Session { id: SessionId(1), timeout_ms: 1 };
     assert_eq!(loader.item(session), Ok(()));
     assert_eq!(loader.finish(at(0)).err(), Some(LoadError::NoRoot));
+}
+
+#[test]
+fn a_snapshot_must_say_where_it_starts() {
+    let mut loader = Loader::new(options());
+    let root = item("", -1, Owner::None);
+    assert_eq!(loader.item(root.clone()), Err(LoadError::NoStart));
+    // What it says of its end is not where it starts.
+    let items = [root, SnapshotItem::LastProcessed(Zxid(9))];
+    assert_eq!(load(options(), Zxid(5), &items, &[]).0.last_processed(), Zxid(5));
 }
 
 #[test]
@@ -245,6 +262,47 @@ fn replaying_a_delete_takes_the_children_that_came_later() {
     assert_eq!(report.digest_mismatches, 0);
 }
 
+#[test]
+fn a_cursor_does_not_follow_a_number_that_was_given_out_again() {
+    let mut world = World::new(options());
+    world.run("s1 open\ns1 create /a => /a\ns1 create /a/x => /a/x", false);
+    let mut cursor = world.tree.snapshot_start();
+    let mut items = Vec::new();
+    let has_a = |items: &[SnapshotItem]| content(items).0.contains_key("/a");
+    while !has_a(&items) {
+        assert_eq!(world.tree.snapshot_next(&mut cursor, 1, &mut items), Progress::More);
+    }
+    // The slab gives the places of /a and /a/x to /b and /b/y.
+    world.run("s1 delete /a/x\ns1 delete /a\ns1 create /b => /b\ns1 create /b/y => /b/y", false);
+    while world.tree.snapshot_next(&mut cursor, 1, &mut items) == Progress::More {}
+    let (nodes, _) = content(&items);
+    assert_eq!(nodes.keys().filter(|path| path.contains('y')).count(), 0);
+    same(&load(options(), cursor.zxid(), &items, &world.log).0, &world.tree);
+}
+
+fn replayed_create(parent_cversion: i32, zxid: i64) -> TxnRecord {
+    let acl = vec![Acl::world_all()];
+    let create = CreateTxn { path: "/p/c".into(), data: None, acl, parent_cversion };
+    let (op, zxid) = (OpCode::Create2, Zxid(zxid));
+    let header = TxnHeader { session: SessionId(1), cxid: 1, zxid, time_ms: 0, op };
+    TxnRecord { header, txn: Txn::Create { create, ephemeral: false }, digest: None }
+}
+
+#[test]
+fn a_replayed_create_raises_its_parent_and_never_lowers_it() {
+    let parent = |log: &[TxnRecord]| {
+        let items = ["", "/p", "/p/c"].map(|path| item(path, -1, Owner::None));
+        let (loaded, _) = load(options(), Zxid(5), &items, log);
+        let stat = loaded.stat_of("/p").expect("it was loaded");
+        // Clients see twice the creates less the children.
+        (i64::from(stat.cversion + 1) / 2, stat.pzxid.0)
+    };
+    assert_eq!(parent(&[]), (0, 0));
+    assert_eq!(parent(&[replayed_create(3, 6)]), (3, 6));
+    assert_eq!(parent(&[replayed_create(3, 6), replayed_create(2, 7)]), (3, 6));
+    assert_eq!(parent(&[replayed_create(-1, 6), replayed_create(-1, 7)]), (2, 7));
+}
+
 fn due(tree: &Tree, mono_ms: u64, never_used_ms: u64) -> String {
     let mut cursor = tree.reap_start();
     let mut out = Vec::new();
@@ -289,6 +347,7 @@ fn what_remains_of_a_time_to_live_is_fixed_when_it_is_loaded() {
         SnapshotItem::Node(SnapshotNode { path: path.into(), data: None, acl_id: -1, stat })
     };
     let mut loader = Loader::new(options());
+    loader.start_at(Zxid(1));
     for item in [
         item("", -1, Owner::None),
         ttl(5_000, "/now"),

@@ -9,6 +9,7 @@
     reason = "a test that comes across what it does not expect is to panic"
 )]
 
+mod lengths;
 mod load;
 mod memory;
 mod model;

@@ -104,7 +104,8 @@ pub(crate) fn wide_tree(nodes: i64, data_len: usize) -> Tree {
 fn a_node_costs_its_name_its_data_and_little_more() {
     let (tree, bytes) = allocated(|| wide_tree(50_000, 100));
     let per_node = bytes / 50_000;
-    // 120 the node, 32 its name, 128 its data, 20 its name in the parent's list, 10 to 18 the index.
+    // 120 the node, 32 its name, 128 its data, 20 its name in the parent's list, 10 to 18 the
+    // index.
     assert!(per_node < 340, "{per_node} bytes");
     assert_eq!(tree.check(), Ok(()));
 }

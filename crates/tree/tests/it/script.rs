@@ -16,6 +16,7 @@ pub(crate) fn options() -> TreeOptions {
         digest: true,
         skip_acl: false,
         close_session_list: true,
+        txn_bytes_max: 1 << 20,
     }
 }
 

@@ -141,7 +141,8 @@ pub enum Request {
     },
     Auth {
         scheme: Box<str>,
-        auth: Box<[u8]>,
+        /// `None` for null, which proves nothing; an empty secret may.
+        auth: Option<Box<[u8]>>,
     },
     SetWatches(SetWatches),
     SetWatches2(SetWatches),
@@ -286,7 +287,7 @@ impl Request {
             Request::Auth { scheme, auth } => {
                 out.put_int(0);
                 out.put_text(scheme);
-                out.put_buffer(Some(auth));
+                out.put_buffer(auth.as_deref());
             }
             Request::SetWatches(watches) => watches.encode(out),
             Request::SetWatches2(watches) => {
@@ -361,7 +362,7 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
         OpCode::Auth => {
             r.int("auth.type")?;
             let scheme = r.string("auth.scheme")?.unwrap_or_default();
-            Request::Auth { scheme, auth: r.buffer("auth.auth")?.unwrap_or_default().into() }
+            Request::Auth { scheme, auth: r.buffer("auth.auth")?.map(Box::from) }
         }
         OpCode::SetWatches => Request::SetWatches(SetWatches::decode(r)?),
         OpCode::SetWatches2 => {

@@ -90,7 +90,7 @@ pub struct TxnRecord {
 
 impl TxnRecord {
     /// Appends the payload of a log record.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         self.header.encode(out);
         self.txn.encode(out);
         if let Some(digest) = &self.digest {
@@ -125,7 +125,7 @@ impl TxnHeader {
     }
 
     /// Appends a header.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_long(self.session.0);
         out.put_int(self.cxid);
         out.put_long(self.zxid.0);
@@ -185,9 +185,9 @@ impl CreateTxn {
         })
     }
 
-    fn encode_without_cversion(&self, out: &mut Vec<u8>) {
+    fn encode_without_cversion(&self, out: &mut impl Put) {
         out.put_text(&self.path);
-        out.put_buffer(self.data.as_deref());
+        out.put_data(self.data.as_ref());
         Acl::encode_list(&self.acl, out);
     }
 }
@@ -242,8 +242,15 @@ impl Txn {
         })
     }
 
+    /// How long the body is, in bytes.
+    pub fn encoded_bytes(&self) -> usize {
+        let mut length = Length(0);
+        self.encode(&mut length);
+        length.0
+    }
+
     /// Appends the body.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         match self {
             Txn::Create { create, ephemeral } => {
                 create.encode_without_cversion(out);
@@ -262,7 +269,7 @@ impl Txn {
             Txn::Delete { path } => out.put_text(path),
             Txn::SetData { path, data, version } => {
                 out.put_text(path);
-                out.put_buffer(data.as_deref());
+                out.put_data(data.as_ref());
                 out.put_int(*version);
             }
             Txn::SetAcl { path, acl, version } => {
@@ -283,6 +290,15 @@ impl Txn {
     }
 }
 
+/// Counts what would be written.
+struct Length(usize);
+
+impl Put for Length {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
 fn decode_parts(r: &mut Reader<'_>, depth: usize) -> Decoded<Vec<(OpCode, Txn)>> {
     let count = r.count("multi.txns", 8)?.unwrap_or(0);
     (0..count)
@@ -297,10 +313,11 @@ fn decode_parts(r: &mut Reader<'_>, depth: usize) -> Decoded<Vec<(OpCode, Txn)>>
         .collect()
 }
 
-fn encode_parts(parts: &[(OpCode, Txn)], out: &mut Vec<u8>) {
+fn encode_parts(parts: &[(OpCode, Txn)], out: &mut impl Put) {
     out.put_len(parts.len());
     for (op, txn) in parts {
         out.put_int(op.code());
-        crate::client::frame::write(out, |out| txn.encode(out));
+        out.put_len(txn.encoded_bytes());
+        txn.encode(out);
     }
 }

@@ -149,7 +149,9 @@ fn request_of(op: OpCode, u: U<'_, '_>) -> Result<Request> {
         },
         Op::CheckWatches => Request::CheckWatches { path: text(u)?, watcher: any(u)? },
         Op::RemoveWatches => Request::RemoveWatches { path: text(u)?, watcher: any(u)? },
-        Op::Auth => Request::Auth { scheme: text(u)?, auth: any::<Vec<u8>>(u)?.into() },
+        Op::Auth => {
+            Request::Auth { scheme: text(u)?, auth: any::<Option<Vec<u8>>>(u)?.map(Box::from) }
+        }
         Op::SetWatches => Request::SetWatches(set_watches(u)?),
         Op::SetWatches2 => Request::SetWatches2(SetWatches {
             persistent: list(u, text)?,
