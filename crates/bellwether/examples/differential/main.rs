@@ -251,7 +251,11 @@ fn main() -> io::Result<()> {
         let (steps, difference) = shrink(&servers, steps, difference)?;
         report(stream_seed, &steps, &difference);
     }
-    println!("\n{done} operations in {streams} streams, {different} streams differ");
+    let answered: usize = outcomes.values().sum();
+    println!(
+        "\n{done} operations in {streams} streams, {answered} answers and events compared, \
+         {different} streams differ"
+    );
     let outcomes: Vec<String> =
         outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}")).collect();
     println!("{}", outcomes.join(" · "));
