@@ -136,7 +136,16 @@ fn request_of(op: OpCode, u: U<'_, '_>) -> Result<Request> {
         Op::Multi => Request::Multi(list(u, |u| {
             let parts = [Op::Create, Op::Create2, Op::CreateContainer, Op::CreateTtl];
             let parts = [&parts[..], &[Op::Delete, Op::SetData, Op::Check]].concat();
-            request_of(*u.choose(&parts)?, u)
+            let mut part = request_of(*u.choose(&parts)?, u)?;
+            if let Request::Create(create)
+            | Request::Create2(create)
+            | Request::CreateContainer(create) = &mut part
+            {
+                // Within a multi Java decodes these two fields into what they mean at once.
+                create.flags = u.int_in_range(0..=4)?;
+                create.acl.get_or_insert_default();
+            }
+            Ok(part)
         })?),
         Op::MultiRead => Request::MultiRead(list(u, |u| {
             request_of(*u.choose(&[Op::GetData, Op::GetChildren])?, u)
