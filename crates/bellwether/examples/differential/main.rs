@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How many operations one stream has: the smaller, the sooner a difference is cut down.
 const STREAM_OPS: usize = 250;
@@ -27,6 +28,9 @@ const STREAM_OPS: usize = 250;
 const SHOWN_MAX: usize = 6;
 /// How many shorter streams are tried for one difference.
 const TRIES_MAX: usize = 250;
+
+/// A stream that takes longer waited for something that did not come.
+const SLOW: Duration = Duration::from_secs(20);
 
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
@@ -72,14 +76,37 @@ fn transcript(address: SocketAddr, run: u64, steps: &[Step]) -> io::Result<Vec<L
     Ok(all)
 }
 
-fn compare(servers: &Servers, steps: &[Step]) -> io::Result<Option<Difference>> {
+/// How often which operation had which outcome, to see that a run met enough of them.
+type Outcomes = BTreeMap<String, usize>;
+
+fn count(all: &[Lines], outcomes: &mut Outcomes) {
+    let said = all.len().saturating_sub(1);
+    for line in all.iter().take(said).flatten() {
+        let mut words = line.split(' ').skip(1);
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let outcome = match (second, words.nth(3)) {
+            ("xid", Some(word)) if word.chars().all(|c| c.is_ascii_uppercase()) => word,
+            ("xid", _) => "ok",
+            _ => second.trim_matches(|c: char| !c.is_ascii_alphabetic()),
+        };
+        *outcomes.entry(format!("{first} {outcome}")).or_default() += 1;
+    }
+}
+
+fn compare(
+    servers: &Servers,
+    steps: &[Step],
+    outcomes: &mut Outcomes,
+) -> io::Result<Option<Difference>> {
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let (apache, ours) = std::thread::scope(|scope| {
         let apache = scope.spawn(|| transcript(servers.apache, run, steps));
         let ours = transcript(servers.ours, run, steps);
         (apache.join().expect("the driver does not panic"), ours)
     });
-    let pairs = apache?.into_iter().zip(ours?);
+    let ours = ours?;
+    count(&ours, outcomes);
+    let pairs = apache?.into_iter().zip(ours);
     Ok(pairs.enumerate().find_map(|(at, (mut apache, mut ours))| {
         unordered(&mut apache);
         unordered(&mut ours);
@@ -119,7 +146,7 @@ fn shrink(
             let end = (at + chunk).min(candidate.len());
             candidate.drain(at..end);
             tries += 1;
-            match compare(servers, &candidate)? {
+            match compare(servers, &candidate, &mut Outcomes::new())? {
                 Some(found) if found.kind() == kind => {
                     (best, difference, shorter) = (candidate, found, true);
                     best.truncate(difference.at + 1);
@@ -154,7 +181,7 @@ fn shrink_batches(
             if let Some(Step::Batch { sent, .. }) = candidate.get_mut(step) {
                 sent.remove(at);
             }
-            match compare(servers, &candidate)? {
+            match compare(servers, &candidate, &mut Outcomes::new())? {
                 Some(found) if found.kind() == kind => (best, difference) = (candidate, found),
                 Some(_) | None => at += 1,
             }
@@ -200,13 +227,19 @@ fn main() -> io::Result<()> {
         usize::try_from(number("--stream", STREAM_OPS as u64)).map_err(io::Error::other)?;
     RUNS.store(number("--run", u64::from(std::process::id()) % 1000 * 10_000), Ordering::Relaxed);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut outcomes = Outcomes::new();
     let (mut done, mut streams, mut different) = (0, 0, 0);
     while done < ops {
         let stream_seed = seed.wrapping_mul(1_000_003).wrapping_add(streams);
         let steps = random::stream(stream_seed, stream_ops);
         done += steps.iter().map(Step::len).sum::<usize>() as u64;
         streams += 1;
-        let Some(difference) = compare(&servers, &steps)? else { continue };
+        let started = Instant::now();
+        let difference = compare(&servers, &steps, &mut outcomes)?;
+        if started.elapsed() > SLOW {
+            println!("stream {stream_seed} took {:?}", started.elapsed());
+        }
+        let Some(difference) = difference else { continue };
         different += 1;
         let kind = difference.kind();
         let seen = kinds.entry(kind.clone()).or_default();
@@ -214,10 +247,18 @@ fn main() -> io::Result<()> {
         if *seen > 1 || kinds.len() > SHOWN_MAX {
             continue;
         }
+        println!("stream {stream_seed} differs after step {}: {kind}", difference.at);
         let (steps, difference) = shrink(&servers, steps, difference)?;
         report(stream_seed, &steps, &difference);
     }
-    println!("\n{done} operations in {streams} streams, {different} streams differ");
+    let answered: usize = outcomes.values().sum();
+    println!(
+        "\n{done} operations in {streams} streams, {answered} answers and events compared, \
+         {different} streams differ"
+    );
+    let outcomes: Vec<String> =
+        outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}")).collect();
+    println!("{}", outcomes.join(" · "));
     for (kind, count) in kinds {
         println!("{count:4} × {kind}");
     }

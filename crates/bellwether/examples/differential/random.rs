@@ -78,13 +78,15 @@ impl Rng {
 
 /// A stream of about `ops` operations.
 pub(crate) fn stream(seed: u64, ops: usize) -> Vec<Step> {
-    let mut g = Generator { rng: Rng(seed), xid: 0 };
+    let mut g = Generator { rng: Rng(seed), xid: 0, closes: false };
     let mut steps: Vec<Step> = (0..SLOTS).map(|slot| g.open(slot, true)).collect();
     let mut count = 0;
     while count < ops {
         let step = g.step();
         count += step.len();
+        let again = g.open_again(&step);
         steps.push(step);
+        steps.extend(again);
     }
     for slot in 0..SLOTS {
         let sent = PATHS.iter().flat_map(|path| (1..=5).map(move |watcher| (path, watcher)));
@@ -100,12 +102,16 @@ pub(crate) fn stream(seed: u64, ops: usize) -> Vec<Step> {
 struct Generator {
     rng: Rng,
     xid: i32,
+    /// Whether the last step was one after which the server may close.
+    closes: bool,
 }
 
 impl Generator {
     fn step(&mut self) -> Step {
         let slot = usize::try_from(self.rng.below(SLOTS as u64)).expect("a small number");
-        match self.rng.below(1000) {
+        let draw = self.rng.below(1000);
+        self.closes = (60..75).contains(&draw);
+        match draw {
             0..40 => self.open(slot, false),
             40..50 => Step::Drop { slot },
             50..60 => Step::Bytes { slot, bytes: self.bytes() },
@@ -113,9 +119,30 @@ impl Generator {
             75..600 => Step::Batch { slot, sent: vec![self.one()] },
             _ => {
                 let count = 2 + self.rng.below(9);
-                Step::Batch { slot, sent: (0..count).map(|_| self.one()).collect() }
+                let mut sent: Vec<Sent> = (0..count).map(|_| self.one()).collect();
+                // Whether a setACL that is in flight counts for what is behind it depends on the
+                // moment in Apache's server; here it always does.
+                sent.retain(|sent| sent.op != OpCode::SetAcl.code());
+                Step::Batch { slot, sent }
             }
         }
+    }
+
+    /// What may leave a slot without a connection is mostly followed by another one.
+    fn open_again(&mut self, step: &Step) -> Option<Step> {
+        let slot = match step {
+            Step::Batch { slot, sent } if sent.len() == 1 && self.closes => *slot,
+            Step::Batch { .. } => return None,
+            Step::Open { slot, .. } | Step::Bytes { slot, .. } | Step::Drop { slot } => *slot,
+        };
+        if !self.rng.hit(80) {
+            return None;
+        }
+        let Step::Open { slot, mut connect } = self.open(slot, true) else { return None };
+        if self.rng.hit(60) {
+            connect.session = Which::Of(slot);
+        }
+        Some(Step::Open { slot, connect })
     }
 
     fn open(&mut self, slot: usize, plain: bool) -> Step {
@@ -273,7 +300,8 @@ impl Generator {
         match self.rng.below(100) {
             0..2 => None,
             2..4 => Some(Vec::new()),
-            4..75 => Some(vec![Acl::world_all()]),
+            4..65 => Some(vec![Acl::world_all()]),
+            65..85 => Some(vec![self.entry()]),
             _ => Some((0..=self.rng.below(3)).map(|_| self.entry()).collect()),
         }
     }

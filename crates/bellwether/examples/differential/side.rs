@@ -118,11 +118,14 @@ impl Side {
         let session = match connect.session {
             Which::New => SessionId::NONE,
             Which::Of(other) => {
+                let session = self.slot(other).session;
                 // Apache closes the session's connection before it looks at the password.
-                if !honest && self.slot(other).conn.take().is_some() {
-                    self.await_expiry(other, lines)?;
+                for at in (0..self.slots.len()).filter(|_| !honest) {
+                    if self.slot(at).session == session && self.slot(at).conn.take().is_some() {
+                        self.await_expiry(at, lines)?;
+                    }
                 }
-                self.slot(other).session
+                session
             }
             Which::Unknown(id) => SessionId(id),
         };

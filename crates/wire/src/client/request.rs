@@ -371,7 +371,10 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
             watches.persistent_recursive = r.texts("setWatches2.persistentRecursiveWatches")?;
             Request::SetWatches2(watches)
         }
-        OpCode::Sasl => Request::Sasl { token: r.buffer("sasl.token")?.unwrap_or_default().into() },
+        OpCode::Sasl => {
+            let null = r.error("sasl.token", Problem::Null);
+            Request::Sasl { token: r.buffer("sasl.token")?.ok_or(null)?.into() }
+        }
         OpCode::GetEphemerals => {
             // Null, as the empty prefix, stands for all of them.
             Request::GetEphemerals { prefix: r.string("prefixPath")?.unwrap_or_default() }
