@@ -248,6 +248,11 @@ fn main() -> io::Result<()> {
             continue;
         }
         println!("stream {stream_seed} differs after step {}: {kind}", difference.at);
+        report(
+            stream_seed,
+            steps.get(difference.at..=difference.at).unwrap_or_default(),
+            &difference,
+        );
         let (steps, difference) = shrink(&servers, steps, difference)?;
         report(stream_seed, &steps, &difference);
     }
