@@ -253,6 +253,7 @@ impl Generator {
         sent
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few operations have an xid of their own")]
     fn sent(&mut self, request: Request) -> Sent {
         self.xid += 1;
         let op = request.op();

@@ -253,9 +253,7 @@ impl Side {
             match conn.next_frame(PATIENCE) {
                 Ok(Answer::Frame(frame)) => {
                     if let Some(line) = self.line(&mut conn, &frame) {
-                        if line.contains("closeSession") {
-                            self.slot(at).closed = true;
-                        }
+                        self.slot(at).closed |= line.contains("closeSession");
                         lines.push(format!("{at} {line}"));
                     }
                 }

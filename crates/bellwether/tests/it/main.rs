@@ -5,4 +5,5 @@
 mod limits;
 mod process;
 mod signals;
+mod supervised;
 mod tools;

@@ -29,6 +29,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with these further lines in its zoo.cfg.
     pub(crate) fn start(name: &str, lines: &str) -> Server {
+        Server::start_with(name, lines, |_| {})
+    }
+
+    /// As [`Server::start`], by a shell that runs `first` before it becomes the server.
+    pub(crate) fn start_under(name: &str, first: &str) -> Server {
+        Server::start_with(name, "", |command| {
+            let mut shell = Command::new("bash");
+            shell.arg("-c").arg(format!("{first} && exec \"$0\" \"$@\""));
+            shell.arg(command.get_program()).args(command.get_args());
+            *command = shell;
+        })
+    }
+
+    /// As [`Server::start`], with a command that was changed before it is run.
+    pub(crate) fn start_with(name: &str, lines: &str, change: impl FnOnce(&mut Command)) -> Server {
         let dir = std::env::temp_dir().join(format!("bellwether-it-{name}-{}", std::process::id()));
         if dir.exists() {
             std::fs::remove_dir_all(&dir).expect("an old directory can be removed");
@@ -40,7 +55,7 @@ impl Server {
             dir.display()
         );
         std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
-        let (child, clients) = spawn(&dir);
+        let (child, clients) = spawn(&dir, change);
         Server { child, dir, clients }
     }
 
@@ -48,7 +63,7 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
-        (self.child, self.clients) = spawn(&self.dir);
+        (self.child, self.clients) = spawn(&self.dir, |_| {});
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -99,13 +114,11 @@ impl Drop for Server {
     }
 }
 
-fn spawn(dir: &std::path::Path) -> (Child, SocketAddr) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
-        .arg("server")
-        .arg(dir.join("zoo.cfg"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the server can be started");
+fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+    command.arg("server").arg(dir.join("zoo.cfg"));
+    change(&mut command);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the server can be started");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     let clients = loop {
         let line = lines.next().expect("it tells where it serves").expect("it writes text");
