@@ -6,6 +6,8 @@
 use crate::disk::{Access, Disk, DiskFile, DiskLock};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +15,14 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsDisk;
 
-struct OsFile(File);
+/// What the kernel keeps in memory it keeps in pieces of this size.
+const PAGE_BYTES: u64 = 4096;
+
+struct OsFile {
+    file: File,
+    /// What was written since the last sync, where that is one piece.
+    written: Option<Range<u64>>,
+}
 
 struct OsLock {
     /// Held for its lock alone.
@@ -61,12 +70,13 @@ impl Disk for OsDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        Ok(Box::new(OsFile(file)))
+        Ok(Box::new(OsFile { file, written: None }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let write = access == Access::ReadWrite;
-        Ok(Box::new(OsFile(OpenOptions::new().read(true).write(write).open(path)?)))
+        let file = OpenOptions::new().read(true).write(write).open(path)?;
+        Ok(Box::new(OsFile { file, written: None }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -108,15 +118,32 @@ fn parent_of(dir: &Path) -> PathBuf {
     }
 }
 
+impl OsFile {
+    /// Lets the kernel drop its copy of what was just synced: nobody reads it before the next start,
+    /// and each batch would take memory that holds nothing yet, which costs more than the copying.
+    /// Pages that are not full stay, since the next batch goes on in them.
+    fn forget(&self, written: Range<u64>) {
+        let from = written.start / PAGE_BYTES * PAGE_BYTES;
+        if let Some(length) = NonZeroU64::new(written.end.saturating_sub(from)) {
+            // It is advice: where it is not taken, nothing is lost.
+            rustix::fs::fadvise(&self.file, from, Some(length), rustix::fs::Advice::DontNeed).ok();
+        }
+    }
+}
+
+fn end(offset: u64, bytes: &[u8]) -> u64 {
+    offset + bytes.len() as u64
+}
+
 impl DiskFile for OsFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, offset + done as u64) {
+            match self.file.read_at(rest, offset + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -127,14 +154,24 @@ impl DiskFile for OsFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)?;
+        self.written = match self.written.take() {
+            Some(written) if written.end == offset => Some(written.start..end(offset, bytes)),
+            // Not one piece any more: what is kept in memory is left to the kernel.
+            Some(_) | None => Some(offset..end(offset, bytes)),
+        };
+        Ok(())
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()?;
+        if let Some(written) = self.written.take() {
+            self.forget(written);
+        }
+        Ok(())
     }
 }
