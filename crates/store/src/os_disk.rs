@@ -4,6 +4,7 @@
 //! opening it and calling `fsync`. The lock is `flock`: it ends with the process, however it ends.
 
 use crate::disk::{Access, Disk, DiskFile, DiskLock};
+use rustix::fs::{Advice, fadvise};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::num::NonZeroU64;
@@ -119,14 +120,14 @@ fn parent_of(dir: &Path) -> PathBuf {
 }
 
 impl OsFile {
-    /// Lets the kernel drop its copy of what was just synced: nobody reads it before the next start,
-    /// and each batch would take memory that holds nothing yet, which costs more than the copying.
+    /// Lets the kernel drop its copy of what was just synced: nobody reads it before the next start
+    /// and each batch would take memory that was never used, which costs more than the copying.
     /// Pages that are not full stay, since the next batch goes on in them.
     fn forget(&self, written: Range<u64>) {
         let from = written.start / PAGE_BYTES * PAGE_BYTES;
         if let Some(length) = NonZeroU64::new(written.end.saturating_sub(from)) {
             // It is advice: where it is not taken, nothing is lost.
-            rustix::fs::fadvise(&self.file, from, Some(length), rustix::fs::Advice::DontNeed).ok();
+            fadvise(&self.file, from, Some(length), Advice::DontNeed).ok();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! [`crate::load`] do. Paths are those of nodes that exist, `""` for the root.
 
 use crate::acl_table::AclRef;
-use crate::digest::Checksums;
+use crate::digest;
 use crate::nodes::{Node, NodeId, ROOT};
 use crate::tree::Tree;
 use bellwether_wire::stat::StatPersisted;
@@ -47,7 +47,7 @@ impl Tree {
         data: Option<Data>,
         (acl, stat): (AclRef, StatPersisted),
     ) -> NodeId {
-        let checksums = self.checksums(path, data.as_deref(), &stat);
+        let counts = self.counts(path, data.as_deref(), &stat);
         let node = Node {
             parent,
             name: name.into(),
@@ -55,7 +55,7 @@ impl Tree {
             acl,
             children: None,
             descendants: 0,
-            checksums,
+            counts,
             stat,
         };
         let id = self.nodes.insert(path, node);
@@ -95,14 +95,14 @@ impl Tree {
         id: NodeId,
         change: impl FnOnce(&mut StatPersisted),
     ) {
-        let digest = self.options.digest;
+        let enabled = self.options.digest;
         let node = self.nodes.get_mut(id);
         change(&mut node.stat);
-        let before = node.checksums;
-        if digest {
-            node.checksums = before.with_stat(path, node.data.as_deref(), &node.stat);
+        let before = node.counts;
+        if enabled {
+            node.counts = digest::counts(path, node.data.as_deref(), &node.stat);
         }
-        let after = node.checksums;
+        let after = node.counts;
         self.replace_digest(before, after);
     }
 
@@ -127,16 +127,16 @@ impl Tree {
         data: Option<Data>,
         change: impl FnOnce(&mut StatPersisted),
     ) {
-        let digest = self.options.digest;
+        let enabled = self.options.digest;
         let node = self.nodes.get_mut(id);
-        let before = node.checksums;
+        let before = node.counts;
         let len_before = node.data_len();
         node.data = data;
         change(&mut node.stat);
-        if digest {
-            node.checksums = Checksums::new(path, node.data.as_deref(), &node.stat);
+        if enabled {
+            node.counts = digest::counts(path, node.data.as_deref(), &node.stat);
         }
-        let after = node.checksums;
+        let after = node.counts;
         let len = node.data_len();
         let key = if id == ROOT { "" } else { path };
         self.data_size -= size_of_node(key, len_before);
@@ -178,11 +178,11 @@ impl Tree {
             }
             Owner::None | Owner::Unknown => {} // They end only when a client deletes them.
         }
-        self.digest = self.digest.wrapping_add(self.nodes.get(id).checksums.counts());
+        self.digest = self.digest.wrapping_add(u64::from(self.nodes.get(id).counts));
     }
 
     fn uncount(&mut self, id: NodeId, path: &str) {
-        self.digest = self.digest.wrapping_sub(self.nodes.get(id).checksums.counts());
+        self.digest = self.digest.wrapping_sub(u64::from(self.nodes.get(id).counts));
         let node = self.nodes.get(id);
         self.data_size -= size_of_node(path, node.data_len());
         match Owner::decode(node.stat.ephemeral_owner, self.options.owner_format) {
@@ -208,17 +208,12 @@ impl Tree {
         }
     }
 
-    /// The checksums of a node that is new or has new data.
-    pub(crate) fn checksums(
-        &self,
-        path: &str,
-        data: Option<&[u8]>,
-        stat: &StatPersisted,
-    ) -> Checksums {
-        if self.options.digest { Checksums::new(path, data, stat) } else { Checksums::default() }
+    /// What a node counts in the digest.
+    pub(crate) fn counts(&self, path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> u32 {
+        if self.options.digest { digest::counts(path, data, stat) } else { 0 }
     }
 
-    fn replace_digest(&mut self, before: Checksums, after: Checksums) {
-        self.digest = self.digest.wrapping_sub(before.counts()).wrapping_add(after.counts());
+    fn replace_digest(&mut self, before: u32, after: u32) {
+        self.digest = self.digest.wrapping_sub(u64::from(before)).wrapping_add(u64::from(after));
     }
 }

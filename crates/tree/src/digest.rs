@@ -5,9 +5,8 @@
 //! new one. What is below `/zookeeper/` counts nothing, because Apache's servers keep different
 //! quota statistics there.
 //!
-//! What a node counts is kept with it ([`Checksums`]), so that only its new value is computed. Of
-//! large data the checksum is kept besides, so that a change of the stat alone does not read the
-//! data again; a small node is summed up in one piece, which is several times faster than in three.
+//! What a node counts is kept with it, so that only its new value is computed; a small node is
+//! summed up in one piece, which is several times faster than in three.
 
 use bellwether_wire::stat::StatPersisted;
 
@@ -18,62 +17,28 @@ const UNCOUNTED: &str = "/zookeeper/";
 const SMALL_BYTES: usize = 452;
 const STAT_BYTES: usize = 60;
 
-/// What is kept of a node's checksums. All are 0 where there are no digests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Checksums {
-    /// Of path and data, if they are not small.
-    content: u32,
-    /// What the node counts.
-    node: u32,
-}
-
-impl Checksums {
-    /// Of a node that is new or has new data. The root's path is `"/"` or empty.
-    pub(crate) fn new(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> Checksums {
-        let (key, data) = (content_key(path), data.unwrap_or_default());
-        let content = if key.len() + data.len() <= SMALL_BYTES {
-            0
-        } else {
-            let mut hasher = crc32fast::Hasher::new();
-            hasher.update(key);
-            hasher.update(data);
-            hasher.finalize()
-        };
-        Checksums { content, node: 0 }.with_stat(path, Some(data), stat)
+/// What a node counts. The root's path is `"/"` or empty.
+pub(crate) fn counts(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> u32 {
+    if path.starts_with(UNCOUNTED) {
+        return 0;
     }
-
-    /// Of the same node with another stat.
-    pub(crate) fn with_stat(
-        self,
-        path: &str,
-        data: Option<&[u8]>,
-        stat: &StatPersisted,
-    ) -> Checksums {
-        if path.starts_with(UNCOUNTED) {
-            return Checksums { node: 0, ..self };
-        }
-        let (key, data) = (content_key(path), data.unwrap_or_default());
-        let mut piece = [0; SMALL_BYTES + STAT_BYTES];
-        let node = if key.len() + data.len() <= SMALL_BYTES {
-            let (path_bytes, rest) = piece.split_at_mut(key.len());
-            path_bytes.copy_from_slice(key);
-            let (data_bytes, rest) = rest.split_at_mut(data.len());
-            data_bytes.copy_from_slice(data);
-            put_stat(stat, rest);
-            let len = key.len() + data.len() + STAT_BYTES;
-            crc32fast::hash(piece.get(..len).expect("the piece has room for small content"))
-        } else {
-            put_stat(stat, &mut piece);
-            let mut hasher = crc32fast::Hasher::new_with_initial(self.content);
-            hasher.update(piece.first_chunk::<STAT_BYTES>().expect("the piece is longer"));
-            hasher.finalize()
-        };
-        Checksums { node, ..self }
-    }
-
-    /// What the node counts in the digest.
-    pub(crate) fn counts(self) -> u64 {
-        u64::from(self.node)
+    let (key, data) = (content_key(path), data.unwrap_or_default());
+    let mut piece = [0; SMALL_BYTES + STAT_BYTES];
+    if key.len() + data.len() <= SMALL_BYTES {
+        let (path_bytes, rest) = piece.split_at_mut(key.len());
+        path_bytes.copy_from_slice(key);
+        let (data_bytes, rest) = rest.split_at_mut(data.len());
+        data_bytes.copy_from_slice(data);
+        put_stat(stat, rest);
+        let len = key.len() + data.len() + STAT_BYTES;
+        crc32fast::hash(piece.get(..len).expect("the piece has room for small content"))
+    } else {
+        put_stat(stat, &mut piece);
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(key);
+        hasher.update(data);
+        hasher.update(piece.first_chunk::<STAT_BYTES>().expect("the piece is longer"));
+        hasher.finalize()
     }
 }
 
@@ -123,22 +88,19 @@ mod tests {
             bytes.extend_from_slice(&int.to_be_bytes());
         }
         bytes.extend_from_slice(&9i64.to_be_bytes());
-        let counts = |data: &[u8]| Checksums::new("/path", Some(data), &stat).counts();
-        assert_eq!(counts(b"data"), u64::from(crc32fast::hash(&bytes)));
+        assert_eq!(counts("/path", Some(b"data"), &stat), crc32fast::hash(&bytes));
         let stat_bytes = bytes.split_off(9);
         for len in [SMALL_BYTES - 6, SMALL_BYTES - 5, SMALL_BYTES - 4, 5000] {
             let data = vec![7; len];
             let all = [b"/path", &*data, &*stat_bytes].concat();
-            assert_eq!(counts(&data), u64::from(crc32fast::hash(&all)), "{len} bytes of data");
-            let other = StatPersisted { version: 1, ..stat };
-            let changed = Checksums::new("/path", Some(&data), &other);
-            assert_eq!(changed.with_stat("/path", Some(&data), &stat).counts(), counts(&data));
+            let got = counts("/path", Some(&data), &stat);
+            assert_eq!(got, crc32fast::hash(&all), "{len} bytes of data");
         }
     }
 
     #[test]
     fn the_system_nodes_below_zookeeper_do_not_count() {
-        let counts = |path, data| Checksums::new(path, data, &StatPersisted::default()).counts();
+        let counts = |path, data| counts(path, data, &StatPersisted::default());
         assert_eq!(counts("/zookeeper/config", None), 0);
         assert_ne!(counts("/zookeeper", None), 0);
         assert_eq!(counts("/", None), counts("", Some(b"")));

@@ -5,7 +5,6 @@
 
 use crate::acl_table::AclRef;
 use crate::children::Children;
-use crate::digest::Checksums;
 use crate::index::{PathHasher, PathIndex};
 use crate::slab::Slab;
 use bellwether_wire::stat::StatPersisted;
@@ -29,7 +28,7 @@ pub(crate) struct Node {
     /// How many nodes are below it.
     pub(crate) descendants: u32,
     /// What it counts in the digest; see [`crate::digest`].
-    pub(crate) checksums: Checksums,
+    pub(crate) counts: u32,
     pub(crate) stat: StatPersisted,
 }
 
@@ -198,7 +197,7 @@ mod tests {
             acl: AclRef::OPEN,
             children: None,
             descendants: 0,
-            checksums: Checksums::default(),
+            counts: 0,
             stat: StatPersisted::default(),
         }
     }

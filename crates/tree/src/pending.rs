@@ -6,7 +6,6 @@
 //!
 //! The root's path is `""` here.
 
-use crate::digest::Checksums;
 use crate::tree::Tree;
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, Data, SessionId, Zxid};
@@ -21,8 +20,8 @@ pub(crate) struct NodeView {
     pub(crate) children: u32,
     pub(crate) acl: Arc<[Acl]>,
     pub(crate) data: Option<Data>,
-    /// See [`crate::digest`].
-    pub(crate) checksums: Checksums,
+    /// What it counts in the digest; see [`crate::digest`].
+    pub(crate) counts: u32,
 }
 
 /// A path, and its hash in the tree's index.

@@ -14,7 +14,6 @@ pub(crate) mod multi;
 
 use crate::acl::{self, Identity};
 use crate::change::split;
-use crate::digest::Checksums;
 use crate::pending::{Key, NodeChange, NodeView, Pending, SessionChange};
 use crate::tree::{Tree, is_system_node};
 use bellwether_wire::client::Request;
@@ -227,12 +226,12 @@ impl Preparation<'_> {
         let mut node = self.view(key)?;
         self.check_acl(&node, Perms::WRITE)?;
         let version = next_version(node.stat.version, version)?;
-        let before = node.checksums;
+        let before = node.counts;
         node.stat.version = version;
         node.stat.mtime = self.stamp.time_ms;
         node.stat.mzxid = self.stamp.zxid;
         node.data.clone_from(&data);
-        node.checksums = self.tree.checksums(&path, data.as_deref(), &node.stat);
+        node.counts = self.tree.counts(&path, data.as_deref(), &node.stat);
         self.replace(key, before, node);
         Ok((OpCode::SetData, Txn::SetData { path, data, version }))
     }
@@ -319,7 +318,7 @@ impl Preparation<'_> {
             children: node.children_count(),
             acl: Arc::clone(self.tree.acls.get(node.acl)),
             data: node.data.clone(),
-            checksums: node.checksums,
+            counts: node.counts,
         })
     }
 
@@ -342,17 +341,15 @@ impl Preparation<'_> {
         mut node: NodeView,
         change: impl FnOnce(&mut StatPersisted),
     ) {
-        let before = node.checksums;
+        let before = node.counts;
         change(&mut node.stat);
-        if self.tree.options.digest {
-            node.checksums = before.with_stat(key.path, node.data.as_deref(), &node.stat);
-        }
+        node.counts = self.tree.counts(key.path, node.data.as_deref(), &node.stat);
         self.replace(key, before, node);
     }
 
     /// A node will be `node`; it counted `before` in the digest.
-    fn replace(&mut self, key: Key<'_>, before: Checksums, node: NodeView) {
-        let digest = node.checksums.counts().wrapping_sub(before.counts());
+    fn replace(&mut self, key: Key<'_>, before: u32, node: NodeView) {
+        let digest = u64::from(node.counts).wrapping_sub(u64::from(before));
         let change = NodeChange { state: Some(node), digest, owner: None };
         self.pending.change_node(self.stamp.zxid, key, change);
     }
@@ -366,7 +363,7 @@ impl Preparation<'_> {
         parent.children -= 1;
         let zxid = self.stamp.zxid;
         self.change_stat(parent_key, parent, |stat| stat.pzxid = stat.pzxid.max(zxid));
-        let digest = 0u64.wrapping_sub(node.checksums.counts());
+        let digest = 0u64.wrapping_sub(u64::from(node.counts));
         let change = NodeChange { state: None, digest, owner: None };
         self.pending.change_node(self.stamp.zxid, key, change);
     }

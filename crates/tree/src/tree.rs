@@ -5,7 +5,6 @@
 
 use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
-use crate::digest::Checksums;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
 use bellwether_wire::stat::StatPersisted;
@@ -97,7 +96,7 @@ impl Tree {
             acl: crate::acl_table::AclRef::OPEN,
             children: None,
             descendants: 0,
-            checksums: if digest { Checksums::new("", None, &stat) } else { Checksums::default() },
+            counts: if digest { crate::digest::counts("", None, &stat) } else { 0 },
             stat,
         };
         let nodes = Nodes::new(PathHasher::new(options.hash_seed), root);

@@ -81,7 +81,7 @@ impl Preparation<'_> {
             children: 0,
             acl: self.shared(&acl),
             data: create.data.clone(),
-            checksums: self.tree.checksums(created_path, create.data.as_deref(), &stat),
+            counts: self.tree.counts(created_path, create.data.as_deref(), &stat),
         };
         self.add((parent_key, parent, parent_cversion), (key, node, owner));
         let path = if mode.sequential { created_path.into() } else { path };
@@ -138,7 +138,7 @@ impl Preparation<'_> {
             }
         });
         let change = NodeChange {
-            digest: node.checksums.counts(),
+            digest: u64::from(node.counts),
             state: Some(node),
             owner: match owner {
                 Owner::Session(session) => Some(session),

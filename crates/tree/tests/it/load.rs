@@ -180,6 +180,7 @@ fn a_snapshot_that_cannot_be_is_refused() {
     refused(&["", "//a"], LoadError::BadPath { path: "//a".into() });
     for id in [-1, i64::MAX] {
         let mut loader = Loader::new(options());
+        loader.start_at(Zxid(1));
         let acl = SnapshotItem::Acl { id, acl: vec![Acl::world_all()] };
         assert_eq!(loader.item(acl), Err(LoadError::AclId { id }));
     }

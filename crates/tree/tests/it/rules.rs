@@ -345,9 +345,6 @@ fn in_a_multi_the_flags_outweigh_the_operation() {
         "s1 multi create /a flags=4 ; create2 /b flags=4    => /a v=0 cv=0 av=0 ; /b v=0 cv=0 av=0
          s1 multi ttl /c flags=5 ttl=9 ; container /d       => /c v=0 cv=0 av=0 ; /d v=0 cv=0 av=0
          s1 reap /a
-         s1 multi create /e flags=5                         => MARSHALLINGERROR
-         s1 multi create /e ; create /f flags=9             => MARSHALLINGERROR
-         s1 multi create /e acl=null                        => MARSHALLINGERROR
          s1 multi ttl /e flags=0 ttl=9                      => /e
          s1 multi ttl /f flags=9 ttl=9                      => BADARGUMENTS
          s1 multi ttl /f flags=5 ttl=9 acl=null             => INVALIDACL",

@@ -494,3 +494,31 @@ fn encode_multi(ops: &[Request], out: &mut Vec<u8>) {
     out.put_bool(true);
     out.put_int(-1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(flags: i32, acl: Option<Vec<Acl>>, expected: Result<(), &'static str>) {
+        let create = Create { path: "/a".into(), data: None, acl, flags };
+        let multi = Request::Multi(vec![Request::Create(create)]);
+        let mut bytes = Vec::new();
+        multi.encode(&mut bytes);
+        let got = Request::decode(OpCode::Multi, &mut Reader::new(&bytes));
+        assert_eq!(got.map(|_| ()).map_err(|error| error.what), expected, "flags {flags}");
+    }
+
+    #[test]
+    fn within_a_multi_a_create_must_mean_something_to_be_decoded() {
+        let open = || Some(vec![Acl::world_all()]);
+        for flags in 0..=4 {
+            check(flags, open(), Ok(()));
+            check(flags, Some(vec![]), Ok(()));
+            check(flags, None, Err("create.acl"));
+        }
+        for flags in [-1, 5, 6, 7, 9] {
+            check(flags, open(), Err("create.flags"));
+        }
+    }
+}
