@@ -77,7 +77,8 @@ pub(crate) struct Core {
     client_port: u16,
     auth: AuthSettings,
     clock: Clock,
-    /// The time of the next step: the end of the last one, or the beginning of this round.
+    /// The time of the next step: the end of the last one, the last read of a socket, or the
+    /// beginning of this round, whichever was last.
     instant: Instant,
     node: Node,
     clients: BTreeMap<ConnId, Client>,

@@ -21,6 +21,9 @@ use crate::survivors::{Report, lose_power};
 
 /// The documented exit code of a server whose log failed.
 const EXIT_CODE_LOG_FAILED: i32 = 1;
+/// Besides it, those of a server that does not begin to serve: the data directory cannot be used,
+/// the first snapshot cannot be written.
+const EXIT_CODES_AT_START: [i32; 3] = [EXIT_CODE_LOG_FAILED, 3, 10];
 /// How long a server may take to end after its log has failed.
 const EXIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often the record of injected errors is looked at under load.
@@ -52,6 +55,8 @@ pub struct Chain<'a> {
 /// How the load ended.
 enum End {
     Killed,
+    /// Before it served anybody.
+    ExitedAtStart(ExitStatus),
     Exited(ExitStatus),
 }
 
@@ -108,7 +113,7 @@ impl<'a> Chain<'a> {
         match server.wait_ready()? {
             Started::Ready => self.ready_time = begun.elapsed(),
             Started::Exited(status) if !self.layout.fired().is_empty() => {
-                return Ok(Some(End::Exited(status)));
+                return Ok(Some(End::ExitedAtStart(status)));
             }
             Started::Exited(status) => {
                 report.findings.push(self.refused(&status.to_string()));
@@ -198,14 +203,22 @@ impl<'a> Chain<'a> {
                 let detail = format!("served on after {first}");
                 report.findings.push(Finding::new(FindingKind::WentOn, detail));
             }
-            (End::Exited(status), Demand::Stop | Demand::Either, Some(first)) => {
-                let documented = status.code() == Some(EXIT_CODE_LOG_FAILED);
+            (
+                End::Exited(status) | End::ExitedAtStart(status),
+                Demand::Stop | Demand::Either,
+                Some(first),
+            ) => {
+                let codes: &[i32] = match end {
+                    End::ExitedAtStart(_) => &EXIT_CODES_AT_START,
+                    End::Exited(_) | End::Killed => &[EXIT_CODE_LOG_FAILED],
+                };
+                let documented = status.code().is_some_and(|code| codes.contains(&code));
                 if !documented && self.options.exit_code == ExitCodes::Documented {
                     let detail = format!("{status} after {first}");
                     report.findings.push(self.ended(&detail));
                 }
             }
-            (End::Exited(status), _, fired) => {
+            (End::Exited(status) | End::ExitedAtStart(status), _, fired) => {
                 let detail = format!("{status} under {} {fired:?}", report.fault.row().name);
                 report.findings.push(self.ended(&detail));
             }
@@ -217,7 +230,7 @@ impl<'a> Chain<'a> {
     fn crash(&mut self, end: &End, rng: &mut Rng, report: &mut RoundReport) -> io::Result<()> {
         let only_process = match end {
             End::Killed => report.fault == Fault::ProcessCrash,
-            End::Exited(_) => rng.chance(1, 2),
+            End::Exited(_) | End::ExitedAtStart(_) => rng.chance(1, 2),
         };
         if only_process {
             return Ok(()); // The page cache is intact and the shadow goes on.

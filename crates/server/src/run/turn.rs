@@ -12,6 +12,7 @@ use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
 use bellwether_wire::jute::{Put, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
+use std::time::Instant;
 use tracing::debug;
 
 /// Why no more was taken from some bytes.
@@ -93,6 +94,7 @@ impl Core {
                     return false;
                 }
             };
+            self.instant = Instant::now();
             self.figures.counts.bytes_received += u64::try_from(bytes).unwrap_or(0);
             let input = buffer.get(..bytes).unwrap_or_default();
             if !self.received(conn, input) {
