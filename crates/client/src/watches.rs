@@ -197,9 +197,9 @@ fn paths_mut(watches: &mut SetWatches, kind: WatchKind) -> &mut Vec<Box<str>> {
 /// Servers before 3.6 know only the older request, so it is used where it suffices.
 fn request_of(watches: SetWatches) -> Request {
     if watches.persistent.is_empty() && watches.persistent_recursive.is_empty() {
-        Request::SetWatches(watches)
+        Request::SetWatches(Box::new(watches))
     } else {
-        Request::SetWatches2(watches)
+        Request::SetWatches2(Box::new(watches))
     }
 }
 
@@ -277,10 +277,10 @@ mod tests {
         table.add(WatchId(1), WatchKind::Data, "/a");
         let expected =
             SetWatches { relative_zxid: Zxid(5), data: vec!["/a".into()], ..SetWatches::default() };
-        assert_eq!(table.set_again(Zxid(5)), [Request::SetWatches(expected.clone())]);
+        assert_eq!(table.set_again(Zxid(5)), [Request::SetWatches(Box::new(expected.clone()))]);
         table.add(WatchId(2), WatchKind::Persistent, "/p");
         let expected = SetWatches { persistent: vec!["/p".into()], ..expected };
-        assert_eq!(table.set_again(Zxid(5)), [Request::SetWatches2(expected)]);
+        assert_eq!(table.set_again(Zxid(5)), [Request::SetWatches2(Box::new(expected))]);
         assert_eq!(table.persistent_ids(), [WatchId(2)]);
     }
 

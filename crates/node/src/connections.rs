@@ -52,7 +52,7 @@ pub(crate) enum Waiting {
     /// As an answer, to the request that ended the session: the connection is closed after it.
     LastAnswer(Result<ReplyBody, ErrorCode>),
     /// The rest of its own work, which is done in slices.
-    SetWatches(SetWatches),
+    SetWatches(Box<SetWatches>),
 }
 
 /// All connections.

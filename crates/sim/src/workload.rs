@@ -166,11 +166,11 @@ pub(crate) fn set_watches(chance: &mut Chance, seen: Zxid) -> Request {
         persistent_recursive: paths(chance),
     };
     if chance.one_in(2) {
-        return Request::SetWatches2(watches);
+        return Request::SetWatches2(Box::new(watches));
     }
-    Request::SetWatches(SetWatches {
+    Request::SetWatches(Box::new(SetWatches {
         persistent: Vec::new(),
         persistent_recursive: Vec::new(),
         ..watches
-    })
+    }))
 }

@@ -49,12 +49,26 @@ pub struct Change {
 struct Applying<'a> {
     header: &'a TxnHeader,
     mono_ms: i64,
-    changes: &'a mut Vec<Change>,
+    /// `None` where nobody watches anything.
+    changes: Option<&'a mut Vec<Change>>,
+}
+
+impl Applying<'_> {
+    fn changed(&mut self, change: impl FnOnce() -> Change) {
+        if let Some(changes) = &mut self.changes {
+            changes.push(change());
+        }
+    }
 }
 
 impl Tree {
-    /// Applies a committed transaction and appends what watches may fire for.
-    pub fn apply(&mut self, now: Now, record: &TxnRecord, changes: &mut Vec<Change>) -> Outcome {
+    /// Applies a committed transaction and appends what watches may fire for, if any are set.
+    pub fn apply(
+        &mut self,
+        now: Now,
+        record: &TxnRecord,
+        changes: Option<&mut Vec<Change>>,
+    ) -> Outcome {
         let mono_ms = i64::try_from(now.mono_ms).unwrap_or(i64::MAX);
         let mut applying = Applying { header: &record.header, mono_ms, changes };
         let result = if let Txn::Multi(parts) = &record.txn {
@@ -174,7 +188,7 @@ impl Tree {
         let acl = self.acls.acquire(&create.acl);
         let id = self.attach_to(parent, path, name, create.data.clone(), (acl, stat));
         self.touch(id, applying.mono_ms);
-        applying.changes.push(Change {
+        applying.changed(|| Change {
             kind: ChangeKind::Created,
             path: path.into(),
             acl: Arc::clone(self.acls.get(acl)),
@@ -191,7 +205,7 @@ impl Tree {
         let id = self.nodes.find(path).ok_or(ErrorCode::NoNode)?;
         let acl = self.acl_of(id);
         self.detach(path, id);
-        applying.changes.push(Change {
+        applying.changed(|| Change {
             kind: ChangeKind::Deleted,
             path: path.into(),
             acl,
@@ -217,7 +231,7 @@ impl Tree {
         self.touch(id, applying.mono_ms);
         let node = self.nodes.get(id);
         let stat = node.wire_stat(self.options.owner_format);
-        applying.changes.push(Change {
+        applying.changed(|| Change {
             kind: ChangeKind::DataChanged,
             path: path.into(),
             acl: self.acl_of(id),

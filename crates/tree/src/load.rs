@@ -140,7 +140,7 @@ impl Loader {
         self.end_snapshot()?;
         self.report.txns += 1;
         // Nobody watches, and the clocks of containers and TTL nodes start in the end.
-        let outcome = self.tree.apply(Now { mono_ms: 0, wall_ms: 0 }, record, &mut Vec::new());
+        let outcome = self.tree.apply(Now { mono_ms: 0, wall_ms: 0 }, record, None);
         let zxid = record.header.zxid;
         if let Some((complete_at, digest)) = self.complete {
             if zxid < complete_at {
@@ -240,7 +240,7 @@ impl Loader {
             let header = TxnHeader { session, cxid: 0, zxid, time_ms: 0, op };
             let txn = Txn::CloseSession { paths: None };
             let record = TxnRecord { header, txn, digest: None };
-            tree.apply(Now { mono_ms: 0, wall_ms: 0 }, &record, &mut Vec::new());
+            tree.apply(Now { mono_ms: 0, wall_ms: 0 }, &record, None);
             self.report.orphans += count - tree.ephemerals_count;
         }
     }

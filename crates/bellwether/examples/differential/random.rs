@@ -440,12 +440,12 @@ impl Generator {
             0..3 => Request::AddWatch { path, mode: self.rng.pick(&[0, 0, 1, 1, 0, 1, 2, -1]) },
             3..5 => Request::RemoveWatches { path, watcher: self.watcher() },
             5 => Request::CheckWatches { path, watcher: self.watcher() },
-            6 => Request::SetWatches(self.set_watches()),
-            7 => Request::SetWatches2(SetWatches {
+            6 => Request::SetWatches(Box::new(self.set_watches())),
+            7 => Request::SetWatches2(Box::new(SetWatches {
                 persistent: self.paths(),
                 persistent_recursive: self.paths(),
                 ..self.set_watches()
-            }),
+            })),
             8 => Request::Exists { path, watch: true },
             9 => Request::GetData { path, watch: true },
             10 => Request::GetChildren { path, watch: true },

@@ -26,7 +26,8 @@ pub(crate) fn apply(
     (origin, record): (Origin, Arc<TxnRecord>),
 ) -> Applied {
     let mut changes = Vec::new();
-    let outcome = node.tree.apply(now, &record, &mut changes);
+    let watched = (!node.watches.is_empty()).then_some(&mut changes);
+    let outcome = node.tree.apply(now, &record, watched);
     node.pending.applied(record.header.zxid);
     if outcome.digest_matches == Some(false) {
         node.counters.digest_mismatches += 1;

@@ -88,8 +88,8 @@ fn watches(verb: &str, words: &mut Words<'_>) -> Result<Request, String> {
         }
         "checkwatch" => Request::CheckWatches { path: path(words)?, watcher: watcher_type(words)? },
         "rmwatch" => Request::RemoveWatches { path: path(words)?, watcher: watcher_type(words)? },
-        "setwatches" => Request::SetWatches(set_watches(words)?),
-        "setwatches2" => Request::SetWatches2(set_watches(words)?),
+        "setwatches" => Request::SetWatches(Box::new(set_watches(words)?)),
+        "setwatches2" => Request::SetWatches2(Box::new(set_watches(words)?)),
         other => return Err(format!("{other:?} is no operation")),
     })
 }

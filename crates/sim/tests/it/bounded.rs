@@ -215,7 +215,8 @@ fn set_watches_is_done_in_slices() {
     driver.sync();
     driver.count_anew();
     let data = (0..15_000).map(|i| format!("/n{i}").into()).collect();
-    let mut said = driver.ask(1, Request::SetWatches(SetWatches { data, ..Default::default() }));
+    let mut said =
+        driver.ask(1, Request::SetWatches(Box::new(SetWatches { data, ..Default::default() })));
     said.extend(driver.settle());
     assert_eq!(said.len(), 15_001);
     assert!(driver.effects_max <= EFFECTS_PER_STEP, "{}", driver.effects_max);

@@ -30,7 +30,7 @@ impl Short {
         let identities = identities("s2");
         let caller = Caller { session: session("s2"), cxid: 1, identities: &identities };
         let record = self.tree.prepare(&mut self.pending, stamp, caller, write);
-        let outcome = self.tree.apply(at(0), &record, &mut Vec::new());
+        let outcome = self.tree.apply(at(0), &record, None);
         assert_ne!(outcome.digest_matches, Some(false));
         self.pending.applied(Zxid(self.zxid));
         assert!(self.pending.is_empty());

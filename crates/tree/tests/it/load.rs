@@ -335,7 +335,7 @@ fn containers_and_ttl_nodes_are_due_by_the_monotonic_clock() {
     let set =
         bellwether_wire::client::Request::SetData { path: "/t".into(), data: None, version: -1 };
     let record = world.prepare("s1", Write::Request(set));
-    world.tree.apply(at(90), &record, &mut Vec::new());
+    world.tree.apply(at(90), &record, None);
     assert_eq!(due(&world.tree, 190, 0), "/used /p");
     assert_eq!(due(&world.tree, 191, 0), "/used /t /p");
 }

@@ -93,7 +93,7 @@ pub(crate) fn wide_tree(nodes: i64, data_len: usize) -> Tree {
         let header = TxnHeader { session, cxid: 0, zxid: Zxid(n + 1), time_ms: n, op };
         let txn = Txn::Create { create, ephemeral: false };
         let record = TxnRecord { header, txn, digest: None };
-        let outcome = tree.apply(at(0), &record, &mut changes);
+        let outcome = tree.apply(at(0), &record, Some(&mut changes));
         assert!(outcome.result.is_ok());
         changes.clear();
     }

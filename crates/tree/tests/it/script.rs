@@ -138,7 +138,7 @@ impl World {
     }
 
     pub(crate) fn apply(&mut self, record: &TxnRecord) -> Result<ReplyBody, ErrorCode> {
-        let outcome = self.tree.apply(at(0), record, &mut Vec::new());
+        let outcome = self.tree.apply(at(0), record, None);
         assert_ne!(outcome.digest_matches, Some(false), "{record:?}");
         self.pending.applied(record.header.zxid);
         self.log.push(record.clone());

@@ -144,8 +144,9 @@ pub enum Request {
         /// `None` for null, which proves nothing; an empty secret may.
         auth: Option<Box<[u8]>>,
     },
-    SetWatches(SetWatches),
-    SetWatches2(SetWatches),
+    // Rare and large: a request is moved a dozen times on its way.
+    SetWatches(Box<SetWatches>),
+    SetWatches2(Box<SetWatches>),
     Sasl {
         token: Box<[u8]>,
     },
@@ -364,12 +365,12 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
             let scheme = r.string("auth.scheme")?.unwrap_or_default();
             Request::Auth { scheme, auth: r.buffer("auth.auth")?.map(Box::from) }
         }
-        OpCode::SetWatches => Request::SetWatches(SetWatches::decode(r)?),
+        OpCode::SetWatches => Request::SetWatches(Box::new(SetWatches::decode(r)?)),
         OpCode::SetWatches2 => {
             let mut watches = SetWatches::decode(r)?;
             watches.persistent = r.texts("setWatches2.persistentWatches")?;
             watches.persistent_recursive = r.texts("setWatches2.persistentRecursiveWatches")?;
-            Request::SetWatches2(watches)
+            Request::SetWatches2(Box::new(watches))
         }
         OpCode::Sasl => {
             let null = r.error("sasl.token", Problem::Null);
@@ -498,6 +499,11 @@ fn encode_multi(ops: &[Request], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_is_small_enough_to_be_moved_in_registers() {
+        assert!(size_of::<Request>() <= 96, "{}", size_of::<Request>());
+    }
 
     #[track_caller]
     fn check(flags: i32, acl: Option<Vec<Acl>>, expected: Result<(), &'static str>) {

@@ -161,12 +161,12 @@ fn request_of(op: OpCode, u: U<'_, '_>) -> Result<Request> {
         Op::Auth => {
             Request::Auth { scheme: text(u)?, auth: any::<Option<Vec<u8>>>(u)?.map(Box::from) }
         }
-        Op::SetWatches => Request::SetWatches(set_watches(u)?),
-        Op::SetWatches2 => Request::SetWatches2(SetWatches {
+        Op::SetWatches => Request::SetWatches(Box::new(set_watches(u)?)),
+        Op::SetWatches2 => Request::SetWatches2(Box::new(SetWatches {
             persistent: list(u, text)?,
             persistent_recursive: list(u, text)?,
             ..set_watches(u)?
-        }),
+        })),
         Op::Sasl => Request::Sasl { token: any::<Vec<u8>>(u)?.into() },
         Op::GetEphemerals => Request::GetEphemerals { prefix: text(u)? },
         Op::GetAllChildrenNumber => Request::GetAllChildrenNumber { path: text(u)? },
