@@ -22,6 +22,26 @@ fn stuff(client: &mut Client, bytes: &[u8]) -> usize {
 }
 
 #[test]
+fn a_frame_in_two_pieces_that_closes_its_connection_closes_nothing_else() {
+    let server = Server::start("two-pieces", "");
+    // An operation that clients may not send, and an auth packet that proves nothing.
+    let auth = Request::Auth { scheme: "nobody".into(), auth: Some(Box::new([7; 100])) };
+    let mut refused = encoded(1, &create("/refused", b"x"));
+    refused[8..12].copy_from_slice(&(-10_i32).to_be_bytes());
+    for frame in [refused, encoded(2, &auth)] {
+        let mut client = Client::connect(&server);
+        let (first, second) = frame.split_at(frame.len() / 2);
+        client.stream.write_all(first).expect("it reads");
+        // Whoever is answered now was read after the first piece.
+        let mut other = Client::connect(&server);
+        client.stream.write_all(second).expect("it reads");
+        assert!(client.frame().is_some(), "it is told why");
+        assert!(client.frame().is_none(), "and closed");
+        assert_eq!(other.call(1, &Request::Ping).0.err, 0, "others are served");
+    }
+}
+
+#[test]
 fn a_thousand_half_sent_frames_stay_below_256_mib() {
     raise_descriptors();
     let server = Server::start("half-sent", "");

@@ -31,10 +31,6 @@ impl PartialBudget {
 }
 
 impl Partial {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -63,21 +59,32 @@ impl Partial {
         true
     }
 
-    /// Drops the first `bytes`, which were frames that are complete.
-    pub(crate) fn consume(&mut self, bytes: usize, budget: &mut PartialBudget) {
-        budget.used -= self.granted;
-        self.granted = 0;
-        if bytes == self.bytes.len() {
-            // A connection that waits costs no buffer.
-            self.bytes = Vec::new();
-        } else {
-            self.bytes = self.bytes.split_off(bytes);
-        }
+    /// Takes what is kept out, so that its frames can be handled without a copy.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
-    /// Gives everything back: the connection is closed.
+    /// Puts back what [`Self::take`] gave, but for its first `taken` bytes, which were frames that
+    /// are complete.
+    pub(crate) fn put_back(
+        &mut self,
+        mut bytes: Vec<u8>,
+        taken: usize,
+        budget: &mut PartialBudget,
+    ) {
+        if taken > 0 {
+            self.release(budget);
+            // A connection that waits costs no buffer.
+            bytes = if taken == bytes.len() { Vec::new() } else { bytes.split_off(taken) };
+        }
+        self.bytes = bytes;
+    }
+
+    /// Gives everything back.
     pub(crate) fn release(&mut self, budget: &mut PartialBudget) {
-        self.consume(self.bytes.len(), budget);
+        budget.used -= self.granted;
+        self.granted = 0;
+        self.bytes = Vec::new();
     }
 }
 

@@ -49,11 +49,14 @@ impl Core {
         if client.partial.is_empty() {
             return true;
         }
-        let waiting = client.partial.bytes().to_vec();
+        let waiting = client.partial.take();
         let (taken, stopped) = self.take_frames(conn, &waiting);
+        if stopped == Stopped::Closed {
+            return false; // Nothing is kept for a connection that closes.
+        }
         let Some(client) = self.clients.get_mut(&conn) else { return false };
+        client.partial.put_back(waiting, taken, &mut self.partials);
         if taken > 0 {
-            client.partial.consume(taken, &mut self.partials);
             self.turns.extend(std::mem::take(&mut self.starved));
         }
         self.may_read_on(conn, stopped)
@@ -115,6 +118,9 @@ impl Core {
         client.grew_ms = now_ms;
         if client.partial.is_empty() {
             let (taken, stopped) = self.take_frames(conn, input);
+            if stopped == Stopped::Closed {
+                return false;
+            }
             let Some(client) = self.clients.get_mut(&conn) else { return false };
             client.partial.extend(input.get(taken..).unwrap_or_default());
             self.may_read_on(conn, stopped)
