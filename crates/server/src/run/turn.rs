@@ -224,7 +224,7 @@ impl Core {
             }
             request => {
                 self.figures.counts.requests_handed_in += 1;
-                Event::Frame { conn, header, request, bytes: body.len() }
+                Event::Frame { conn, header, request }
             }
         };
         self.step(event);
