@@ -8,6 +8,7 @@ mod apache;
 mod bench;
 mod core;
 mod crash;
+mod differential;
 mod fast;
 mod files;
 mod gozk;
@@ -38,6 +39,8 @@ Usage: cargo xtask COMMAND
   crash              run the crash rounds alone
   sim SEED [OPTION …]
                      repeat one simulation; the options are those of bellwether-sim
+  differential SEED [OPERATIONS] | FILE
+                     repeat a comparison with Apache, or one stream that it wrote
   bench [--rounds N] [--seconds S]
                      measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md
   help               print this text and the table of stages";
@@ -85,6 +88,9 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
             bench::command(&Workspace::discover()?, plan).map(|()| true)
         }
         ["crash"] => single(crash::stage),
+        ["differential", arguments @ ..] => {
+            differential::repeat(&Workspace::discover()?, arguments)
+        }
         ["sim", seed, options @ ..] => {
             core::repeat_simulation(&Workspace::discover()?, seed, options)
         }
