@@ -4,7 +4,7 @@ use super::Play;
 use crate::connection::{Connection, Heard, is_event};
 use crate::request::{Args, change_body, packet};
 use crate::shown::{Shown, hexadecimal};
-use crate::words::{Word, hex, number};
+use crate::words::{Word, hex, number, split};
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::request::RequestHeader;
 use bellwether_wire::client::{ConnectRequest, ConnectResponse, WatchEvent};
@@ -149,7 +149,11 @@ impl Play<'_> {
             client.session = response.session;
             client.alive = true;
         }
-        Ok(())
+        if response.timeout_ms > 0 {
+            return Ok(());
+        }
+        // A session that is not given ends the connection.
+        self.await_more(name, split("closed")?)
     }
 
     /// Waits for one more frame, or for the end of the connection.
