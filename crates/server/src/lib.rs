@@ -14,6 +14,7 @@ mod figures;
 mod limits;
 pub mod logging;
 mod net;
+mod purge;
 mod run;
 mod start;
 mod systemd;

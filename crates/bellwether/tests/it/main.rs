@@ -4,6 +4,7 @@
 
 mod limits;
 mod process;
+mod purge;
 mod signals;
 mod supervised;
 mod tools;

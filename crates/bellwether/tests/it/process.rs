@@ -59,6 +59,11 @@ impl Server {
         Server { child, dir, clients }
     }
 
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
     /// Kills it and starts it again on the same data.
     pub(crate) fn restart(&mut self) {
         self.child.kill().expect("it can be killed");
