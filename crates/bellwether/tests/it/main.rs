@@ -6,4 +6,5 @@ mod limits;
 mod process;
 mod signals;
 mod supervised;
+mod too_long;
 mod tools;
