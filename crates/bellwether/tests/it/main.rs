@@ -7,4 +7,5 @@ mod process;
 mod purge;
 mod signals;
 mod supervised;
+mod too_long;
 mod tools;
