@@ -41,6 +41,8 @@ pub struct TreeOptions {
     pub digest: bool,
     /// Whether ACLs are not checked (`skipACL`).
     pub skip_acl: bool,
+    /// Whether a new ACL may name the scheme digest (`DigestAuthenticationProvider.enabled`).
+    pub digest_scheme: bool,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
     /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
@@ -55,6 +57,7 @@ impl TreeOptions {
             owner_format: OwnerFormat::default(),
             digest: true,
             skip_acl: false,
+            digest_scheme: true,
             close_session_list: true,
             txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
         }
