@@ -28,7 +28,7 @@ pub(crate) struct Server {
     log: Log,
 }
 
-/// What a server said since it serves.
+/// What a server said since it was started.
 type Log = Arc<Mutex<String>>;
 
 impl Server {
@@ -76,7 +76,7 @@ impl Server {
         (self.child, self.clients, self.log) = spawn(&self.dir, |_| {});
     }
 
-    /// Whether it has written this to its log since it serves.
+    /// Whether it has written this to its log since it was started.
     pub(crate) fn has_logged(&self, text: &str) -> bool {
         self.log.lock().expect("nobody panics with it").contains(text)
     }
@@ -135,14 +135,17 @@ fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, So
     change(&mut command);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the server can be started");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let mut before = String::new();
     let clients = loop {
         let line = lines.next().expect("it tells where it serves").expect("it writes text");
+        before.push_str(&line);
+        before.push('\n');
         if let Some((_, address)) = line.split_once("clients=") {
             break address.split_whitespace().next().and_then(|a| a.parse().ok()).expect(&line);
         }
     };
     // Whatever it says later must not fill the pipe.
-    let log = Log::default();
+    let log = Log::new(Mutex::new(before));
     let written = log.clone();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
