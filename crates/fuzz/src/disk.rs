@@ -128,15 +128,9 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Verdict {
     Verdict::accepted_if(loads && finish(loader).is_some())
 }
 
-fn tree_options() -> TreeOptions {
-    TreeOptions {
-        hash_seed: [1, 2],
-        owner_format: OwnerFormat { extended_types: true, emulate_353_ttl: false },
-        digest: true,
-        skip_acl: false,
-        close_session_list: true,
-        txn_bytes_max: 1 << 20,
-    }
+/// The same tree for every target.
+pub(crate) fn tree_options() -> TreeOptions {
+    TreeOptions { owner_format: OwnerFormat::EXTENDED, ..TreeOptions::new([1, 2]) }
 }
 
 /// The loaded tree, if it can be one, and how many nodes of unknown sessions it lost.

@@ -7,14 +7,15 @@
 #![expect(clippy::unwrap_in_result, reason = "a target panics where a promise is broken")]
 
 use crate::Verdict;
+use crate::disk::tree_options;
 use bellwether_node::{ConnId, Effect, Event, Node, ReaperSettings, Settings};
 use bellwether_server::auth::{self, AuthSettings};
-use bellwether_tree::{Loader, Now, Tree, TreeOptions};
+use bellwether_tree::{Loader, Now, Tree};
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
 use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::ops::Kind;
-use bellwether_wire::{OpCode, OwnerFormat, Reader};
+use bellwether_wire::{OpCode, Reader};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -25,17 +26,6 @@ const SLOTS: usize = 3;
 const STEPS_MAX: usize = 100_000;
 /// Long enough for every session to expire and every container to go.
 const SILENCE_MS: u64 = 100_000;
-
-fn tree_options() -> TreeOptions {
-    TreeOptions {
-        hash_seed: [1, 2],
-        owner_format: OwnerFormat { extended_types: true, emulate_353_ttl: false },
-        digest: true,
-        skip_acl: false,
-        close_session_list: true,
-        txn_bytes_max: 1 << 20,
-    }
-}
 
 fn settings() -> Settings {
     Settings {
@@ -220,5 +210,5 @@ fn request(conn: ConnId, body: &[u8]) -> Option<Event> {
         let identities = auth::authenticate(&scheme, auth.as_deref(), PEER, &settings);
         return Some(Event::Authenticated { conn, xid: header.xid, identities });
     }
-    Some(Event::Frame { conn, header, request, bytes: body.len() })
+    Some(Event::Frame { conn, header, request })
 }

@@ -24,13 +24,8 @@ pub enum Event {
     Connect { conn: ConnId, request: ConnectRequest, identity: Identity },
     /// A further frame of a connection that got its [`crate::Effect::Connected`]. `request` is its
     /// decoded body, or why it could not be decoded; `None` for an operation that clients may not
-    /// send. `bytes` is the frame's length.
-    Frame {
-        conn: ConnId,
-        header: RequestHeader,
-        request: Option<Result<Request, DecodeError>>,
-        bytes: usize,
-    },
+    /// send.
+    Frame { conn: ConnId, header: RequestHeader, request: Option<Result<Request, DecodeError>> },
     /// The shell checked an auth packet: the identities it proved; none if it failed.
     Authenticated { conn: ConnId, xid: i32, identities: Vec<Identity> },
     /// The connection is gone.

@@ -133,7 +133,7 @@ impl Node {
             Event::Connect { conn, request, identity } => {
                 session::connect(self, now, (conn, request, identity), out);
             }
-            Event::Frame { conn, header, request, bytes: _ } => {
+            Event::Frame { conn, header, request } => {
                 session::request(self, now, (conn, header, request), out);
             }
             Event::Authenticated { conn, xid, identities } => {

@@ -14,8 +14,10 @@ mod figures;
 mod limits;
 pub mod logging;
 mod net;
+mod purge;
 mod run;
 mod start;
 mod systemd;
 
+pub use run::offline;
 pub use start::{Listening, serve};

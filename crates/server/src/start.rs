@@ -7,6 +7,7 @@ use crate::config::{self, ClientAddress, Config};
 use crate::disk::Log;
 use crate::logging::LevelHandle;
 use crate::net::listen;
+use crate::purge::{self, Purging};
 use crate::run::{self, Core, Ended, Message, Parts, SnapshotFiles};
 use crate::systemd::Systemd;
 use bellwether_node::{Node, ReaperSettings, Settings};
@@ -119,6 +120,7 @@ fn try_serve(
             bound.map_err(|source| Failure::Bind { address: config.client_address, source })?;
         let log = Log::start(store, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
+        let purging = start_purging(&config, (disk.clone(), options.clone()))?;
         watch_signals(sender.clone(), levels)?;
         let systemd = Systemd::from_env();
         systemd.notify("READY=1");
@@ -130,6 +132,7 @@ fn try_serve(
         let parts = Parts { config, client_port, clock, node, log, snapshots, systemd, figures };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
+        drop(purging);
         let closed = core.close_log();
         Ok::<_, Failure>((ended, closed))
     });
@@ -141,6 +144,17 @@ fn try_serve(
         Ended::Stopped => ExitCode::Finished,
         Ended::LogFailed => ExitCode::Unexpected,
     })
+}
+
+/// `None` where no interval is set.
+fn start_purging(
+    config: &Config,
+    files: (Arc<dyn Disk>, StoreOptions),
+) -> Result<Option<Purging>, Failure> {
+    let retain = config.autopurge_snap_retain_count;
+    let start = |interval| purge::start(files, interval, retain);
+    let purging = config.autopurge_interval_hours.map(start).transpose();
+    purging.map_err(|source| Failure::System { doing: "start the purging thread", source })
 }
 
 /// Seeds for hash tables and whatever else must not be guessed.
@@ -223,7 +237,7 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
     }
 }
 
-fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
+pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
     let ms = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     Settings {
         tick_ms: u64::from(config.tick_time_ms.max(1)),

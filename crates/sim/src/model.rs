@@ -10,8 +10,7 @@ use bellwether_wire::{Acl, Data, OpCode, Owner, OwnerFormat, SessionId, Stat, Zx
 use std::collections::{BTreeMap, BTreeSet};
 
 /// TTL nodes exist in the simulator.
-pub(crate) const OWNER_FORMAT: OwnerFormat =
-    OwnerFormat { extended_types: true, emulate_353_ttl: false };
+pub(crate) const OWNER_FORMAT: OwnerFormat = OwnerFormat::EXTENDED;
 
 /// A node as the model knows it.
 #[derive(Clone, Debug, PartialEq)]

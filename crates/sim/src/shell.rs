@@ -407,7 +407,7 @@ fn request(conn: ConnId, frame: &[u8], around: &mut Around<'_>) -> Event {
     let write = op.is_some_and(|op| op.kind() == Kind::Write);
     let body = body.filter(|_| !outside);
     around.checkers.asks(conn, (expected, body, write), around.now.mono_ms);
-    Event::Frame { conn, header, request, bytes: frame.len() }
+    Event::Frame { conn, header, request }
 }
 
 fn not_loaded(error: &LoadError) -> Stop {

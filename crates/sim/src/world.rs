@@ -582,12 +582,9 @@ fn settings(chance: &mut Chance) -> Settings {
         },
         seed: chance.any(),
         tree: TreeOptions {
-            hash_seed: [chance.any(), chance.any()],
             owner_format: crate::model::OWNER_FORMAT,
             digest: !chance.one_in(4),
-            skip_acl: false,
-            close_session_list: true,
-            txn_bytes_max: 1 << 20,
+            ..TreeOptions::new([chance.any(), chance.any()])
         },
     }
 }

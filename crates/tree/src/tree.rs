@@ -7,6 +7,7 @@ use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
+use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,20 @@ pub struct TreeOptions {
     pub close_session_list: bool,
     /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
     pub txn_bytes_max: usize,
+}
+
+impl TreeOptions {
+    /// What a server has that sets nothing of this.
+    pub fn new(hash_seed: [u64; 2]) -> TreeOptions {
+        TreeOptions {
+            hash_seed,
+            owner_format: OwnerFormat::default(),
+            digest: true,
+            skip_acl: false,
+            close_session_list: true,
+            txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
+        }
+    }
 }
 
 /// The replicated state.

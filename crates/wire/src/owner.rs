@@ -22,6 +22,11 @@ pub struct OwnerFormat {
     pub emulate_353_ttl: bool,
 }
 
+impl OwnerFormat {
+    /// `extendedTypesEnabled` alone.
+    pub const EXTENDED: OwnerFormat = OwnerFormat { extended_types: true, emulate_353_ttl: false };
+}
+
 /// Whom a node belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -80,7 +85,6 @@ impl Owner {
 mod tests {
     use super::*;
 
-    const EXTENDED_ON: OwnerFormat = OwnerFormat { extended_types: true, emulate_353_ttl: false };
     const EMULATED: OwnerFormat = OwnerFormat { extended_types: true, emulate_353_ttl: true };
 
     #[test]
@@ -93,7 +97,7 @@ mod tests {
             Owner::Ttl { ttl_ms: TTL_MS_MAX },
             Owner::Unknown,
         ] {
-            assert_eq!(Owner::decode(owner.encode(), EXTENDED_ON), owner);
+            assert_eq!(Owner::decode(owner.encode(), OwnerFormat::EXTENDED), owner);
         }
     }
 
@@ -107,7 +111,7 @@ mod tests {
     fn the_form_of_3_5_3_is_read_on_demand() {
         let bits = i64::MIN | 5;
         assert_eq!(Owner::decode(bits, EMULATED), Owner::Ttl { ttl_ms: 5 });
-        assert_eq!(Owner::decode(bits, EXTENDED_ON), Owner::Session(SessionId(bits)));
+        assert_eq!(Owner::decode(bits, OwnerFormat::EXTENDED), Owner::Session(SessionId(bits)));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 mod limits;
 mod process;
+mod purge;
 mod signals;
 mod supervised;
+mod too_long;
 mod tools;

@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for a state before it says that the state does not come.
@@ -24,7 +25,11 @@ pub(crate) struct Server {
     child: Child,
     dir: PathBuf,
     pub(crate) clients: SocketAddr,
+    log: Log,
 }
+
+/// What a server said since it serves.
+type Log = Arc<Mutex<String>>;
 
 impl Server {
     /// Starts a server with these further lines in its zoo.cfg.
@@ -55,15 +60,25 @@ impl Server {
             dir.display()
         );
         std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
-        let (child, clients) = spawn(&dir, change);
-        Server { child, dir, clients }
+        let (child, clients, log) = spawn(&dir, change);
+        Server { child, dir, clients, log }
+    }
+
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
     }
 
     /// Kills it and starts it again on the same data.
     pub(crate) fn restart(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
-        (self.child, self.clients) = spawn(&self.dir, |_| {});
+        (self.child, self.clients, self.log) = spawn(&self.dir, |_| {});
+    }
+
+    /// Whether it has written this to its log since it serves.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        self.log.lock().expect("nobody panics with it").contains(text)
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -114,7 +129,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr) {
+fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr, Log) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
     command.arg("server").arg(dir.join("zoo.cfg"));
     change(&mut command);
@@ -127,8 +142,16 @@ fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, So
         }
     };
     // Whatever it says later must not fill the pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    (child, clients)
+    let log = Log::default();
+    let written = log.clone();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let mut log = written.lock().expect("nobody panics with it");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (child, clients, log)
 }
 
 /// Waits until something is so.

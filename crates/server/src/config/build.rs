@@ -309,13 +309,6 @@ fn remark(values: &Values, findings: &mut Findings) {
              to be safe",
         );
     }
-    if values.int("autopurge.purgeInterval") > 0 {
-        findings.warn(
-            values.written("autopurge.purgeInterval"),
-            "old snapshots and log files are not purged by this version: watch the disk, and \
-             delete what is older than the oldest snapshot to keep while the server is stopped",
-        );
-    }
     if values.int("snapCount") < i64::from(SNAP_COUNT_MIN) {
         let text = format!("it counts as {SNAP_COUNT_MIN}, as on Apache");
         findings.warn(values.written("snapCount"), text);

@@ -112,10 +112,14 @@ fn create(words: &mut Words<'_>, flags: i32) -> Result<Create, String> {
     // A sequential TTL node has the number after the plain one, others have two more.
     let sequential = if flags == 5 { 1 } else { 2 };
     let sequential = if words.flag("sequential") { sequential } else { 0 };
-    let acl = words.named("acl").map(acl).transpose()?.unwrap_or_else(|| vec![Acl::world_all()]);
+    let acl = match words.named("acl") {
+        Some("null") => None,
+        Some(text) => Some(acl(text)?),
+        None => Some(vec![Acl::world_all()]),
+    };
     let path = path(words)?;
     let flags = flags + ephemeral + sequential;
-    Ok(Create { path, data: data(words), acl: Some(acl), flags })
+    Ok(Create { path, data: data(words), acl, flags })
 }
 
 /// `scheme:id:perms` with zkCli's letters, several with commas between them.

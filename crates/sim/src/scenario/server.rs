@@ -269,8 +269,12 @@ impl Server {
             }
             _ => {
                 let request = command::request(line)?;
-                let op = request.op().code();
-                self.frame(name, |xid| (RequestHeader { xid, op }, Some(Ok(request))))
+                let op = request.op();
+                // A client can say what no server can read.
+                let mut bytes = Vec::new();
+                request.encode(&mut bytes);
+                let body = bellwether_wire::client::Request::decode(op, &mut reader(&bytes));
+                self.frame(name, |xid| (RequestHeader { xid, op: op.code() }, Some(body)))
             }
         }
     }
@@ -325,7 +329,7 @@ impl Server {
         client.last_xid += 1;
         let conn = client.conn;
         let (header, request) = frame(client.last_xid);
-        self.step(Event::Frame { conn, header, request, bytes: 0 })
+        self.step(Event::Frame { conn, header, request })
     }
 
     fn settle(&mut self) -> Result<(), String> {
@@ -427,6 +431,8 @@ fn plural(count: u64, what: &str) -> String {
 fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
     let tick_ms: u64 = words.named_number("tick")?.unwrap_or(2000);
     let tick = i32::try_from(tick_ms).map_err(|error| error.to_string())?;
+    let owner_format =
+        if words.flag("ttl") { OwnerFormat::EXTENDED } else { OwnerFormat::default() };
     let reaper = ReaperSettings {
         interval_ms: words.named_number("reaper")?.unwrap_or(60_000),
         per_minute_max: words.named_number("per-minute")?.unwrap_or(10_000),
@@ -443,14 +449,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         snapshot_last_zxid: false,
         reaper,
         seed: 1,
-        tree: TreeOptions {
-            hash_seed: [1, 2],
-            owner_format: OwnerFormat { extended_types: words.flag("ttl"), emulate_353_ttl: false },
-            digest: true,
-            skip_acl: false,
-            close_session_list: true,
-            txn_bytes_max: 1 << 20,
-        },
+        tree: TreeOptions { owner_format, ..TreeOptions::new([1, 2]) },
     })
 }
 

@@ -28,15 +28,8 @@ struct Driver {
 
 impl Driver {
     fn new(snap_count: u64) -> Driver {
-        let owner_format = OwnerFormat { extended_types: true, emulate_353_ttl: false };
-        let tree = TreeOptions {
-            hash_seed: [3, 4],
-            owner_format,
-            digest: false,
-            skip_acl: false,
-            close_session_list: true,
-            txn_bytes_max: 1 << 20,
-        };
+        let owner_format = OwnerFormat::EXTENDED;
+        let tree = TreeOptions { owner_format, digest: false, ..TreeOptions::new([3, 4]) };
         let settings = Settings {
             tick_ms: 2000,
             session_timeout_ms_min: 4000,
@@ -115,7 +108,7 @@ impl Driver {
         let xid = self.last_xid.entry(conn).or_default();
         *xid += 1;
         let header = RequestHeader { xid: *xid, op: request.op().code() };
-        self.step(Event::Frame { conn: ConnId(conn), header, request: Some(Ok(request)), bytes: 0 })
+        self.step(Event::Frame { conn: ConnId(conn), header, request: Some(Ok(request)) })
     }
 
     /// Forgets what was counted so far.

@@ -10,14 +10,7 @@ use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::{Acl, ErrorCode, OwnerFormat, Perms, SessionId, Stat, Zxid};
 
 pub(crate) fn options() -> TreeOptions {
-    TreeOptions {
-        hash_seed: [1, 2],
-        owner_format: OwnerFormat { extended_types: true, emulate_353_ttl: false },
-        digest: true,
-        skip_acl: false,
-        close_session_list: true,
-        txn_bytes_max: 1 << 20,
-    }
+    TreeOptions { owner_format: OwnerFormat::EXTENDED, ..TreeOptions::new([1, 2]) }
 }
 
 pub(crate) fn at(mono_ms: u64) -> Now {

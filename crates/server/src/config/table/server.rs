@@ -70,7 +70,8 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
 
 pub(super) const LIMITS: &[Setting] = setting_rows! { Limits
     ["jute.maxbuffer", Java, decoded(1, INT_MAX), "0xfffff", "bytes", "3.0.0", Honoured,
-     "The largest request and the largest node's data. All servers and clients should agree."]
+     "The largest request and the largest node's data. All servers and clients should agree. A \
+     longer request is answered with MARSHALLINGERROR."]
     ["jute.maxbuffer.extrasize", Both, decoded(0, INT_MAX), "", "bytes", "3.5.7", Honoured,
      "How much larger than jute.maxbuffer a record read from the log or a snapshot may be, since \
       it carries more than the request did; the same again if unset."]

@@ -42,13 +42,11 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      "How snapshots are compressed; empty: not at all. All three are read, whatever is set."]
     ["snapshot.trust.empty", Both, FLAG, "false", "", "3.5.6", Honoured,
      "Whether a log without any snapshot is loaded; the snapshot may have been lost."]
-    ["autopurge.snapRetainCount", File, INT, "3", "snapshots", "3.4.0",
-     WithoutEffect("automatic purging does not exist in this version"),
+    ["autopurge.snapRetainCount", File, INT, "3", "snapshots", "3.4.0", Honoured,
      "How many snapshots a purge keeps, with the log files they need; at least 3."]
     ["autopurge.purgeInterval", File, int(i32::MIN as i64, i32::MAX as i64 / 3600), "0", "h",
-     "3.4.0", WithoutEffect("automatic purging does not exist in this version: old snapshots and \
-                             log files stay, and a warning says so at start"),
-     "How often old snapshots and log files are purged; 0 or below: never."]
+     "3.4.0", Honoured,
+     "How often old snapshots and log files are purged, the first time at start; 0 or below: never."]
     ["snapshotSizeFactor", Both, Kind::Real, "0.33", "", "3.5.0",
      WithoutEffect("it chooses how a server of an ensemble catches up"),
      "Up to which share of a snapshot's size the log is sent to a follower in its place."]
