@@ -209,7 +209,6 @@ pub(super) fn keeper_error(path: &str, code: ErrorCode) -> String {
 }
 
 /// What to do where it depends on the operation.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the others have nothing to add")]
 fn hint(op: OpCode, code: ErrorCode) -> Option<&'static str> {
     match (op, code) {
         (OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl, ErrorCode::NoNode) => {

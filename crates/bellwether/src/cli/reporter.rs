@@ -76,13 +76,11 @@ impl Reporter {
         }
     }
 
-    fn try_next(&mut self) -> impl Future<Output = Option<Told>> {
-        async {
-            tokio::select! {
-                biased;
-                told = self.next() => Some(told),
-                () = std::future::ready(()) => None,
-            }
+    async fn try_next(&mut self) -> Option<Told> {
+        tokio::select! {
+            biased;
+            told = self.next() => Some(told),
+            () = std::future::ready(()) => None,
         }
     }
 

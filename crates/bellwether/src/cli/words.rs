@@ -128,8 +128,7 @@ impl Words {
         if let Some((name, value)) = find(known, text) {
             return Ok(self.take_named(name, value));
         }
-        let mut letters = text.char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in text.char_indices() {
             let name = letter.to_string();
             let (name, value) = find(known, &name).ok_or_else(unknown)?;
             let rest = text.get(at + letter.len_utf8()..).unwrap_or_default();
