@@ -7,6 +7,7 @@ mod limits;
 mod process;
 mod purge;
 mod signals;
+mod stored;
 mod supervised;
 mod too_long;
 mod tools;

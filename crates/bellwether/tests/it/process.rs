@@ -54,12 +54,7 @@ impl Server {
             std::fs::remove_dir_all(&dir).expect("an old directory can be removed");
         }
         std::fs::create_dir_all(&dir).expect("a directory can be made");
-        let text = format!(
-            "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
-             4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
-            dir.display()
-        );
-        std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
+        write_zoo_cfg(&dir, lines);
         let (child, clients, log) = spawn(&dir, change);
         Server { child, dir, clients, log }
     }
@@ -74,6 +69,12 @@ impl Server {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
         (self.child, self.clients, self.log) = spawn(&self.dir, |_| {});
+    }
+
+    /// As [`Server::restart`], with other further lines in its zoo.cfg.
+    pub(crate) fn restart_with(&mut self, lines: &str) {
+        write_zoo_cfg(&self.dir, lines);
+        self.restart();
     }
 
     /// Whether it has written this to its log since it was started.
@@ -127,6 +128,15 @@ impl Drop for Server {
         drop(self.child.wait());
         drop(std::fs::remove_dir_all(&self.dir));
     }
+}
+
+fn write_zoo_cfg(dir: &std::path::Path, lines: &str) {
+    let text = format!(
+        "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
+         4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
+        dir.display()
+    );
+    std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
 }
 
 fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr, Log) {
