@@ -50,11 +50,12 @@ pub(crate) fn connect(
     (conn, request, identity): (ConnId, ConnectRequest, Identity),
     out: &mut Vec<Effect>,
 ) {
-    if request.last_zxid_seen > node.tree.last_processed() {
+    let last = node.tree.last_processed();
+    if request.last_zxid_seen > last || last == Zxid::MISSING {
         // It has seen a newer state than ours: another member must serve it.
         info!(
             session = %request.session, seen = %request.last_zxid_seen,
-            last = %node.tree.last_processed(),
+            %last,
             "refusing a client that has seen a later zxid; it will try another server"
         );
         out.push(Effect::Close(conn));

@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
     ["znode.container.maxNeverUsedIntervalMs", Java, LONG_DECODED, "0", "ms", "3.6.0", Honoured,
      "How long a container that never had a child is kept; 0 keeps it."]
     ["enableEagerACLCheck", Both, FLAG, "false", "", "3.6.0",
-     WithoutEffect("a single server checks access before it writes anyway"),
+     WithoutEffect("only servers of an ensemble look at it, in Apache too"),
      "Whether a server checks access before it forwards a write to the leader."]
     ["serverCnxnFactory", Both,
      Choice(&["org.apache.zookeeper.server.NIOServerCnxnFactory",
