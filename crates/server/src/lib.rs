@@ -18,4 +18,5 @@ mod run;
 mod start;
 mod systemd;
 
+pub use run::offline;
 pub use start::{Listening, serve};

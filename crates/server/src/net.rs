@@ -5,3 +5,4 @@ pub(crate) mod listen;
 pub(crate) mod outbox;
 pub(crate) mod partial;
 pub(crate) mod readiness;
+pub(crate) mod socket;

@@ -223,7 +223,7 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
     }
 }
 
-fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
+pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
     let ms = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     Settings {
         tick_ms: u64::from(config.tick_time_ms.max(1)),

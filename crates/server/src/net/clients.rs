@@ -8,17 +8,17 @@ use crate::net::listen::Descriptor;
 use crate::net::outbox::Outbox;
 use crate::net::partial::Partial;
 use crate::net::readiness::Wants;
+use crate::net::socket::Socket;
 use bellwether_wire::client::frame::{self, Length};
 use bellwether_wire::limits::MAX_CONNECT_BYTES;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 /// A connection, as its socket sees it.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) socket: Arc<dyn Socket>,
     pub(crate) peer: SocketAddr,
     pub(crate) phase: Phase,
     pub(crate) partial: Partial,
@@ -68,13 +68,13 @@ pub(crate) enum Next<'a> {
 
 impl Client {
     pub(crate) fn new(
-        stream: Arc<TcpStream>,
+        socket: Arc<dyn Socket>,
         peer: SocketAddr,
         now_ms: u64,
         (wants, descriptor): (Wants, Descriptor),
     ) -> Client {
         Client {
-            stream,
+            socket,
             peer,
             phase: Phase::New,
             partial: Partial::default(),

@@ -12,7 +12,6 @@ use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
 use bellwether_wire::jute::{Put, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
-use std::time::Instant;
 use tracing::debug;
 
 /// Why no more was taken from some bytes.
@@ -83,7 +82,7 @@ impl Core {
             if !client.takes_frames() || self.stopping.is_some() {
                 return false;
             }
-            let bytes = match client.stream.try_read(buffer) {
+            let bytes = match client.socket.try_read(buffer) {
                 Ok(0) => {
                     self.hung_up(conn);
                     return false;
@@ -97,7 +96,7 @@ impl Core {
                     return false;
                 }
             };
-            self.instant = Instant::now();
+            self.instant = self.clock.moment();
             self.figures.counts.bytes_received += u64::try_from(bytes).unwrap_or(0);
             let input = buffer.get(..bytes).unwrap_or_default();
             if !self.received(conn, input) {
@@ -169,7 +168,7 @@ impl Core {
                     warn_limited!(self.figures.repeats, "impossible frame", %address, len, max,
                             "a connection was closed: it announced a frame longer than \
                              jute.maxbuffer, or does not speak this protocol");
-                    self.close_now(conn);
+                    self.dismiss(conn);
                     return (taken, Stopped::Closed);
                 }
             }
@@ -190,7 +189,7 @@ impl Core {
                 }
                 Err(error) => {
                     debug!(conn = conn.0, %error, "this is no connect request");
-                    self.close_now(conn);
+                    self.dismiss(conn);
                 }
             },
             Phase::Open => self.request(conn, body),
@@ -206,7 +205,7 @@ impl Core {
             Ok(header) => header,
             Err(error) => {
                 debug!(conn = conn.0, %error, "a frame without a header");
-                self.close_now(conn);
+                self.dismiss(conn);
                 return;
             }
         };
@@ -233,7 +232,7 @@ impl Core {
     fn four_letter_word(&mut self, conn: ConnId, word: [u8; 4]) {
         let Some(word) = admin::word(word) else {
             debug!(conn = conn.0, "neither a frame nor a four-letter word");
-            self.close_now(conn);
+            self.dismiss(conn);
             return;
         };
         self.figures.counts.four_letter_words += 1;
@@ -253,11 +252,12 @@ impl Core {
         if client.phase == Phase::Open {
             self.figures.counts.connections_dropped += 1;
         }
-        if client.outbox.is_empty() {
-            self.close_now(conn);
-        } else {
-            self.step(Event::ClientGone(conn));
-            self.close_after_sending(conn);
-        }
+        self.dismiss(conn);
+    }
+
+    /// Closes a connection that nothing more is expected of, behind what it was answered before.
+    fn dismiss(&mut self, conn: ConnId) {
+        self.step(Event::ClientGone(conn));
+        self.close_after_sending(conn);
     }
 }
