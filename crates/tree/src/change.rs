@@ -169,11 +169,11 @@ impl Tree {
             Owner::None | Owner::Unknown => {} // They end only when a client deletes them.
         }
         self.digest = self.digest.wrapping_add(u64::from(self.nodes.get(id).counts));
-        self.note_quota_node(id, path);
+        self.quotas.added(id, path);
     }
 
     fn uncount(&mut self, id: NodeId, path: &str) {
-        self.forget_quota_node(path);
+        self.quotas.removed(path);
         self.digest = self.digest.wrapping_sub(u64::from(self.nodes.get(id).counts));
         let node = self.nodes.get(id);
         self.data_size -= size_of_node(path, node.data_len());

@@ -16,7 +16,6 @@
 use crate::nodes::NodeId;
 use crate::pending::Pending;
 use crate::tree::Tree;
-use bellwether_wire::quota::stats_path;
 use bellwether_wire::{ErrorCode, QuotaNode, StatsTrack};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Included, Unbounded};
@@ -27,16 +26,16 @@ const EXCEEDED_PER_WRITE_MAX: usize = 4;
 
 /// All quotas, by the paths that they are on.
 ///
-/// Invariant: there is an entry for each limits node, with the statistics node beside it if that
-/// exists.
+/// Invariant: the limits nodes and the statistics nodes of the tree are in it, and no entry is
+/// empty. Only where there are limits anything is counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quotas {
     by_path: BTreeMap<Box<str>, Quota>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Quota {
-    limits: NodeId,
+    limits: Option<NodeId>,
     stats: Option<NodeId>,
 }
 
@@ -80,98 +79,87 @@ impl Exceeded {
     }
 }
 
-/// What the quotas below one first name of a path add up to; a number that a node does not have
-/// counts -1, as in Apache.
+/// What the quotas below one first name of a path add up to; `None` where there is no node with
+/// such a number. A number that a node does not have counts -1, as in Apache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuotaFigures {
     /// The limits of nodes: the hard ones, and the soft ones where there is no hard one.
-    pub count_limit: i64,
+    pub count_limit: Option<i64>,
     /// The limits of bytes, likewise.
-    pub bytes_limit: i64,
+    pub bytes_limit: Option<i64>,
     /// Nodes that are there.
-    pub count_usage: i64,
+    pub count_usage: Option<i64>,
     /// Bytes that are there.
-    pub bytes_usage: i64,
+    pub bytes_usage: Option<i64>,
 }
 
 fn namespace(path: &str) -> &str {
     path.split('/').nth(1).unwrap_or_default()
 }
 
+impl Quota {
+    fn node_mut(&mut self, node: QuotaNode) -> &mut Option<NodeId> {
+        match node {
+            QuotaNode::Limits => &mut self.limits,
+            QuotaNode::Stats => &mut self.stats,
+        }
+    }
+}
+
 impl Quotas {
-    fn note(&mut self, (node, on): (QuotaNode, &str), id: NodeId) {
-        match node {
-            QuotaNode::Limits => {
-                self.by_path.insert(on.into(), Quota { limits: id, stats: None });
-            }
-            QuotaNode::Stats => {
-                if let Some(quota) = self.by_path.get_mut(on) {
-                    quota.stats = Some(id);
-                }
-            }
+    /// A node was added.
+    #[inline]
+    pub(crate) fn added(&mut self, id: NodeId, path: &str) {
+        if let Some((node, on)) = QuotaNode::of(path) {
+            self.note(node, on, id);
         }
     }
 
-    fn forget(&mut self, (node, on): (QuotaNode, &str)) {
-        match node {
-            QuotaNode::Limits => {
-                self.by_path.remove(on);
-            }
-            QuotaNode::Stats => {
-                if let Some(quota) = self.by_path.get_mut(on) {
-                    quota.stats = None;
-                }
-            }
+    /// A node is about to be removed.
+    #[inline]
+    pub(crate) fn removed(&mut self, path: &str) {
+        if let Some((node, on)) = QuotaNode::of(path) {
+            self.forget(node, on);
         }
     }
 
-    /// Takes in a node if it is a limits node, or a statistics node whose limits are in already.
-    pub(crate) fn found(&mut self, id: NodeId, path: &str) {
-        if let Some(node) = QuotaNode::of(path) {
-            self.note(node, id);
+    fn note(&mut self, node: QuotaNode, on: &str, id: NodeId) {
+        *self.by_path.entry(on.into()).or_default().node_mut(node) = Some(id);
+    }
+
+    fn forget(&mut self, node: QuotaNode, on: &str) {
+        let quota = self.by_path.get_mut(on).expect("it was added");
+        *quota.node_mut(node) = None;
+        if *quota == Quota::default() {
+            self.by_path.remove(on);
         }
     }
 
-    /// The closest quota at or above `path`.
+    /// The closest quota at or above `path`: its path, its limits, and its statistics if it has
+    /// some.
     ///
     /// The greatest path that is not greater than `path` either is above it or says how far up to
     /// go: whatever is above `path` is a prefix of both.
-    fn closest(&self, path: &str) -> Option<(&str, Quota)> {
+    fn closest(&self, path: &str) -> Option<(&str, NodeId, Option<NodeId>)> {
         let mut path = path;
         loop {
-            let (on, quota) =
-                self.by_path.range::<str, _>((Unbounded, Included(path))).next_back()?;
+            let up_to = (Unbounded, Included(path));
+            let (on, quota) = self.by_path.range::<str, _>(up_to).next_back()?;
             let common = on.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
             let next = path.as_bytes().get(common);
-            if common == on.len() && (next.is_none() || next == Some(&b'/')) {
-                return Some((on, *quota));
-            }
-            let shared = path.as_bytes().get(..=common).expect("a greater path goes on after it");
-            let end = shared.iter().rposition(|byte| *byte == b'/')?;
-            path = path.get(..end).expect("a slash is a character");
+            let is_above = common == on.len() && (next.is_none() || next == Some(&b'/'));
+            let end = match quota.limits {
+                Some(limits) if is_above => return Some((on, limits, quota.stats)),
+                None if is_above => common,
+                Some(_) | None => common + 1,
+            };
+            let slash = path.bytes().take(end).rposition(|byte| byte == b'/')?;
+            (path, _) = path.split_at(slash);
         }
     }
 }
 
 impl Tree {
-    /// A node was added, be it by a transaction or from a snapshot.
-    pub(crate) fn note_quota_node(&mut self, id: NodeId, path: &str) {
-        let Some((node, on)) = QuotaNode::of(path) else { return };
-        self.quotas.note((node, on), id);
-        if node == QuotaNode::Limits
-            && let Some(stats) = self.nodes.find(&stats_path(on))
-        {
-            self.quotas.note((QuotaNode::Stats, on), stats);
-        }
-    }
-
-    /// A node is about to be removed.
-    pub(crate) fn forget_quota_node(&mut self, path: &str) {
-        if let Some(node) = QuotaNode::of(path) {
-            self.quotas.forget(node);
-        }
-    }
-
     /// A transaction created a node.
     pub(crate) fn quota_created(&mut self, id: NodeId, path: &str, len: usize) {
         if let Some((QuotaNode::Stats, on)) = QuotaNode::of(path) {
@@ -185,10 +173,9 @@ impl Tree {
         if self.quotas.by_path.is_empty() {
             return;
         }
-        let Some((_, quota)) = self.quotas.closest(path) else { return };
+        let Some((_, _, Some(stats))) = self.quotas.closest(path) else { return };
         // What a client wrote into the node may be no statistics. Apache's server ends then; this
         // one leaves them alone until they are made anew.
-        let Some(stats) = quota.stats else { return };
         let Some(mut track) = self.track(stats) else { return };
         track.set_count(track.count().wrapping_add(count));
         track.set_bytes(track.bytes().wrapping_add(bytes));
@@ -197,7 +184,7 @@ impl Tree {
 
     /// Makes the statistics of all quotas anew, after a snapshot was loaded.
     pub(crate) fn recount_quotas(&mut self) {
-        let quotas = self.quotas.by_path.iter();
+        let quotas = self.quotas.by_path.iter().filter(|(_, quota)| quota.limits.is_some());
         let counted: Vec<(Box<str>, NodeId)> =
             quotas.filter_map(|(on, quota)| Some((on.clone(), quota.stats?))).collect();
         for (on, stats) in counted {
@@ -236,10 +223,10 @@ impl Tree {
         if self.quotas.by_path.is_empty() {
             return Ok(());
         }
-        let Some((on, quota)) = self.quotas.closest(path) else { return Ok(()) };
+        let Some((on, limits, stats)) = self.quotas.closest(path) else { return Ok(()) };
         let unreadable =
             || if self.options.enforce_quota { Err(ErrorCode::MarshallingError) } else { Ok(()) };
-        let Some(limits) = self.track(quota.limits) else { return unreadable() };
+        let Some(limits) = self.track(limits) else { return unreadable() };
         let limit = |hard: i64, soft: i64| match (hard, soft) {
             (0.., _) => Some(Limit::Hard(hard)),
             (_, 0..) => Some(Limit::Soft(soft)),
@@ -250,7 +237,7 @@ impl Tree {
         if count_limit.is_none() && bytes_limit.is_none() {
             return Ok(());
         }
-        let Some(stats) = quota.stats else { return Ok(()) };
+        let Some(stats) = stats else { return Ok(()) };
         let Some(stats) = self.track(stats) else { return unreadable() };
         let count = (Measure::Count, count_limit, stats.count().wrapping_add(count));
         let bytes = (Measure::Bytes, bytes_limit, stats.bytes().wrapping_add(bytes));
@@ -276,14 +263,19 @@ impl Tree {
         let mut figures: BTreeMap<&str, QuotaFigures> = BTreeMap::new();
         for (on, quota) in &self.quotas.by_path {
             let of_namespace = figures.entry(namespace(on)).or_default();
-            let or = |hard: i64, soft: i64| if hard > -1 { hard } else { soft };
-            if let Some(limits) = self.track(quota.limits) {
-                of_namespace.count_limit += or(limits.count_hard_limit(), limits.count());
-                of_namespace.bytes_limit += or(limits.byte_hard_limit(), limits.bytes());
+            let add = |sum: &mut Option<i64>, number: i64| {
+                *sum = Some(sum.unwrap_or(0).wrapping_add(number));
+            };
+            let either = |hard: i64, soft: i64| if hard > -1 { hard } else { soft };
+            if let Some(limits) = quota.limits.and_then(|limits| self.track(limits)) {
+                let count = either(limits.count_hard_limit(), limits.count());
+                let bytes = either(limits.byte_hard_limit(), limits.bytes());
+                add(&mut of_namespace.count_limit, count);
+                add(&mut of_namespace.bytes_limit, bytes);
             }
             if let Some(stats) = quota.stats.and_then(|stats| self.track(stats)) {
-                of_namespace.count_usage += stats.count();
-                of_namespace.bytes_usage += stats.bytes();
+                add(&mut of_namespace.count_usage, stats.count());
+                add(&mut of_namespace.bytes_usage, stats.bytes());
             }
         }
         figures
@@ -326,15 +318,15 @@ mod tests {
             };
             let mut quotas = Quotas::default();
             for id in 0..u.int_in_range(0..=12)? {
-                quotas.note((QuotaNode::Limits, &path(u)?), id);
+                quotas.note(*u.choose(&[QuotaNode::Limits, QuotaNode::Stats])?, &path(u)?, id);
             }
             let path = path(u)?;
-            let above = |on: &&str| {
-                path.strip_prefix(*on).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
+            let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+            let above = |on: &str| path.strip_prefix(on).is_some_and(below);
+            let limits = quotas.by_path.iter().filter(|(_, quota)| quota.limits.is_some());
             let expected =
-                quotas.by_path.keys().map(|on| &**on).filter(above).max_by_key(|on| on.len());
-            assert_eq!(quotas.closest(&path).map(|(on, _)| on), expected, "{path}");
+                limits.map(|(on, _)| &**on).filter(|on| above(on)).max_by_key(|on| on.len());
+            assert_eq!(quotas.closest(&path).map(|(on, _, _)| on), expected, "{path}");
             Ok(())
         });
     }
@@ -342,8 +334,9 @@ mod tests {
     #[test]
     fn the_root_has_no_quota() {
         let mut quotas = Quotas::default();
-        quotas.note((QuotaNode::Limits, "/a"), 1);
-        assert_eq!(quotas.closest(""), None);
-        assert_eq!(quotas.closest("/"), None);
+        quotas.note(QuotaNode::Limits, "/a", 1);
+        for path in ["", "/", "/b", "/A"] {
+            assert_eq!(quotas.closest(path), None, "{path}");
+        }
     }
 }

@@ -14,7 +14,7 @@ compares them (`UPDATE_EXPECT=1 cargo test -p bellwether-server --test it compat
 Where Apache is dangerous, this server differs on purpose: opcodes 20 (`deleteContainer`) and -10 (`createSession`) from a client are
 refused; a session's former connection is closed only after the password was checked; children are listed in the order of their names.
 
-Not yet: ensembles, TLS, SASL, the HTTP admin server, quotas, the audit log. What would need them is refused by name.
+Not yet: ensembles, TLS, SASL, the HTTP admin server, the audit log. What would need them is refused by name.
 JMX does not exist outside of a JVM.
 ";
 
