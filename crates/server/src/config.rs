@@ -68,6 +68,8 @@ pub struct Config {
     pub data_log_dir: PathBuf,
     /// Whether missing data directories are created.
     pub datadir_autocreate: bool,
+    /// Whether an empty database is begun without a file `initialize`.
+    pub db_autocreate: bool,
 
     pub client_address: ClientAddress,
     /// How many connections may wait to be accepted.

@@ -49,11 +49,12 @@ pub(crate) fn connect(
     (conn, request, identity): (ConnId, ConnectRequest, Identity),
     out: &mut Vec<Effect>,
 ) {
-    if request.last_zxid_seen > node.tree.last_processed() {
+    let last = node.tree.last_processed();
+    if request.last_zxid_seen > last || last == Zxid::MISSING {
         // It has seen a newer state than ours: another member must serve it.
         info!(
             session = %request.session, seen = %request.last_zxid_seen,
-            last = %node.tree.last_processed(),
+            %last,
             "refusing a client that has seen a later zxid; it will try another server"
         );
         out.push(Effect::Close(conn));
@@ -157,8 +158,7 @@ pub(crate) fn request(
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
         (Kind::Write, Ok(body)) => write(node, now, (conn, xid, Some(body)), out),
-        // Apache gives it a zxid nevertheless, unless it stumbles over a null.
-        (Kind::Write, Err(error)) if op == OpCode::Multi && error.problem != Problem::Null => {
+        (Kind::Write, Err(error)) if op == OpCode::Multi && takes_a_zxid(error.problem) => {
             debug!(%session, %error, "a multi could not be decoded");
             write(node, now, (conn, xid, None), out);
         }
@@ -180,6 +180,15 @@ pub(crate) fn request(
             let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
             read(node, now, (conn, xid, refusal), out);
         }
+    }
+}
+
+/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null. A frame
+/// beyond the limit it would not have read at all.
+fn takes_a_zxid(problem: Problem) -> bool {
+    match problem {
+        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => true,
+        Problem::Null | Problem::TooLong(_) => false,
     }
 }
 

@@ -112,7 +112,12 @@ fn defaults_are_apaches() {
     assert_eq!(config.pre_alloc_bytes, 64 << 20);
     assert!(config.force_sync && config.digest_enabled && config.close_session_txn);
     assert!(config.serialize_last_processed_zxid && config.digest_provider_enabled);
-    assert!(config.datadir_autocreate && !config.skip_acl && !config.snapshot_trust_empty);
+    assert!(
+        config.datadir_autocreate
+            && config.db_autocreate
+            && !config.skip_acl
+            && !config.snapshot_trust_empty
+    );
     assert!(!config.enforce_quota);
     assert!(!config.extended_types && !config.emulate_353_ttl && !config.reconfig_enabled);
     assert_eq!(config.snapshot_compression, Compression::None);
