@@ -82,7 +82,7 @@ impl StatsTrack {
     pub fn parse(data: &[u8]) -> Result<StatsTrack, BadStats> {
         let text = String::from_utf8_lossy(data);
         let mut numbers = BTreeMap::new();
-        // Separators at the end stand before nothing; those at the start stand behind an empty pair.
+        // Separators at the end stand before nothing; those at the start behind an empty pair.
         let pairs = text.trim_end_matches([',', ';']);
         for (at, pair) in pairs.split([',', ';']).enumerate() {
             if pair.is_empty() && (at > 0 || pairs.is_empty()) {
