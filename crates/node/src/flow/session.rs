@@ -313,6 +313,6 @@ pub(crate) fn reap(node: &mut Node, now: Now, path: Box<str>, out: &mut Vec<Effe
 }
 
 fn submit(node: &mut Node, now: Now, admitted: Admitted, out: &mut Vec<Effect>) {
-    let prepared = prepare::prepare(node, now, admitted);
+    let prepared = prepare::prepare(node, now, admitted, out);
     propose::propose(node, prepared, out);
 }
