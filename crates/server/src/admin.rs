@@ -13,6 +13,7 @@
 
 use bellwether_node::Status;
 use bellwether_wire::Zxid;
+use std::collections::BTreeMap;
 
 mod decimal;
 mod figures;
@@ -23,7 +24,9 @@ mod texts;
 mod unmeasured;
 mod words;
 
-pub use figures::{ConnectionFigures, Mode, ResponseSizes, ShellFigures, Startup, Summary};
+pub use figures::{
+    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, Startup, Summary,
+};
 pub use metrics::{METRICS, METRICS_COMPAT_HEADER, Metric, Origin, metrics_compat_rows};
 pub use parts::{Answer, Detail, Part};
 pub use unmeasured::{UNMEASURED, Unmeasured};
@@ -61,6 +64,8 @@ pub trait Facts {
     fn environment(&self) -> Vec<(&'static str, String)>;
     /// The tree's digests after some transactions, oldest first.
     fn digests(&self) -> Vec<(Zxid, u64)>;
+    /// What is counted by the first names of paths; every quota is looked at.
+    fn quotas(&self) -> BTreeMap<String, NamespaceFigures>;
 }
 
 /// The word that four bytes are, if they are one. Anything else is the length of a frame.

@@ -2,7 +2,7 @@
 
 use super::*;
 use bellwether_node::{ConnectionStatus, Latency, Statistics};
-use bellwether_tree::WatchesSummary;
+use bellwether_tree::{QuotaFigures, WatchesSummary};
 use bellwether_wire::{OpCode, SessionId, Zxid};
 use expect_test::{expect, expect_file};
 
@@ -50,6 +50,17 @@ fn shell() -> ShellFigures {
     }
 }
 
+fn namespaces() -> BTreeMap<String, NamespaceFigures> {
+    let quotas = QuotaFigures {
+        count_limit: Some(-1),
+        bytes_limit: Some(100),
+        count_usage: Some(3),
+        bytes_usage: Some(40),
+    };
+    let app = NamespaceFigures { quotas, refusals: Some(2) };
+    BTreeMap::from([("app".to_owned(), app), ("idle".to_owned(), NamespaceFigures::default())])
+}
+
 #[track_caller]
 fn check(mode: Mode, word: &str, expected: expect_test::Expect) {
     expected.assert_eq(&told(mode, word));
@@ -82,6 +93,9 @@ impl Facts for Told {
     }
     fn digests(&self) -> Vec<(Zxid, u64)> {
         vec![(Zxid(0x80), 14_207_234_299), (Zxid(0x1_0000_0080), u64::MAX)]
+    }
+    fn quotas(&self) -> BTreeMap<String, NamespaceFigures> {
+        namespaces()
     }
 }
 

@@ -101,8 +101,9 @@ pub(super) fn stat_tail(view: &View<'_>) -> String {
 pub(super) fn mntr(view: &View<'_>) -> String {
     let state = view.mode.state();
     let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{state}\n");
+    let namespaces = view.facts.quotas();
     for metric in METRICS {
-        metric.write(view, &mut text);
+        metric.write(view, &namespaces, &mut text);
     }
     text
 }

@@ -6,7 +6,9 @@
 //! that takes nothing is closed.
 
 use super::Core;
-use crate::admin::{self, Answer, ConnectionFigures, Detail, Facts, Mode, Part, View, lines};
+use crate::admin::{
+    self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, View, lines,
+};
 use crate::config::render::ConfFacts;
 use crate::limits::{SORTERS_MAX, TEXT_VISITS, UNSENT_BYTES_ALL, UNSENT_BYTES_PAUSE};
 use crate::net::clients::{Client, Phase};
@@ -432,6 +434,17 @@ impl Facts for Core {
 
     fn digests(&self) -> Vec<(Zxid, u64)> {
         self.node.tree().digest_log().collect()
+    }
+
+    fn quotas(&self) -> BTreeMap<String, NamespaceFigures> {
+        let quotas = self.node.tree().quota_figures().into_iter();
+        let mut namespaces: BTreeMap<String, NamespaceFigures> = quotas
+            .map(|(name, quotas)| (name.to_owned(), NamespaceFigures { quotas, refusals: None }))
+            .collect();
+        for (name, refusals) in self.figures.quota_refusals() {
+            namespaces.entry(name.to_string()).or_default().refusals = Some(*refusals);
+        }
+        namespaces
     }
 }
 
