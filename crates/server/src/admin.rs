@@ -7,8 +7,8 @@
 //! What it leaves to others: recognising the four bytes, gathering the figures, going through the
 //! lists, sending the text and closing the connection.
 //!
-//! Reading order: `words` (the rows), `parts` (what an answer is made of), `texts` (what a word says
-//! at once), `lines` (what it says of each thing of a list), `metrics` (the rows of `mntr`),
+//! Reading order: `words` (the rows), `parts` (what an answer is made of), `texts` (what is said at
+//! once), `lines` (what is said of each thing of a list), `metrics` (the rows of `mntr`),
 //! `unmeasured` (Apache's metrics that are not in it, and why).
 
 use bellwether_node::Status;
