@@ -49,6 +49,7 @@ const LAYERS: &[Layer] = &[
     layer("bellwether-fuzz",   &["bellwether-node", "bellwether-server", "bellwether-store", "bellwether-tree", "bellwether-wire"], &[]),
     layer("bellwether-differential", &["bellwether-wire"], &[]),
     layer("bellwether",        &["bellwether-client", "bellwether-server", "bellwether-store", "bellwether-wire"], &[]),
+    layer("bellwether-conformance", &["bellwether-wire"], &[]),
     layer("xtask",             &[], &[]),
 ];
 

@@ -3,12 +3,15 @@
 //! The core calls in here when a socket is ready; it reads into one buffer that all sockets share.
 //! A connection that waits keeps no buffer, one within a frame keeps that frame's bytes.
 
-use crate::limits::UNSENT_BYTES_PAUSE;
+use crate::limits::{OVERSIZE_BYTES_MAX, UNSENT_BYTES_PAUSE};
 use crate::net::listen::Descriptor;
 use crate::net::outbox::Outbox;
+use crate::net::oversize::Oversize;
 use crate::net::partial::Partial;
 use crate::net::readiness::Wants;
 use crate::net::socket::Socket;
+use crate::run::words::Telling;
+use bellwether_tree::Now;
 use bellwether_wire::client::frame::{self, Length};
 use bellwether_wire::limits::MAX_CONNECT_BYTES;
 use std::net::SocketAddr;
@@ -22,9 +25,13 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     pub(crate) phase: Phase,
     pub(crate) partial: Partial,
+    /// The frame that is passing by because it is too long.
+    pub(crate) oversize: Option<Box<Oversize>>,
     pub(crate) outbox: Outbox,
     /// When it was accepted, monotonic milliseconds.
     pub(crate) accepted_ms: u64,
+    /// The same by the wall clock, milliseconds since 1970.
+    pub(crate) established_ms: i64,
     /// When its incomplete frame last grew, monotonic milliseconds.
     pub(crate) grew_ms: u64,
     /// Whether its socket is to be read when it is readable, as of its last turn.
@@ -34,6 +41,8 @@ pub(crate) struct Client {
     /// Frames that came and replies that went.
     pub(crate) received: u64,
     pub(crate) sent: u64,
+    /// What is still to be said of the answer to a four-letter word.
+    pub(crate) telling: Option<Box<Telling>>,
     wants: Wants,
     armed: Option<Interest>,
     /// Held for its drop.
@@ -62,6 +71,8 @@ pub(crate) enum Next<'a> {
     Word([u8; 4]),
     /// The start of a frame of `len` bytes, its length included; 4 if even that is not known.
     Partial { len: usize },
+    /// The length of a frame of a session that is longer than the limit, but may be read past.
+    TooLong { bytes: usize },
     /// A length that no frame may have.
     Impossible(i32),
 }
@@ -70,7 +81,7 @@ impl Client {
     pub(crate) fn new(
         socket: Arc<dyn Socket>,
         peer: SocketAddr,
-        now_ms: u64,
+        now: Now,
         (wants, descriptor): (Wants, Descriptor),
     ) -> Client {
         Client {
@@ -78,13 +89,16 @@ impl Client {
             peer,
             phase: Phase::New,
             partial: Partial::default(),
+            oversize: None,
             outbox: Outbox::default(),
-            accepted_ms: now_ms,
-            grew_ms: now_ms,
+            accepted_ms: now.mono_ms,
+            established_ms: now.wall_ms,
+            grew_ms: now.mono_ms,
             reads: false,
             dirty: false,
             received: 0,
             sent: 0,
+            telling: None,
             wants,
             armed: None,
             _descriptor: descriptor,
@@ -133,7 +147,12 @@ impl Client {
         };
         match frame::length(bytes, max_bytes) {
             None => Next::Partial { len: 4 },
-            Some(Length::Impossible(len)) => Next::Impossible(len),
+            Some(Length::Impossible(len)) => match usize::try_from(len) {
+                Ok(bytes) if self.phase == Phase::Open && bytes <= OVERSIZE_BYTES_MAX => {
+                    Next::TooLong { bytes }
+                }
+                Ok(_) | Err(_) => Next::Impossible(len),
+            },
             Some(Length::Frame(len)) => match bytes.get(4..4 + len) {
                 Some(body) => Next::Frame { body, len: 4 + len },
                 None => Next::Partial { len: 4 + len },
