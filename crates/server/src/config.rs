@@ -124,6 +124,9 @@ pub struct Config {
     /// `None`: a container that never had a child stays.
     pub container_max_never_used_ms: Option<NonZeroU64>,
 
+    /// Whether a write beyond a hard quota is refused.
+    pub enforce_quota: bool,
+
     /// Whether access is not checked at all.
     pub skip_acl: bool,
     /// Whether scheme digest is there; its algorithm is SHA-1.

@@ -236,7 +236,9 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         },
         digest: config.digest_enabled,
         skip_acl: config.skip_acl,
+        digest_scheme: config.digest_provider_enabled,
         close_session_list: config.close_session_txn,
+        enforce_quota: config.enforce_quota,
         txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
     }
 }

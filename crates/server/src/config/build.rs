@@ -80,6 +80,7 @@ pub(super) fn build(
             values.int("znode.container.maxNeverUsedIntervalMs"),
         )),
         skip_acl: values.flag("skipACL"),
+        enforce_quota: values.flag("enforceQuota"),
         digest_provider_enabled: values.flag("DigestAuthenticationProvider.enabled"),
         super_digest,
         four_letter_words: FourLetterWords::parse(
