@@ -109,8 +109,8 @@ fn transcript(address: SocketAddr, run: u64, steps: &[Step]) -> io::Result<Vec<L
     Ok(all)
 }
 
-/// Deliberate: the end of a session deletes its nodes in no particular order in Apache's server, and
-/// replies to auth and sasl are sent whenever they are ready.
+/// Deliberate: the end of a session deletes its nodes in no particular order in Apache's server,
+/// and replies to auth and sasl are sent whenever they are ready.
 fn level(lines: &mut Lines) {
     let ends = |l: &String| l.contains("closeSession") || l.contains("expired");
     if lines.iter().any(ends) {
