@@ -66,6 +66,11 @@ impl Server {
         (self.child, self.clients) = spawn(&self.dir, |_| {});
     }
 
+    /// Its dataDir.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([format!("-{name}"), self.child.id().to_string()])
