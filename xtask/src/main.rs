@@ -6,6 +6,7 @@
 
 mod apache;
 mod bench;
+mod conformance;
 mod core;
 mod crash;
 mod fast;
@@ -35,6 +36,9 @@ Usage: cargo xtask COMMAND
   tidy               run the house rules alone
   layers [--rewrite] compare the crates' dependencies with the architecture;
                      --rewrite records what the pure crates depend on today
+  conformance [NAME …]
+                     play the scenarios whose names contain a NAME on both servers, ours from a
+                     debug build; UPDATE_EXPECT=1 records what Apache prints
   crash              run the crash rounds alone
   sim SEED [OPTION …]
                      repeat one simulation; the options are those of bellwether-sim
@@ -84,6 +88,7 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
             let plan = bench::Plan::parse(options)?;
             bench::command(&Workspace::discover()?, plan).map(|()| true)
         }
+        ["conformance", names @ ..] => conformance::command(&Workspace::discover()?, names),
         ["crash"] => single(crash::stage),
         ["sim", seed, options @ ..] => {
             core::repeat_simulation(&Workspace::discover()?, seed, options)

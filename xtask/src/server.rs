@@ -171,6 +171,13 @@ pub(crate) fn apache_java(workspace: &Workspace) -> Result<Command, String> {
     Ok(java)
 }
 
+/// Our binary as it is quickly built, for a developer who tries something.
+pub(crate) fn bellwether_debug(workspace: &Workspace) -> Result<PathBuf, String> {
+    let mut cargo = workspace.cargo(&["build", "-p", "bellwether"]);
+    run(&mut cargo, BUILD_LIMIT)?.success().map_err(|e| format!("building bellwether: {e}"))?;
+    Ok(workspace.built("debug", "bellwether"))
+}
+
 /// Our binary as users get it; cargo decides whether there is something to build.
 pub(crate) fn bellwether(workspace: &Workspace) -> Result<PathBuf, String> {
     let mut cargo = workspace.cargo(&["build", "--release", "-p", "bellwether"]);

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{apache, core, crash, fast, files, gozk, kazoo, layers, tidy, zkcli};
+use crate::{apache, conformance, core, crash, fast, files, gozk, kazoo, layers, tidy, zkcli};
 
 /// What kind of waiting a stage asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ const STAGES: &[Stage] = &[
     stage("doc",      Group::Core, (120, 30),  "rustdoc on every item, warnings are errors", core::documentation),
     stage("sim",      Group::Core, (180, 60),  "10,000 seeds of the simulated disk and network", core::simulation),
     stage("apache",   Group::Deep, (300, 20),  "the original from Maven Central, and both servers start", apache::stage),
+    stage("conformance", Group::Deep, (240, 150), "text scenarios print the same on both servers", conformance::stage),
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("zkcli",    Group::Deep, (30, 20),   "Apache's shell prints the same against both servers", zkcli::stage),
@@ -84,7 +85,7 @@ pub(crate) fn table() -> String {
         let budget = format!("{cold}/{warm}");
         write!(
             text,
-            "\n  {:<5} {:<8} {budget:>8}  {}",
+            "\n  {:<5} {:<11} {budget:>8}  {}",
             stage.group.name(),
             stage.name,
             stage.about

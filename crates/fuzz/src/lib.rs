@@ -16,6 +16,7 @@ mod memory_disk;
 mod mutate;
 mod node;
 mod run;
+mod socket;
 mod wire;
 
 pub use run::{Failure, Finished, run};
@@ -75,6 +76,7 @@ targets! {
     "txn" wire::txn, "the payload of a record of the log";
     "node" wire::snapshot_node, "a node of a snapshot, from its path to its stat";
     "frames" client::frames, "a client's byte stream, cut into frames";
+    "socket" socket::socket, "cuts, then the stream of one connection, for a server without sockets";
     "replica" node::replica, "frames of three connections, for a node that performs them";
     "properties" config::properties, "a zoo.cfg";
     "log" disk::log, "a kind, then a log";

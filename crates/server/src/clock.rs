@@ -3,27 +3,45 @@
 use bellwether_tree::Now;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// What a wall clock shows that stands still.
+const HELD_WALL_MS: i64 = 1_700_000_000_000;
+
 /// The clocks of this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
     /// The wall clock as it was last read, milliseconds since 1970.
     wall_ms: i64,
+    /// The moment at which a test has stopped both clocks.
+    held: Option<Instant>,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { start: Instant::now(), wall_ms: wall_ms() }
+        Clock { start: Instant::now(), wall_ms: wall_ms(), held: None }
+    }
+
+    /// Clocks that stand still.
+    pub(crate) fn held() -> Clock {
+        let start = Instant::now();
+        Clock { start, wall_ms: HELD_WALL_MS, held: Some(start) }
     }
 
     /// Reads the wall clock. Its milliseconds are for stamps only, so once a round is enough.
     pub(crate) fn read_wall(&mut self) {
-        self.wall_ms = wall_ms();
+        if self.held.is_none() {
+            self.wall_ms = wall_ms();
+        }
+    }
+
+    /// This moment.
+    pub(crate) fn moment(&self) -> Instant {
+        self.held.unwrap_or_else(Instant::now)
     }
 
     /// The time at this moment.
     pub(crate) fn now(&self) -> Now {
-        self.at(Instant::now())
+        self.at(self.moment())
     }
 
     /// The time at `instant`.

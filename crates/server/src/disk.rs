@@ -51,6 +51,11 @@ impl Log {
         Ok(Log { tasks: Some(tasks), thread: Some(thread) })
     }
 
+    /// A log whose tasks another takes.
+    pub(crate) fn to(tasks: Sender<LogTask>) -> Log {
+        Log { tasks: Some(tasks), thread: None }
+    }
+
     pub(crate) fn send(&self, task: LogTask) {
         // A thread that has ended has reported why, and the core will hear of it.
         let sent = self.tasks.as_ref().map(|tasks| tasks.send(task));

@@ -11,11 +11,14 @@ mod clock;
 pub mod config;
 mod disk;
 mod figures;
+mod initialize;
 mod limits;
 pub mod logging;
 mod net;
+mod purge;
 mod run;
 mod start;
 mod systemd;
 
+pub use run::offline;
 pub use start::{Listening, serve};

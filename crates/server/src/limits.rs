@@ -33,6 +33,13 @@ pub(crate) const PARTIAL_BYTES_ALL: usize = 64 << 20;
 /// A frame that is not complete and up to this size needs no part of [`PARTIAL_BYTES_ALL`].
 pub(crate) const PARTIAL_BYTES_FREE: usize = 16 << 10;
 
+/// The longest frame beyond `jute.maxbuffer` that is read past and answered with an error, in
+/// bytes. Its client may be set up for larger nodes than the server; a longer one is no request.
+pub(crate) const OVERSIZE_BYTES_MAX: usize = 128 << 20;
+
+/// What is kept of such a frame, in bytes: its header, and enough of the path to find the node.
+pub(crate) const OVERSIZE_HEAD_BYTES: usize = 512;
+
 /// How long a frame may hold a part of [`PARTIAL_BYTES_ALL`] without growing, while others wait.
 pub(crate) const PARTIAL_STALL: Duration = Duration::from_secs(1);
 

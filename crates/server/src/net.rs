@@ -3,5 +3,7 @@
 pub(crate) mod clients;
 pub(crate) mod listen;
 pub(crate) mod outbox;
+pub(crate) mod oversize;
 pub(crate) mod partial;
 pub(crate) mod readiness;
+pub(crate) mod socket;

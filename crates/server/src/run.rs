@@ -8,6 +8,7 @@
 //! reading from whoever has too much unanswered or unsent.
 
 mod effects;
+pub mod offline;
 mod turn;
 
 use crate::admin::{self, ShellFigures, Word};
@@ -24,7 +25,8 @@ use crate::limits::{
 use crate::net::clients::{Client, Phase};
 use crate::net::listen::{Admission, Descriptor};
 use crate::net::partial::PartialBudget;
-use crate::net::readiness;
+use crate::net::readiness::{self, Wants};
+use crate::net::socket::Socket;
 use crate::systemd::Systemd;
 use crate::warn_limited;
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
@@ -146,7 +148,7 @@ impl Core {
         (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     ) -> Core {
         let Parts { config, client_port, clock, node, log, snapshots, systemd, figures } = parts;
-        let next_watchdog = systemd.watchdog.map(|every| Instant::now() + every);
+        let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             auth: AuthSettings {
                 digest_enabled: config.digest_provider_enabled,
@@ -157,7 +159,7 @@ impl Core {
             config,
             client_port,
             clock,
-            instant: Instant::now(),
+            instant: clock.moment(),
             node,
             clients: BTreeMap::new(),
             partials: PartialBudget::default(),
@@ -197,7 +199,7 @@ impl Core {
                 () = tokio::time::sleep_until(deadline.into()), if !busy => {}
             }
             self.clock.read_wall();
-            self.instant = Instant::now();
+            self.instant = self.clock.moment();
             for message in batch.drain(..) {
                 self.message(message);
             }
@@ -239,7 +241,7 @@ impl Core {
             Message::Stop => {
                 info!("stopping: requests in flight are answered, new ones are not taken");
                 self.systemd.notify("STOPPING=1");
-                self.stopping = Some(Instant::now() + STOP_PATIENCE);
+                self.stopping = Some(self.clock.moment() + STOP_PATIENCE);
             }
         }
     }
@@ -292,7 +294,7 @@ impl Core {
     fn step(&mut self, event: Event) {
         let mut effects = std::mem::take(&mut self.effects);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
-        let ended = Instant::now();
+        let ended = self.clock.moment();
         self.figures.stepped(ended.saturating_duration_since(self.instant));
         self.instant = ended;
         for effect in effects.drain(..) {
@@ -302,8 +304,24 @@ impl Core {
     }
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, descriptor: Descriptor) {
-        if self.stopping.is_some() {
+        if !self.admits(peer) {
             return;
+        }
+        let keep_alive = self.config.client_tcp_keep_alive;
+        let set = socket2::SockRef::from(&stream).set_keepalive(keep_alive);
+        if let Err(error) = set.and_then(|()| stream.set_nodelay(true)) {
+            debug!(%error, "a connection was gone before it was used");
+        }
+        let stream = Arc::new(stream);
+        let core = self.sender.clone();
+        let spawn =
+            |conn| (stream.clone() as Arc<dyn Socket>, readiness::spawn(conn, stream, core));
+        self.connected(peer, descriptor, spawn);
+    }
+
+    fn admits(&mut self, peer: SocketAddr) -> bool {
+        if self.stopping.is_some() {
+            return false;
         }
         if let Err(setting) = self.admission.admit(peer.ip()) {
             self.figures.counts.connections_rejected += 1;
@@ -314,22 +332,27 @@ impl Core {
                 setting,
                 "too many connections: one was closed; raise the setting if they are wanted"
             );
-            return;
+            return false;
         }
-        let keep_alive = self.config.client_tcp_keep_alive;
-        let set = socket2::SockRef::from(&stream).set_keepalive(keep_alive);
-        if let Err(error) = set.and_then(|()| stream.set_nodelay(true)) {
-            debug!(%error, "a connection was gone before it was used");
-        }
+        true
+    }
+
+    /// A connection begins: `open` gives its socket and what waits for that.
+    fn connected(
+        &mut self,
+        peer: SocketAddr,
+        descriptor: Descriptor,
+        open: impl FnOnce(ConnId) -> (Arc<dyn Socket>, Wants),
+    ) -> ConnId {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
-        let stream = Arc::new(stream);
-        let wants = readiness::spawn(conn, stream.clone(), self.sender.clone());
+        let (socket, wants) = open(conn);
         let now_ms = self.clock.now().mono_ms;
-        let client = Client::new(stream, peer, now_ms, (wants, descriptor));
+        let client = Client::new(socket, peer, now_ms, (wants, descriptor));
         self.clients.insert(conn, client);
         // The connect request has often come together with the connection.
         self.turn(conn);
+        conn
     }
 
     /// Closes what stays too long without a session, holds memory that others wait for, or does
@@ -368,13 +391,13 @@ impl Core {
             }
             self.close_now(conn);
         }
-        self.figures.repeats.log_ended(Instant::now());
+        self.figures.repeats.log_ended(self.clock.moment());
         self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
     }
 
     fn feed_watchdog(&mut self) {
         let (Some(every), Some(next)) = (self.systemd.watchdog, self.next_watchdog) else { return };
-        let now = Instant::now();
+        let now = self.clock.moment();
         if now >= next {
             self.systemd.notify("WATCHDOG=1");
             self.next_watchdog = Some(now + every / 2);
@@ -386,7 +409,7 @@ impl Core {
         let Some(until) = self.stopping else { return false };
         let answered = self.node.in_flight() == 0 && !self.node.has_work();
         let sent = self.clients.values().all(|client| client.outbox.is_empty());
-        let late = Instant::now() >= until;
+        let late = self.clock.moment() >= until;
         if late && !(answered && sent) {
             warn!(
                 in_flight = self.node.in_flight(),
@@ -422,8 +445,22 @@ impl Core {
                 connections: connections.collect(),
                 allows: &|word| config.four_letter_words.allow(word),
                 conf: &|| config.conf_text(self.conf_facts()),
+                quotas: &|| self.quota_figures(),
             },
         )
+    }
+
+    fn quota_figures(&self) -> BTreeMap<String, admin::NamespaceFigures> {
+        let quotas = self.node.tree().quota_figures().into_iter();
+        let mut namespaces: BTreeMap<String, admin::NamespaceFigures> = quotas
+            .map(|(name, quotas)| {
+                (name.to_owned(), admin::NamespaceFigures { quotas, refusals: None })
+            })
+            .collect();
+        for (name, refusals) in self.figures.quota_refusals() {
+            namespaces.entry(name.to_string()).or_default().refusals = Some(*refusals);
+        }
+        namespaces
     }
 
     fn conf_facts(&self) -> ConfFacts {

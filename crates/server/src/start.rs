@@ -5,8 +5,10 @@ use crate::clock::Clock;
 use crate::config::exit::ExitCode;
 use crate::config::{self, ClientAddress, Config};
 use crate::disk::Log;
+use crate::initialize::{Initialize, InitializeError};
 use crate::logging::LevelHandle;
 use crate::net::listen;
+use crate::purge::{self, Purging};
 use crate::run::{self, Core, Ended, Message, Parts, SnapshotFiles};
 use crate::systemd::Systemd;
 use bellwether_node::{Node, ReaperSettings, Settings};
@@ -38,6 +40,7 @@ pub struct Listening {
 enum Failure {
     Store(StoreError),
     Load(bellwether_tree::LoadError),
+    Initialize(InitializeError),
     Bind { address: ClientAddress, source: io::Error },
     System { doing: &'static str, source: io::Error },
 }
@@ -50,9 +53,10 @@ impl Failure {
                 10 => ExitCode::Snapshot,
                 _ => ExitCode::Unexpected,
             },
-            Failure::Load(_) | Failure::Bind { .. } | Failure::System { .. } => {
-                ExitCode::Unexpected
-            }
+            Failure::Load(_)
+            | Failure::Initialize(_)
+            | Failure::Bind { .. }
+            | Failure::System { .. } => ExitCode::Unexpected,
         }
     }
 }
@@ -62,6 +66,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Store(error) => error.fmt(f),
             Failure::Load(error) => write!(f, "the data directory's content: {error}"),
+            Failure::Initialize(error) => error.fmt(f),
             Failure::Bind { address, source } => write!(
                 f,
                 "cannot listen on {address}: {source}; stop what listens there, or change clientPort \
@@ -119,6 +124,7 @@ fn try_serve(
             bound.map_err(|source| Failure::Bind { address: config.client_address, source })?;
         let log = Log::start(store, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
+        let purging = start_purging(&config, (disk.clone(), options.clone()))?;
         watch_signals(sender.clone(), levels)?;
         let systemd = Systemd::from_env();
         systemd.notify("READY=1");
@@ -130,6 +136,7 @@ fn try_serve(
         let parts = Parts { config, client_port, clock, node, log, snapshots, systemd, figures };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
+        drop(purging);
         let closed = core.close_log();
         Ok::<_, Failure>((ended, closed))
     });
@@ -141,6 +148,17 @@ fn try_serve(
         Ended::Stopped => ExitCode::Finished,
         Ended::LogFailed => ExitCode::Unexpected,
     })
+}
+
+/// `None` where no interval is set.
+fn start_purging(
+    config: &Config,
+    files: (Arc<dyn Disk>, StoreOptions),
+) -> Result<Option<Purging>, Failure> {
+    let retain = config.autopurge_snap_retain_count;
+    let start = |interval| purge::start(files, interval, retain);
+    let purging = config.autopurge_interval_hours.map(start).transpose();
+    purging.map_err(|source| Failure::System { doing: "start the purging thread", source })
 }
 
 /// Seeds for hash tables and whatever else must not be guessed.
@@ -218,12 +236,14 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         },
         digest: config.digest_enabled,
         skip_acl: config.skip_acl,
+        digest_scheme: config.digest_provider_enabled,
         close_session_list: config.close_session_txn,
+        enforce_quota: config.enforce_quota,
         txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
     }
 }
 
-fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
+pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
     let ms = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     Settings {
         tick_ms: u64::from(config.tick_time_ms.max(1)),
@@ -258,7 +278,12 @@ fn load(
     let begun = Instant::now();
     let mut loader = Loader::new(tree_options(config, seeds));
     let mut recovery = Store::open(disk.clone(), options.clone(), Box::new(notice))?;
-    if let Origin::Snapshot { zxid, .. } = recovery.origin() {
+    let initialize = Initialize::look(config).map_err(Failure::Initialize)?;
+    let is_missing = *recovery.origin() == Origin::Fresh && !initialize.allows_empty();
+    if is_missing {
+        initialize.refuse();
+        loader.start_at(Zxid::MISSING);
+    } else if let Origin::Snapshot { zxid, .. } = recovery.origin() {
         loader.start_at(*zxid);
     }
     let mut snapshot_loaded = None;
@@ -283,11 +308,12 @@ fn load(
         );
     }
     let store = recovery.finish()?;
-    if !had_snapshot {
+    if !had_snapshot && !is_missing {
         // Without a snapshot Apache would not start from the logs.
         let writer = SnapshotWriter::create(disk, options, tree.last_processed())?;
         save_snapshot(&tree, writer, config.serialize_last_processed_zxid)?;
     }
+    initialize.finish().map_err(Failure::Initialize)?;
     let millis =
         |elapsed: std::time::Duration| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let load_ms = millis(begun.elapsed());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::warn;
 
 /// The way to systemd, if it started this process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Systemd {
     socket: Option<(UnixDatagram, SocketAddr)>,
     /// How often it wants a sign of life: half of `WATCHDOG_USEC`.

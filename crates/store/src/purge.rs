@@ -14,7 +14,7 @@ use bellwether_wire::Zxid;
 use std::path::{Path, PathBuf};
 
 /// What was removed, the oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Purged {
     /// Snapshots.
     pub snapshots: Vec<PathBuf>,
@@ -22,6 +22,8 @@ pub struct Purged {
     pub logs: Vec<PathBuf>,
     /// What was once cut off such logs.
     pub cuts: Vec<PathBuf>,
+    /// What could not be removed. It holds up nothing else, and is tried again the next time.
+    pub failures: Vec<StoreError>,
 }
 
 /// Removes what the `retain` newest sound snapshots do not need. Safe beside a running log.
@@ -40,13 +42,21 @@ pub fn purge(disk: &dyn Disk, options: &StoreOptions, retain: usize) -> Result<P
         old.map(|(_, name)| dir.join(name)).collect()
     };
     let first_log = layout::logs_from(&logs, *oldest).first().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
-    let purged = Purged {
+    let mut purged = Purged {
         snapshots: old(&snapshots, *oldest, &snapshot_dir),
         logs: old(&logs, first_log, &log_dir),
         cuts: old(&layout::cuts(disk, &log_dir)?, first_log, &log_dir),
+        failures: Vec::new(),
     };
-    for path in purged.snapshots.iter().chain(&purged.logs).chain(&purged.cuts) {
-        disk.remove(path).map_err(|e| StoreError::io("remove", path, e))?;
+    let Purged { snapshots, logs, cuts, failures } = &mut purged;
+    for paths in [snapshots, logs, cuts] {
+        paths.retain(|path| match disk.remove(path) {
+            Ok(()) => true,
+            Err(error) => {
+                failures.push(StoreError::io("remove", path, error));
+                false
+            }
+        });
     }
     for dir in [&snapshot_dir, &log_dir] {
         sync_dir(options, disk, dir).map_err(|e| StoreError::io("sync", dir, e))?;

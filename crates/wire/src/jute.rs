@@ -30,6 +30,8 @@ pub enum Problem {
     Unknown(i64),
     /// Bytes are left after the record.
     Trailing,
+    /// It is longer than the limit and was not read; so many bytes.
+    TooLong(usize),
 }
 
 impl fmt::Display for DecodeError {
@@ -41,6 +43,7 @@ impl fmt::Display for DecodeError {
             Problem::Null => write!(f, "null is not allowed"),
             Problem::Unknown(n) => write!(f, "value {n} is unknown"),
             Problem::Trailing => write!(f, "bytes are left over"),
+            Problem::TooLong(n) => write!(f, "{n} bytes are more than the limit"),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for a state before it says that the state does not come.
@@ -24,7 +25,11 @@ pub(crate) struct Server {
     child: Child,
     dir: PathBuf,
     pub(crate) clients: SocketAddr,
+    log: Log,
 }
+
+/// What a server said since it was started.
+type Log = Arc<Mutex<String>>;
 
 impl Server {
     /// Starts a server with these further lines in its zoo.cfg.
@@ -49,21 +54,32 @@ impl Server {
             std::fs::remove_dir_all(&dir).expect("an old directory can be removed");
         }
         std::fs::create_dir_all(&dir).expect("a directory can be made");
-        let text = format!(
-            "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
-             4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
-            dir.display()
-        );
-        std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
-        let (child, clients) = spawn(&dir, change);
-        Server { child, dir, clients }
+        write_zoo_cfg(&dir, lines);
+        let (child, clients, log) = spawn(&dir, change);
+        Server { child, dir, clients, log }
+    }
+
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
     }
 
     /// Kills it and starts it again on the same data.
     pub(crate) fn restart(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
-        (self.child, self.clients) = spawn(&self.dir, |_| {});
+        (self.child, self.clients, self.log) = spawn(&self.dir, |_| {});
+    }
+
+    /// As [`Server::restart`], with other further lines in its zoo.cfg.
+    pub(crate) fn restart_with(&mut self, lines: &str) {
+        write_zoo_cfg(&self.dir, lines);
+        self.restart();
+    }
+
+    /// Whether it has written this to its log since it was started.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        self.log.lock().expect("nobody panics with it").contains(text)
     }
 
     /// Its dataDir.
@@ -119,21 +135,41 @@ impl Drop for Server {
     }
 }
 
-fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr) {
+fn write_zoo_cfg(dir: &std::path::Path, lines: &str) {
+    let text = format!(
+        "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
+         4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
+        dir.display()
+    );
+    std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
+}
+
+fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr, Log) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
     command.arg("server").arg(dir.join("zoo.cfg"));
     change(&mut command);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the server can be started");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let mut before = String::new();
     let clients = loop {
         let line = lines.next().expect("it tells where it serves").expect("it writes text");
+        before.push_str(&line);
+        before.push('\n');
         if let Some((_, address)) = line.split_once("clients=") {
             break address.split_whitespace().next().and_then(|a| a.parse().ok()).expect(&line);
         }
     };
     // Whatever it says later must not fill the pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    (child, clients)
+    let log = Log::new(Mutex::new(before));
+    let written = log.clone();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let mut log = written.lock().expect("nobody panics with it");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (child, clients, log)
 }
 
 /// Waits until something is so.

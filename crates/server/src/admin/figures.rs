@@ -6,6 +6,7 @@
 //! What it leaves to others: counting. Nothing is shared or locked here: the owner of the figures
 //! hands a copy to `View`.
 
+use bellwether_tree::QuotaFigures;
 use bellwether_wire::SessionId;
 use std::net::SocketAddr;
 
@@ -130,6 +131,15 @@ pub struct ShellFigures {
     pub open_files: Option<u64>,
     /// How many may be; `None` where the system does not tell.
     pub max_files: Option<u64>,
+}
+
+/// What is counted by the first name of a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceFigures {
+    /// Its quotas.
+    pub quotas: QuotaFigures,
+    /// Writes that were refused for a hard quota; `None` before the first.
+    pub refusals: Option<u64>,
 }
 
 /// What the server is to its clients.

@@ -40,6 +40,7 @@ pub(super) fn build(
         data_log_dir: values.text_if_any("dataLogDir").map_or(data_dir.clone(), PathBuf::from),
         data_dir,
         datadir_autocreate: values.flag("datadir.autocreate"),
+        db_autocreate: values.flag("db.autocreate"),
         client_address: client_address?,
         backlog: backlog(values),
         client_tcp_keep_alive: values.flag("clientTcpKeepAlive"),
@@ -79,6 +80,7 @@ pub(super) fn build(
             values.int("znode.container.maxNeverUsedIntervalMs"),
         )),
         skip_acl: values.flag("skipACL"),
+        enforce_quota: values.flag("enforceQuota"),
         digest_provider_enabled: values.flag("DigestAuthenticationProvider.enabled"),
         super_digest,
         four_letter_words: FourLetterWords::parse(
@@ -307,13 +309,6 @@ fn remark(values: &Values, findings: &mut Findings) {
             values.written("skipACL"),
             "access is not checked: every client may read and write everything. Remove the line \
              to be safe",
-        );
-    }
-    if values.int("autopurge.purgeInterval") > 0 {
-        findings.warn(
-            values.written("autopurge.purgeInterval"),
-            "old snapshots and log files are not purged by this version: watch the disk, and \
-             delete what is older than the oldest snapshot to keep while the server is stopped",
         );
     }
     if values.int("snapCount") < i64::from(SNAP_COUNT_MIN) {

@@ -3,25 +3,28 @@
 //! The core calls in here when a socket is ready; it reads into one buffer that all sockets share.
 //! A connection that waits keeps no buffer, one within a frame keeps that frame's bytes.
 
-use crate::limits::UNSENT_BYTES_PAUSE;
+use crate::limits::{OVERSIZE_BYTES_MAX, UNSENT_BYTES_PAUSE};
 use crate::net::listen::Descriptor;
 use crate::net::outbox::Outbox;
+use crate::net::oversize::Oversize;
 use crate::net::partial::Partial;
 use crate::net::readiness::Wants;
+use crate::net::socket::Socket;
 use bellwether_wire::client::frame::{self, Length};
 use bellwether_wire::limits::MAX_CONNECT_BYTES;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 /// A connection, as its socket sees it.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) socket: Arc<dyn Socket>,
     pub(crate) peer: SocketAddr,
     pub(crate) phase: Phase,
     pub(crate) partial: Partial,
+    /// The frame that is passing by because it is too long.
+    pub(crate) oversize: Option<Box<Oversize>>,
     pub(crate) outbox: Outbox,
     /// When it was accepted, monotonic milliseconds.
     pub(crate) accepted_ms: u64,
@@ -62,22 +65,25 @@ pub(crate) enum Next<'a> {
     Word([u8; 4]),
     /// The start of a frame of `len` bytes, its length included; 4 if even that is not known.
     Partial { len: usize },
+    /// The length of a frame of a session that is longer than the limit, but may be read past.
+    TooLong { bytes: usize },
     /// A length that no frame may have.
     Impossible(i32),
 }
 
 impl Client {
     pub(crate) fn new(
-        stream: Arc<TcpStream>,
+        socket: Arc<dyn Socket>,
         peer: SocketAddr,
         now_ms: u64,
         (wants, descriptor): (Wants, Descriptor),
     ) -> Client {
         Client {
-            stream,
+            socket,
             peer,
             phase: Phase::New,
             partial: Partial::default(),
+            oversize: None,
             outbox: Outbox::default(),
             accepted_ms: now_ms,
             grew_ms: now_ms,
@@ -133,7 +139,12 @@ impl Client {
         };
         match frame::length(bytes, max_bytes) {
             None => Next::Partial { len: 4 },
-            Some(Length::Impossible(len)) => Next::Impossible(len),
+            Some(Length::Impossible(len)) => match usize::try_from(len) {
+                Ok(bytes) if self.phase == Phase::Open && bytes <= OVERSIZE_BYTES_MAX => {
+                    Next::TooLong { bytes }
+                }
+                Ok(_) | Err(_) => Next::Impossible(len),
+            },
             Some(Length::Frame(len)) => match bytes.get(4..4 + len) {
                 Some(body) => Next::Frame { body, len: 4 + len },
                 None => Next::Partial { len: 4 + len },

@@ -21,6 +21,11 @@ pub(crate) struct Partial {
 }
 
 impl PartialBudget {
+    /// What is given out.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     /// Whether a frame of this length could begin now.
     pub(crate) fn has_room(&self, frame_bytes: usize) -> bool {
         // One frame is always let through, however large the user allows frames to be.
@@ -38,6 +43,11 @@ impl Partial {
     /// Whether it holds a part of the budget.
     pub(crate) fn is_granted(&self) -> bool {
         self.granted > 0
+    }
+
+    /// What it holds of the budget.
+    pub(crate) fn granted(&self) -> usize {
+        self.granted
     }
 
     /// Keeps what follows what is kept already.

@@ -34,6 +34,7 @@ impl Core {
                 }
             }
             Effect::Close(conn) => self.close_after_sending(conn),
+            Effect::QuotaExceeded(exceeded) => self.figures.quota_exceeded(&exceeded),
             Effect::Append(token, record) => self.log_batch.push((token, record)),
             Effect::StartSnapshot(zxid) => self.start_snapshot(zxid),
             Effect::SnapshotSlice { items, last } => {
@@ -86,8 +87,8 @@ impl Core {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         client.dirty = false;
         let before = (client.outbox.copied(), client.outbox.len());
-        let stream = client.stream.clone();
-        let result = client.outbox.send(|slices| stream.try_write_vectored(slices));
+        let socket = client.socket.clone();
+        let result = client.outbox.send(|slices| socket.try_write_vectored(slices));
         self.unsent -= before.0 - client.outbox.copied();
         self.figures.counts.bytes_sent +=
             u64::try_from(before.1 - client.outbox.len()).unwrap_or(0);

@@ -5,15 +5,18 @@ use crate::admin;
 use crate::auth;
 use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
+use crate::net::oversize::{self, Oversize};
 use crate::warn_limited;
 use bellwether_node::{ConnId, Event};
 use bellwether_wire::OpCode;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
-use bellwether_wire::jute::{Put, Reader};
+use bellwether_wire::jute::{DecodeError, Problem, Put, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
-use std::time::Instant;
 use tracing::debug;
+
+/// What stands before each frame, in bytes.
+const FRAME_LENGTH_BYTES: usize = 4;
 
 /// Why no more was taken from some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +86,7 @@ impl Core {
             if !client.takes_frames() || self.stopping.is_some() {
                 return false;
             }
-            let bytes = match client.stream.try_read(buffer) {
+            let bytes = match client.socket.try_read(buffer) {
                 Ok(0) => {
                     self.hung_up(conn);
                     return false;
@@ -97,7 +100,7 @@ impl Core {
                     return false;
                 }
             };
-            self.instant = Instant::now();
+            self.instant = self.clock.moment();
             self.figures.counts.bytes_received += u64::try_from(bytes).unwrap_or(0);
             let input = buffer.get(..bytes).unwrap_or_default();
             if !self.received(conn, input) {
@@ -132,9 +135,10 @@ impl Core {
 
     /// Takes frames while it may; returns how many bytes they were and why it stopped.
     fn take_frames(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
+        let (max_bytes, outstanding_max) = (self.frame_bytes_max(), self.outstanding_max());
         let mut taken = 0;
         loop {
-            let Some(client) = self.clients.get(&conn) else { return (taken, Stopped::Closed) };
+            let Some(client) = self.clients.get_mut(&conn) else { return (taken, Stopped::Closed) };
             match client.phase {
                 Phase::Closing { .. } => return (taken, Stopped::Closed),
                 Phase::New | Phase::Connecting | Phase::Open => {}
@@ -148,11 +152,17 @@ impl Core {
             if too_much || !client.takes_frames() {
                 return (taken, Stopped::Full);
             }
-            if self.node.outstanding() >= self.outstanding_max() {
+            if self.node.outstanding() >= outstanding_max {
                 self.throttled.insert(conn);
                 return (taken, Stopped::Full);
             }
-            let max_bytes = usize::try_from(self.config.jute_max_buffer).unwrap_or(usize::MAX);
+            if let Some(oversize) = &mut client.oversize {
+                taken += oversize.pass(rest);
+                if oversize.has_passed() {
+                    self.too_long(conn);
+                }
+                continue;
+            }
             match client.next(rest, max_bytes) {
                 Next::Partial { len } => return (taken, Stopped::Partial { len }),
                 Next::Frame { body, len } => {
@@ -163,17 +173,54 @@ impl Core {
                     self.four_letter_word(conn, word);
                     return (input.len(), Stopped::Closed);
                 }
+                Next::TooLong { bytes } => {
+                    taken += FRAME_LENGTH_BYTES;
+                    client.oversize = Some(Box::new(Oversize::new(bytes)));
+                }
                 Next::Impossible(len) => {
                     self.figures.counts.requests_too_large += 1;
                     let (max, address) = (max_bytes, client.peer);
                     warn_limited!(self.figures.repeats, "impossible frame", %address, len, max,
-                            "a connection was closed: it announced a frame longer than \
-                             jute.maxbuffer, or does not speak this protocol");
-                    self.close_now(conn);
+                            "a connection was closed: it announced a frame of a length that no \
+                             request has, or does not speak this protocol");
+                    self.dismiss(conn);
                     return (taken, Stopped::Closed);
                 }
             }
         }
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        usize::try_from(self.config.jute_max_buffer).unwrap_or(usize::MAX)
+    }
+
+    /// A frame beyond the limit has passed. Its client gets an error in the order of its requests,
+    /// unless it would take it for something else.
+    fn too_long(&mut self, conn: ConnId) {
+        let max = self.frame_bytes_max();
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(oversize) = client.oversize.take() else { return };
+        client.received += 1;
+        self.figures.counts.packets_received += 1;
+        self.figures.counts.requests_too_large += 1;
+        let (address, bytes) = (client.peer, oversize.bytes());
+        let header = oversize.header().ok().filter(oversize::is_answerable);
+        let Some((header, op)) = header.and_then(|h| Some((h, OpCode::from_code(h.op)?))) else {
+            warn_limited!(self.figures.repeats, "too long to answer", %address, bytes, max,
+                    "a connection was closed: a frame is longer than jute.maxbuffer, and its client \
+                     would not understand an error; raise jute.maxbuffer here, or let the client \
+                     ask for less at once");
+            return self.dismiss(conn);
+        };
+        let path = oversize.path().unwrap_or_default();
+        warn_limited!(self.figures.repeats, "too long", %address, %op, path, bytes, max,
+                "a request was refused with MARSHALLINGERROR: it is longer than jute.maxbuffer; store \
+                 less in a node or put less into a multi, or raise jute.maxbuffer here and at every \
+                 client that reads it");
+        let problem = Problem::TooLong(bytes);
+        let request = Some(Err(DecodeError { what: "frame", offset: 0, problem }));
+        self.figures.counts.requests_handed_in += 1;
+        self.step(Event::Frame { conn, header, request });
     }
 
     fn frame(&mut self, conn: ConnId, body: &[u8]) {
@@ -190,7 +237,7 @@ impl Core {
                 }
                 Err(error) => {
                     debug!(conn = conn.0, %error, "this is no connect request");
-                    self.close_now(conn);
+                    self.dismiss(conn);
                 }
             },
             Phase::Open => self.request(conn, body),
@@ -206,7 +253,7 @@ impl Core {
             Ok(header) => header,
             Err(error) => {
                 debug!(conn = conn.0, %error, "a frame without a header");
-                self.close_now(conn);
+                self.dismiss(conn);
                 return;
             }
         };
@@ -233,7 +280,7 @@ impl Core {
     fn four_letter_word(&mut self, conn: ConnId, word: [u8; 4]) {
         let Some(word) = admin::word(word) else {
             debug!(conn = conn.0, "neither a frame nor a four-letter word");
-            self.close_now(conn);
+            self.dismiss(conn);
             return;
         };
         self.figures.counts.four_letter_words += 1;
@@ -253,11 +300,12 @@ impl Core {
         if client.phase == Phase::Open {
             self.figures.counts.connections_dropped += 1;
         }
-        if client.outbox.is_empty() {
-            self.close_now(conn);
-        } else {
-            self.step(Event::ClientGone(conn));
-            self.close_after_sending(conn);
-        }
+        self.dismiss(conn);
+    }
+
+    /// Closes a connection that nothing more is expected of, behind what it was answered before.
+    fn dismiss(&mut self, conn: ConnId) {
+        self.step(Event::ClientGone(conn));
+        self.close_after_sending(conn);
     }
 }

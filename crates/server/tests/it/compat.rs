@@ -14,7 +14,12 @@ compares them (`UPDATE_EXPECT=1 cargo test -p bellwether-server --test it compat
 Where Apache is dangerous, this server differs on purpose: opcodes 20 (`deleteContainer`) and -10 (`createSession`) from a client are
 refused; a session's former connection is closed only after the password was checked; children are listed in the order of their names.
 
-Not yet: ensembles, TLS, SASL, the HTTP admin server, quotas, the audit log. What would need them is refused by name.
+A request longer than `jute.maxbuffer` (up to 128 MiB) is read past and answered in its turn with MARSHALLINGERROR, where Apache hangs up
+and clients try again without end; it takes no zxid. The connection is closed, as Apache does, where a client would misunderstand an error
+(`setWatches`, `auth`, `sasl`, the close of a session) and for lengths below 0 or beyond. A reply is never too long for the server; a Java
+client gives up the connection for one beyond its own `jute.maxbuffer`, so that both sides should have the same.
+
+Not yet: ensembles, TLS, SASL, the HTTP admin server, the audit log. What would need them is refused by name.
 JMX does not exist outside of a JVM.
 ";
 

@@ -29,9 +29,10 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      "3.3.4", Honoured, "A sync of the log that takes longer is logged as a warning."]
     ["datadir.autocreate", Both, FLAG, "true", "", "3.5.0", Honoured,
      "Whether missing data directories are created; with false, the server stops instead."]
-    ["db.autocreate", Both, FLAG, "true", "", "3.6.0",
-     WithoutEffect("it keeps an empty server from voting, and a single server has no vote"),
-     "Whether an empty data directory may join an ensemble without a file `initialize` in it."]
+    ["db.autocreate", Both, FLAG, "true", "", "3.6.0", Honoured,
+     "Whether a server without any data begins an empty database. With false it does so only where \
+      a file `initialize` stands in dataLogDir, which is removed at the start; without one it \
+      starts and refuses every session."]
     ["digest.enabled", Both, FLAG, "true", "", "3.6.0", Honoured,
      "Whether a digest of the whole tree is kept, written beside every transaction and compared."]
     ["closeSessionTxn.enabled", Both, FLAG, "true", "", "3.6.0", Honoured,
@@ -42,13 +43,11 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      "How snapshots are compressed; empty: not at all. All three are read, whatever is set."]
     ["snapshot.trust.empty", Both, FLAG, "false", "", "3.5.6", Honoured,
      "Whether a log without any snapshot is loaded; the snapshot may have been lost."]
-    ["autopurge.snapRetainCount", File, INT, "3", "snapshots", "3.4.0",
-     WithoutEffect("automatic purging does not exist in this version"),
+    ["autopurge.snapRetainCount", File, INT, "3", "snapshots", "3.4.0", Honoured,
      "How many snapshots a purge keeps, with the log files they need; at least 3."]
     ["autopurge.purgeInterval", File, int(i32::MIN as i64, i32::MAX as i64 / 3600), "0", "h",
-     "3.4.0", WithoutEffect("automatic purging does not exist in this version: old snapshots and \
-                             log files stay, and a warning says so at start"),
-     "How often old snapshots and log files are purged; 0 or below: never."]
+     "3.4.0", Honoured,
+     "How often old snapshots and log files are purged, the first time at start; 0 or below: never."]
     ["snapshotSizeFactor", Both, Kind::Real, "0.33", "", "3.5.0",
      WithoutEffect("it chooses how a server of an ensemble catches up"),
      "Up to which share of a snapshot's size the log is sent to a follower in its place."]
