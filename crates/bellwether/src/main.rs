@@ -1,4 +1,4 @@
-//! The one binary: `server`, `cli`, `bench`, `log`, `snapshot`, `purge`. Any other name runs the program `bellwether-NAME` that
+//! The one binary: `server`, `cli`, `bench`, and `log`, `snapshot`, `purge` for directories. Any
 //! stands beside this one or on PATH.
 
 mod bench;

@@ -1,5 +1,5 @@
-//! `bellwether log`, `bellwether snapshot` and `bellwether purge`: a data directory, seen and mended
-//! while no server runs on it. The files are Apache's or ours; both are read alike.
+//! `bellwether log`, `bellwether snapshot` and `bellwether purge`: a data directory, seen and
+//! mended while no server runs on it. The files are Apache's or ours; both are read alike.
 //!
 //! What it must keep true: nothing is changed without being asked for and nothing is thrown away
 //! (what is replaced or cut is kept beside it); a directory that a server holds is refused; memory
