@@ -1,5 +1,5 @@
-//! The one binary: `server`, `cli`, `bench`, and `log`, `snapshot`, `purge` for directories. Any
-//! stands beside this one or on PATH.
+//! The one binary: `server`, `cli`, `bench`, and `log`, `snapshot` and `purge` for directories. Any
+//! other name runs the program `bellwether-NAME` that stands beside this one or on PATH.
 
 mod bench;
 mod cli;

@@ -40,7 +40,10 @@ pub(super) fn run(options: &Options, out: &mut Out) -> Done {
             || Object::new("removed").text("file", path.to_string()).text("modified", &time),
         )?;
     }
-    Ok(Found::Nothing)
+    for failure in &purged.failures {
+        crate::say::error(failure);
+    }
+    Ok(if purged.failures.is_empty() { Found::Nothing } else { Found::Something })
 }
 
 /// When the files were last changed, in milliseconds since 1970: afterwards nobody can tell.
