@@ -82,11 +82,6 @@ impl Server {
         self.log.lock().expect("nobody panics with it").contains(text)
     }
 
-    /// Its dataDir.
-    pub(crate) fn data_dir(&self) -> PathBuf {
-        self.dir.join("data")
-    }
-
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([format!("-{name}"), self.child.id().to_string()])
