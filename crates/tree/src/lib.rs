@@ -29,6 +29,7 @@ mod digest;
 mod index;
 mod ip;
 mod nodes;
+mod schemes;
 mod slab;
 
 pub use acl::Identity;
@@ -37,6 +38,7 @@ pub use load::{LoadError, LoadReport, Loader};
 pub use pending::Pending;
 pub use prepare::{Caller, Stamp, Write};
 pub use reap::ReapCursor;
+pub use schemes::{DIGEST, IP, Scheme, Schemes, Worth};
 pub use snapshot::SnapshotCursor;
 pub use tree::{Now, Progress, Tree, TreeOptions};
 pub use watch::{Delivery, Firing, WatchKind, WatchTable, WatcherId};

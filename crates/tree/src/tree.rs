@@ -7,6 +7,7 @@ use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
+use crate::schemes::Schemes;
 use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
@@ -41,6 +42,8 @@ pub struct TreeOptions {
     pub digest: bool,
     /// Whether ACLs are not checked (`skipACL`).
     pub skip_acl: bool,
+    /// The schemes of access lists.
+    pub schemes: Schemes,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
     /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
@@ -55,6 +58,7 @@ impl TreeOptions {
             owner_format: OwnerFormat::default(),
             digest: true,
             skip_acl: false,
+            schemes: Schemes::default(),
             close_session_list: true,
             txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
         }
@@ -158,7 +162,8 @@ impl Tree {
     }
 
     pub(crate) fn permits(&self, acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bool {
-        self.options.skip_acl || acl::permits(acl, wanted, identities)
+        let options = &self.options;
+        options.skip_acl || acl::permits(&options.schemes, acl, wanted, identities)
     }
 
     /// The newest transaction whose effects are all in.
