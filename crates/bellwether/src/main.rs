@@ -19,7 +19,7 @@ usage: bellwether COMMAND [ARGUMENT …]
 
   server [ZOO_CFG] [-Dname=value …]   run a server; without a file one on loopback, for trying
   server --help-config                every setting
-  cli [-server HOST:PORT] [COMMAND]   the shell
+  cli [-server HOST:PORT] [COMMAND]   the shell: zkCli's commands, and more
   bench --help                        the load generator
   NAME …                              run the program bellwether-NAME
   version                             what this is

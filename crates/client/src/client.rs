@@ -3,13 +3,14 @@
 use crate::chroot::Chroot;
 use crate::connection::{Answer, Command, Control, NewWatch};
 use crate::error::{Error, Sent, SessionEnd};
+use crate::hosts::Host;
 use crate::limits::EVENT_QUEUE;
-use crate::request::{ANY_VERSION, Create, Multi};
+use crate::request::{ANY_VERSION, Create, Multi, Reconfiguration};
 use crate::session::{SessionEvent, encode};
-use crate::watcher::{Handle, Listener, OneshotWatcher, PersistentWatcher};
+use crate::watcher::{Change, Handle, Listener, OneshotWatcher, PersistentWatcher};
 use crate::watches::{WatchId, WatchKind};
-use bellwether_wire::client::{AddWatchMode, ClientInfo, OpResult, ReplyBody, Request};
-use bellwether_wire::{Acl, Data, ErrorCode, OpCode, Stat};
+use bellwether_wire::client::{AddWatchMode, ClientInfo, OpResult, ReplyBody, Request, WatchEvent};
+use bellwether_wire::{Acl, Data, ErrorCode, OpCode, SessionId, Stat};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,17 @@ pub enum SessionState {
     Ended(SessionEnd),
 }
 
+/// Which server has the session, and under which terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The server, as the connect string names it.
+    pub server: Host,
+    /// The session.
+    pub session: SessionId,
+    /// The session timeout that was agreed.
+    pub timeout_ms: u32,
+}
+
 /// A session with a ZooKeeper ensemble. Clones share it.
 ///
 /// Requests of any number of tasks travel at once and are answered in the order of sending. When
@@ -44,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) control: mpsc::UnboundedSender<Control>,
     pub(crate) state: watch::Receiver<SessionState>,
+    pub(crate) peer: watch::Receiver<Option<Peer>>,
+    pub(crate) notifications: broadcast::WeakSender<WatchEvent>,
     /// Weak, so that its subscribers see the end when the connection task has ended.
     pub(crate) events: broadcast::WeakSender<SessionEvent>,
     pub(crate) next_watch: AtomicU64,
@@ -65,6 +79,9 @@ impl fmt::Debug for Client {
         f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
     }
 }
+
+/// Where servers keep the ensemble's configuration, outside of every chroot.
+const CONFIG_NODE: &str = "/zookeeper/config";
 
 /// Takes a body apart. It was decoded by the request's own operation, so that it is of another
 /// shape only if a row of the table of replies is wrong.
@@ -266,6 +283,43 @@ impl Client {
         expect_body!(body, ReplyBody::WhoAmI(infos) => infos)
     }
 
+    /// The ensemble's configuration and its stat, whatever path this client is below.
+    pub async fn get_config(&self) -> Result<(Option<Data>, Stat), Error> {
+        let request = Request::GetData { path: CONFIG_NODE.into(), watch: false };
+        let body = self.call(CONFIG_NODE, &request, None).await?;
+        expect_body!(body, ReplyBody::Data(data, stat) => (data, stat))
+    }
+
+    /// Likewise, with a watch that fires when the configuration changes.
+    pub async fn get_config_and_watch(
+        &self,
+    ) -> Result<(Option<Data>, Stat, OneshotWatcher), Error> {
+        let request = Request::GetData { path: CONFIG_NODE.into(), watch: true };
+        let (listener, news) = oneshot::channel();
+        let (handle, listener) = (self.handle(), Listener::Once(listener));
+        let (id, path, kind) = (handle.id, CONFIG_NODE.into(), WatchKind::Data);
+        let watcher = OneshotWatcher::new(news, handle);
+        let watch = NewWatch { id, path, kind, listener };
+        let body = self.call(CONFIG_NODE, &request, Some(watch)).await?;
+        expect_body!(body, ReplyBody::Data(data, stat) => (data, stat, watcher))
+    }
+
+    /// Changes the ensemble's members, if the configuration has this version. Gives the new one.
+    pub async fn reconfigure(
+        &self,
+        change: Reconfiguration,
+        version: Option<i64>,
+    ) -> Result<(Option<Data>, Stat), Error> {
+        let version = version.unwrap_or(i64::from(ANY_VERSION));
+        let (joining, leaving, members) = match change {
+            Reconfiguration::Members(members) => (None, None, Some(members)),
+            Reconfiguration::Incremental { joining, leaving } => (joining, leaving, None),
+        };
+        let request = Request::Reconfig { joining, leaving, members, version };
+        let body = self.call("", &request, None).await?;
+        expect_body!(body, ReplyBody::Data(data, stat) => (data, stat))
+    }
+
     /// Ends the session and with it its ephemeral nodes. Without a connection it ends at once here
     /// and by its timeout there.
     pub async fn close(self) {
@@ -279,6 +333,17 @@ impl Client {
     /// How the session is at this moment.
     pub fn state(&self) -> SessionState {
         *self.shared.state.borrow()
+    }
+
+    /// Which server has the session; `None` while it has none.
+    pub fn peer(&self) -> Option<Peer> {
+        self.shared.peer.borrow().clone()
+    }
+
+    /// Everything that the server tells of from here on, whichever watches it is for, each once.
+    pub fn notifications(&self) -> Notifications {
+        let events = self.shared.notifications.upgrade().map(|events| events.subscribe());
+        Notifications { events, chroot: self.shared.chroot.clone() }
     }
 
     /// The session's events from here on.
@@ -412,5 +477,27 @@ impl SessionEvents {
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+    }
+}
+
+/// What the server tells of, as a stream that ends with the session.
+#[derive(Debug)]
+pub struct Notifications {
+    events: Option<broadcast::Receiver<WatchEvent>>,
+    chroot: Chroot,
+}
+
+impl Notifications {
+    /// The next one; [`Change::Gap`] where very many were unread, `None` after the last.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self.events.as_mut()?.recv().await {
+            Ok(event) => Some(Change::Event(self.inside(event))),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Change::Gap),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    fn inside(&self, event: WatchEvent) -> WatchEvent {
+        WatchEvent { path: self.chroot.strip(&event.path).into(), ..event }
     }
 }

@@ -17,8 +17,8 @@ use crate::time::Millis;
 use crate::transport::{Connecting, Transport};
 use crate::watcher::{Listener, News};
 use crate::watches::{WatchId, WatchKind};
-use crate::{Access, SessionEnd, SessionState};
-use bellwether_wire::client::{ReplyBody, frame};
+use crate::{Access, Peer, SessionEnd, SessionState};
+use bellwether_wire::client::{ReplyBody, WatchEvent, frame};
 use bellwether_wire::{ErrorCode, OpCode};
 use std::collections::BTreeMap;
 use std::io;
@@ -77,6 +77,8 @@ pub(crate) struct Channels {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) state: watch::Sender<SessionState>,
+    pub(crate) peer: watch::Sender<Option<Peer>>,
+    pub(crate) notifications: broadcast::Sender<WatchEvent>,
     pub(crate) events: EventSender,
 }
 
@@ -319,6 +321,10 @@ impl<T: Transport> Connection<T> {
                     // A caller that no longer waits has dropped the other end.
                     reply.send(answer).ok();
                 }
+                Effect::Notification(event) => {
+                    // Without a subscriber it is of no interest.
+                    self.channels.notifications.send(event).ok();
+                }
                 Effect::Notify(watch, event) => self.tell(watch, News::Fired(event)),
                 Effect::Gap(watch) => self.tell(watch, News::Gap),
                 Effect::Session(event) => self.announce(event),
@@ -344,6 +350,8 @@ impl<T: Transport> Connection<T> {
         let state = match &event {
             SessionEvent::Connected { server, session, timeout_ms, access, resumed: _ } => {
                 tracing::info!(%server, %session, timeout_ms, "connected");
+                let (server, session, timeout_ms) = (server.clone(), *session, *timeout_ms);
+                self.channels.peer.send_replace(Some(Peer { server, session, timeout_ms }));
                 match access {
                     Access::ReadWrite => SessionState::Connected,
                     Access::ReadOnlyAllowed => SessionState::ConnectedReadOnly,
@@ -351,6 +359,7 @@ impl<T: Transport> Connection<T> {
             }
             SessionEvent::Disconnected { reason } => {
                 tracing::warn!(%reason, "connection lost, trying the next server");
+                self.channels.peer.send_replace(None);
                 SessionState::Connecting
             }
             SessionEvent::AttemptFailed { server, reason } => {
@@ -359,6 +368,7 @@ impl<T: Transport> Connection<T> {
             }
             SessionEvent::Ended(end) => {
                 tracing::info!(%end, "session ended");
+                self.channels.peer.send_replace(None);
                 self.end_listeners(*end);
                 SessionState::Ended(*end)
             }

@@ -5,7 +5,7 @@ use crate::client::{Client, SessionEvents, SessionState, Shared};
 use crate::connection::{Channels, Connection, event_channel};
 use crate::error::{Error, SessionEnd};
 use crate::hosts::Servers;
-use crate::limits::COMMAND_QUEUE;
+use crate::limits::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::session::{Access, Config, Session, SessionEvent};
 use crate::time::Millis;
 use crate::transport::{Tcp, Transport};
@@ -14,7 +14,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
 /// Makes clients.
@@ -125,17 +125,28 @@ impl Connector {
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (control_sender, control) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(SessionState::Connecting);
+        let (peer_sender, peer) = watch::channel(None);
+        let (notification_sender, _) = broadcast::channel(EVENT_QUEUE);
         let (event_sender, events) = event_channel();
         let shared = Shared {
             commands: command_sender,
             control: control_sender,
             state,
+            peer,
             events: event_sender.downgrade(),
+            notifications: notification_sender.downgrade(),
             next_watch: AtomicU64::new(0),
             chroot: Chroot(servers.chroot.clone()),
             request_bytes_max: self.request_bytes_max,
         };
-        let channels = Channels { commands, control, state: state_sender, events: event_sender };
+        let channels = Channels {
+            commands,
+            control,
+            state: state_sender,
+            peer: peer_sender,
+            notifications: notification_sender,
+            events: event_sender,
+        };
         let connection = Connection::new(transport, session, channels, Instant::now());
         tokio::spawn(connection.run());
         let events = SessionEvents { events: Some(events) };

@@ -48,11 +48,11 @@ pub use bellwether_wire::client::{
 pub use bellwether_wire::{
     Acl, Data, ErrorCode, OpCode, PathError, Perms, SessionId, Stat, ZPath, Zxid,
 };
-pub use client::{Client, Created, SessionEvents, SessionState};
+pub use client::{Client, Created, Notifications, Peer, SessionEvents, SessionState};
 pub use connector::Connector;
 pub use error::{Error, Fate, Sent, SessionEnd};
 pub use hosts::{Host, Servers, ServersError};
-pub use request::{Create, CreateMode, Multi};
+pub use request::{Create, CreateMode, Multi, Reconfiguration};
 pub use session::{Access, Resumed, SessionEvent};
 pub use transport::{Connecting, Tcp, Transport};
 pub use watcher::{Change, OneshotWatcher, PersistentWatcher};

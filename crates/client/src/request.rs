@@ -120,6 +120,21 @@ pub struct Multi {
     ops: Vec<Op>,
 }
 
+/// How an ensemble's members shall change. Servers read the texts: `server.ID=host:port:port;port`,
+/// several with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reconfiguration {
+    /// These are all of them.
+    Members(Box<str>),
+    /// Some join, some leave.
+    Incremental {
+        /// Servers that join.
+        joining: Option<Box<str>>,
+        /// Ids of those that leave.
+        leaving: Option<Box<str>>,
+    },
+}
+
 /// What the protocol calls "whatever version".
 pub(crate) const ANY_VERSION: i32 = -1;
 

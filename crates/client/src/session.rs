@@ -100,6 +100,8 @@ pub(crate) enum Effect {
     HangUp,
     /// The request is done.
     Complete(RequestId, Result<ReplyBody, Failure>),
+    /// The server told of something, for whichever watches; said once, before each of them hears.
+    Notification(WatchEvent),
     /// A watch fired.
     Notify(WatchId, WatchEvent),
     /// A persistent watch may have missed events.
@@ -401,6 +403,7 @@ impl Session {
             link::Heard::Nothing => {}
             link::Heard::Watch(event) => {
                 let told = self.watches.fire(&event);
+                out.push(Effect::Notification(event.clone()));
                 out.extend(told.into_iter().map(|id| Effect::Notify(id, event.clone())));
             }
             link::Heard::AuthAccepted(place) => {

@@ -11,6 +11,7 @@
 //! `unmeasured` (Apache's metrics that are not in it, and why).
 
 use bellwether_node::Status;
+use std::collections::BTreeMap;
 
 mod decimal;
 mod figures;
@@ -19,7 +20,9 @@ mod texts;
 mod unmeasured;
 mod words;
 
-pub use figures::{ConnectionFigures, Mode, ResponseSizes, ShellFigures, Startup, Summary};
+pub use figures::{
+    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, Startup, Summary,
+};
 pub use metrics::{METRICS, METRICS_COMPAT_HEADER, Metric, Origin, metrics_compat_rows};
 pub use unmeasured::{UNMEASURED, Unmeasured};
 pub use words::{WORDS, WORDS_COMPAT_HEADER, Word, words_compat_rows};
@@ -47,6 +50,9 @@ pub struct View<'a> {
     pub allows: &'a dyn Fn(&str) -> bool,
     /// The text of `conf`. Called for that word alone, because the sizes of directories are in it.
     pub conf: &'a dyn Fn() -> String,
+    /// What is counted by the first names of paths. Called for `mntr` alone, because every quota is
+    /// looked at.
+    pub quotas: &'a dyn Fn() -> BTreeMap<String, NamespaceFigures>,
 }
 
 /// The word that four bytes are, if they are one. Anything else is the length of a frame.

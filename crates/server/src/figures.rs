@@ -5,6 +5,8 @@ use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
+use bellwether_tree::{Exceeded, Limit, Measure};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The shell's figures.
@@ -15,6 +17,9 @@ pub(crate) struct Figures {
     started: Instant,
     snapshot_started: Option<Instant>,
     snapshot_saved: Option<Instant>,
+    /// How many writes were refused for a hard quota, by the first name of its path. There are no
+    /// more names than quotas were ever exceeded.
+    quota_refusals: BTreeMap<Box<str>, u64>,
     /// Keeps warnings that clients or a slow disk could repeat from filling the log.
     pub(crate) repeats: RateLimit,
 }
@@ -26,6 +31,7 @@ impl Figures {
             started: Instant::now(),
             snapshot_started: None,
             snapshot_saved: None,
+            quota_refusals: BTreeMap::new(),
             repeats: RateLimit::default(),
         }
     }
@@ -69,6 +75,37 @@ impl Figures {
                  it; give the log a disk of its own (dataLogDir)"
             );
         }
+    }
+
+    /// A write exceeds a quota.
+    pub(crate) fn quota_exceeded(&mut self, exceeded: &Exceeded) {
+        let Exceeded { on, measure, value, limit, refused } = exceeded;
+        if *refused {
+            let refusals = self.quota_refusals.entry(exceeded.namespace().into()).or_default();
+            *refusals += 1;
+        }
+        let what = match measure {
+            Measure::Count => "nodes",
+            Measure::Bytes => "bytes",
+        };
+        let (limit, advice) = match limit {
+            Limit::Soft(limit) => (limit, "the quota is a soft one, so the write is made"),
+            Limit::Hard(limit) if *refused => (limit, "the quota is a hard one: refused"),
+            Limit::Hard(limit) => {
+                (limit, "the write is made; hard quotas need enforceQuota=true to refuse it")
+            }
+        };
+        warn_limited!(
+            self.repeats,
+            "quota exceeded",
+            path = %on, what, value, limit,
+            "a write exceeds a quota: {advice}"
+        );
+    }
+
+    /// How many writes were refused for a hard quota, by the first name of its path.
+    pub(crate) fn quota_refusals(&self) -> &BTreeMap<Box<str>, u64> {
+        &self.quota_refusals
     }
 
     /// A reply of this many bytes was made.

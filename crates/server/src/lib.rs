@@ -11,6 +11,7 @@ mod clock;
 pub mod config;
 mod disk;
 mod figures;
+mod initialize;
 mod limits;
 pub mod logging;
 mod net;

@@ -439,8 +439,22 @@ impl Core {
                 connections: connections.collect(),
                 allows: &|word| config.four_letter_words.allow(word),
                 conf: &|| config.conf_text(self.conf_facts()),
+                quotas: &|| self.quota_figures(),
             },
         )
+    }
+
+    fn quota_figures(&self) -> BTreeMap<String, admin::NamespaceFigures> {
+        let quotas = self.node.tree().quota_figures().into_iter();
+        let mut namespaces: BTreeMap<String, admin::NamespaceFigures> = quotas
+            .map(|(name, quotas)| {
+                (name.to_owned(), admin::NamespaceFigures { quotas, refusals: None })
+            })
+            .collect();
+        for (name, refusals) in self.figures.quota_refusals() {
+            namespaces.entry(name.to_string()).or_default().refusals = Some(*refusals);
+        }
+        namespaces
     }
 
     fn conf_facts(&self) -> ConfFacts {

@@ -8,13 +8,14 @@
 //!   everything (snapshots, reaping, a closed connection's watches) comes in slices.
 //!
 //! Sessions are replicated, connections and watches are not: [`WatchTable`] stands beside the tree.
-//! Quotas are not enforced here, and `/zookeeper/quota` keeps no statistics.
+//! Quotas are nodes of the tree; [`quota`] says who keeps their statistics.
 
 pub mod acl;
 pub mod apply;
 pub mod load;
 pub mod pending;
 pub mod prepare;
+pub mod quota;
 pub mod read;
 pub mod reap;
 pub mod snapshot;
@@ -37,6 +38,7 @@ pub use apply::{Change, ChangeKind, Outcome};
 pub use load::{LoadError, LoadReport, Loader};
 pub use pending::Pending;
 pub use prepare::{Caller, Stamp, Write};
+pub use quota::{Exceeded, Limit, Measure, QuotaFigures};
 pub use reap::ReapCursor;
 pub use schemes::{DIGEST, IP, Scheme, Schemes, Worth};
 pub use snapshot::SnapshotCursor;

@@ -203,7 +203,10 @@ impl Loader {
     fn end_snapshot(&mut self) -> Result<(), LoadError> {
         match self.stage {
             Stage::Snapshot { has_root: false } => return Err(LoadError::NoRoot),
-            Stage::Snapshot { has_root: true } => self.tree.acls.purge(),
+            Stage::Snapshot { has_root: true } => {
+                self.tree.acls.purge();
+                self.tree.recount_quotas();
+            }
             Stage::New => {}
             Stage::Log => return Ok(()),
         }

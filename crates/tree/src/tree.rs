@@ -7,6 +7,7 @@ use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
+use crate::quota::Quotas;
 use crate::schemes::Schemes;
 use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
@@ -46,6 +47,8 @@ pub struct TreeOptions {
     pub schemes: Schemes,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
+    /// Whether a write that exceeds a hard quota is refused (`enforceQuota`).
+    pub enforce_quota: bool,
     /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
     pub txn_bytes_max: usize,
 }
@@ -60,6 +63,7 @@ impl TreeOptions {
             skip_acl: false,
             schemes: Schemes::default(),
             close_session_list: true,
+            enforce_quota: false,
             txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
         }
     }
@@ -78,6 +82,7 @@ pub struct Tree {
     /// Container and TTL nodes: when each was created or its data last set, on the monotonic clock.
     /// Before the clock's start (below 0) for what was loaded.
     pub(crate) timed: BTreeMap<NodeId, i64>,
+    pub(crate) quotas: Quotas,
     pub(crate) digest: u64,
     pub(crate) data_size: u64,
     pub(crate) last_processed: Zxid,
@@ -113,8 +118,7 @@ impl Tree {
             name: "".into(),
             data: Some(std::sync::Arc::from([])),
             acl: crate::acl_table::AclRef::OPEN,
-            children: None,
-            descendants: 0,
+            below: None,
             counts: if digest { crate::digest::counts("", None, &stat) } else { 0 },
             stat,
         };
@@ -127,6 +131,7 @@ impl Tree {
             ephemerals: BTreeMap::new(),
             ephemerals_count: 0,
             timed: BTreeMap::new(),
+            quotas: Quotas::default(),
             digest: 0,
             data_size: 0,
             last_processed: Zxid::ZERO,

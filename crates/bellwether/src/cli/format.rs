@@ -1,6 +1,6 @@
 //! What zkCli prints, as it prints it.
 
-use bellwether_client::{Error, ErrorCode, EventType, KeeperState, OpCode, Stat, WatchEvent};
+use bellwether_client::{EventType, KeeperState, Stat, WatchEvent};
 
 /// A node's stat, a line per field.
 pub(super) fn stat(stat: &Stat) -> String {
@@ -20,12 +20,6 @@ pub(super) fn stat(stat: &Stat) -> String {
     .join("\n")
 }
 
-/// Names in order, `[a, b]`.
-pub(super) fn names(mut names: Vec<Box<str>>) -> String {
-    names.sort();
-    format!("[{}]", names.join(", "))
-}
-
 /// A watch event.
 pub(super) fn event(event: &WatchEvent) -> String {
     let WatchEvent { zxid, event, state, path } = event;
@@ -34,10 +28,6 @@ pub(super) fn event(event: &WatchEvent) -> String {
         zxid.0
     )
 }
-
-/// Said where a persistent watch may have missed something. zkCli keeps silent here.
-pub(super) const GAP: &str = "\nWATCHER::\n\nEvents may be missing here: the connection was lost \
-                              for a while, or they came too fast. Read again what you watch.";
 
 /// A change of the session, which zkCli prints as an event without a path.
 pub(super) fn session_event(state: KeeperState) -> String {
@@ -94,60 +84,39 @@ fn civil(days: i64) -> (i64, &'static str, i64) {
     (year, month, day)
 }
 
-/// What an operation on `path` failed with: zkCli's words where it has some, then what to do.
-pub(super) fn error(path: &str, error: &Error) -> String {
-    let Error::Refused { op, code, .. } = error else { return other_error(error) };
-    match refusal(*op, *code) {
-        Some((what, hint)) => format!("{what}{path}{hint}"),
-        None => error.to_string(),
+/// Data for a person: what a terminal would obey is shown as an escape.
+pub(super) fn for_terminal(data: &[u8]) -> String {
+    let mut shown = String::new();
+    for letter in String::from_utf8_lossy(data).chars() {
+        if letter.is_control() && !matches!(letter, '\n' | '\t') {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
     }
+    shown
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the others have no words of zkCli's")]
-fn refusal(op: OpCode, code: ErrorCode) -> Option<(&'static str, &'static str)> {
-    let is_create = matches!(op, OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl);
-    Some(match code {
-        ErrorCode::NoNode if is_create => {
-            ("Node does not exist: ", " (a node above it is missing: create that first)")
-        }
-        ErrorCode::NoNode => ("Node does not exist: ", ""),
-        ErrorCode::NoChildrenForEphemerals => ("Ephemerals cannot have children: ", ""),
-        ErrorCode::NodeExists => ("Node already exists: ", ""),
-        ErrorCode::NotEmpty => ("Node not empty: ", " (delete its children first)"),
-        ErrorCode::NotReadOnly => (
-            "Not a read-only call: ",
-            " (this server has lost its ensemble: connect to another one)",
-        ),
-        ErrorCode::InvalidAcl => ("Acl is not valid : ", " (it is empty, or an id does not fit)"),
-        ErrorCode::NoAuth => ("Insufficient permission : ", " (its ACL does not allow it)"),
-        ErrorCode::BadArguments => ("Arguments are not valid : ", ""),
-        ErrorCode::BadVersion => (
-            "version No is not valid : ",
-            " (it was changed meanwhile: stat shows the dataVersion)",
-        ),
-        ErrorCode::QuotaExceeded => ("Quota has exceeded : ", ""),
-        ErrorCode::Unimplemented => {
-            ("Not offered by this server: ", " (TTLs need extendedTypesEnabled=true there)")
-        }
-        _ => return None,
-    })
-}
-
-fn other_error(error: &Error) -> String {
-    match error {
-        Error::NoServer { .. } => {
-            format!("{error}.\nIs a server running there? -server host:port names another one.")
-        }
-        Error::SessionEnded(..) => format!("{error}.\n`connect host:port` begins a new session."),
-        Error::Refused { .. }
-        | Error::Multi { .. }
-        | Error::UnknownCode(_)
-        | Error::ConnectionLost
-        | Error::TooLarge { .. }
-        | Error::Path { .. }
-        | Error::Argument(_)
-        | Error::Servers(_) => error.to_string(),
+/// Data in hexadecimal, sixteen bytes to a line, in the frame that zkCli draws.
+pub(super) fn hex_dump(data: &[u8]) -> String {
+    if data.is_empty() {
+        return String::new();
     }
+    let rule = format!("+--------+{}+----------------+", "-".repeat(49));
+    let digits: String = (0..16).map(|digit| format!("  {digit:x}")).collect();
+    let mut lines = vec![
+        format!("         +{}+", "-".repeat(49)),
+        format!("         |{digits} |"),
+        rule.clone(),
+    ];
+    for (line, bytes) in data.chunks(16).enumerate() {
+        let hex: String = bytes.iter().map(|byte| format!(" {byte:02x}")).collect();
+        let shown = |byte: &u8| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' };
+        let text: String = bytes.iter().map(shown).collect();
+        lines.push(format!("|{:08x}|{hex:48} |{text:16}|", line * 16));
+    }
+    lines.push(rule);
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -181,12 +150,6 @@ mod tests {
     }
 
     #[test]
-    fn names_are_sorted() {
-        assert_eq!(names(vec!["b".into(), "a".into()]), "[a, b]");
-        assert_eq!(names(vec![]), "[]");
-    }
-
-    #[test]
     fn an_event_is_printed_as_zkcli_does() {
         let given = WatchEvent {
             zxid: Zxid(34),
@@ -201,13 +164,22 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_zkclis_words_and_a_hint() {
-        let refused = |op, code| error("/a/b", &Error::Refused { op, path: "/a/b".into(), code });
-        assert_eq!(refused(OpCode::GetData, ErrorCode::NoNode), "Node does not exist: /a/b");
-        assert_eq!(
-            refused(OpCode::Create2, ErrorCode::NoNode),
-            "Node does not exist: /a/b (a node above it is missing: create that first)"
+    fn a_hex_dump_has_sixteen_bytes_to_a_line() {
+        let dump = hex_dump(b"0123456789abcdef\n");
+        let lines: Vec<&str> = dump.lines().collect();
+        assert_eq!(lines.len(), 6);
+        assert_eq!(lines[1], "         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |");
+        let first = "|00000000| 30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66 |0123456789abcdef|";
+        assert_eq!(lines[3], first);
+        assert!(
+            lines[4].starts_with("|00000010| 0a  ") && lines[4].ends_with("|.               |")
         );
-        assert_eq!(refused(OpCode::GetData, ErrorCode::ApiError), "getData /a/b: APIERROR");
+        assert!(lines.iter().skip(2).all(|line| line.len() == first.len()));
+        assert_eq!(hex_dump(b""), "");
+    }
+
+    #[test]
+    fn a_terminal_is_given_nothing_to_obey() {
+        assert_eq!(for_terminal(b"a\tb\n\x1b[31m\xff"), "a\tb\n\\u{1b}[31m\u{fffd}");
     }
 }

@@ -1,15 +1,23 @@
 //! What stands before the command, in zkCli's form: `-server host:port`, `-timeout ms`, `-r`.
 
+use super::out::Style;
+use super::properties::Properties;
 use bellwether_client::Access;
+use bellwether_wire::limits::MAX_BUFFER_BYTES;
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) const USAGE: &str = "\
-Usage: bellwether cli [-server HOST:PORT[,HOST:PORT...][/CHROOT]] [-timeout MS] [-r] [COMMAND ...]
+Usage: bellwether cli [OPTION ...] [COMMAND ...]
 
-  -server   where to connect to; localhost:2181 if left out
-  -timeout  the session timeout in milliseconds; 30000 if left out
-  -r        accept a server that has lost its ensemble and only reads
+  -server HOST:PORT[,HOST:PORT...][/CHROOT]
+                            where to connect to; localhost:2181 if left out
+  -timeout MS               the session timeout in milliseconds; 30000 if left out
+  -r                        accept a server that has lost its ensemble and only reads
+  -client-configuration FILE
+                            a client's settings, as Java properties
+  --json                    print JSON, a value per line
 
 Without a command, commands are read from stdin. Commands:";
 
@@ -19,6 +27,11 @@ pub(super) struct Options {
     pub(super) servers: String,
     pub(super) timeout: Duration,
     pub(super) access: Access,
+    pub(super) style: Style,
+    /// The largest request, `jute.maxbuffer`.
+    pub(super) request_bytes_max: usize,
+    /// What is to be said about the options before anything else.
+    pub(super) warnings: Vec<String>,
     /// The words of the command; empty for the prompt.
     pub(super) command: Vec<String>,
 }
@@ -39,6 +52,9 @@ impl Options {
             servers: "localhost:2181".into(),
             timeout: Duration::from_secs(30),
             access: Access::ReadWrite,
+            style: Style::Text,
+            request_bytes_max: MAX_BUFFER_BYTES,
+            warnings: Vec::new(),
             command: Vec::new(),
         };
         while let Some(arg) = args.next() {
@@ -55,6 +71,13 @@ impl Options {
                     let ms = ms.ok_or(format!("-timeout {text}: expected milliseconds above 0"))?;
                     options.timeout = Duration::from_millis(ms);
                 }
+                "client-configuration" if arg.starts_with('-') => {
+                    let properties = Properties::read(Path::new(&value()?))?;
+                    options.request_bytes_max =
+                        properties.request_bytes_max.unwrap_or(options.request_bytes_max);
+                    options.warnings.extend(properties.warnings);
+                }
+                "json" if arg.starts_with('-') => options.style = Style::Json,
                 "r" if arg.starts_with('-') => options.access = Access::ReadOnlyAllowed,
                 // This shell always waits for its connection.
                 "waitforconnection" if arg.starts_with('-') => {}

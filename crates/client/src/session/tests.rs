@@ -128,6 +128,7 @@ fn show(effect: &Effect) -> String {
         Effect::Complete(id, Ok(ReplyBody::Data(..))) => format!("complete {} data", id.0),
         Effect::Complete(id, Ok(body)) => format!("complete {} {body:?}", id.0),
         Effect::Complete(id, Err(failure)) => format!("complete {} {failure:?}", id.0),
+        Effect::Notification(event) => format!("notification {:?} {}", event.event, event.path),
         Effect::Notify(watch, event) => {
             format!("notify {} {:?} {}", watch.0, event.event, event.path)
         }
@@ -471,8 +472,10 @@ fn a_watch_fires_once_and_is_told_before_the_reply_that_follows() {
         0 send 1 GetData { path: "/a", watch: true }
         0 complete 0 data
         0 send 2 GetData { path: "/a", watch: false }
+        0 notification NodeDataChanged /a
         0 notify 1 NodeDataChanged /a
         0 complete 1 data
+        0 notification NodeDataChanged /a
     "#]]);
 }
 
@@ -485,6 +488,7 @@ fn a_watch_that_failed_is_not_held() {
     scene.check(expect![[r#"
         0 send 1 GetData { path: "/a", watch: true }
         0 complete 0 Code(-101)
+        0 notification NodeCreated /a
     "#]]);
 }
 
@@ -502,6 +506,7 @@ fn the_last_value_of_a_watch_removes_it_from_the_server() {
     scene.reply(3, 5, Err(ErrorCode::NoWatcher));
     scene.check(expect![[r#"
         0 send 3 RemoveWatches { path: "/a", watcher: 2 }
+        0 notification NodeDataChanged /a
         0 complete 60 Empty
     "#]]);
 }
@@ -518,6 +523,7 @@ fn a_removal_spares_the_watch_that_is_just_being_set() {
     scene.fire(EventType::NodeDeleted, "/a");
     scene.check(expect![[r#"
         0 complete 1 data
+        0 notification NodeDeleted /a
         0 notify 2 NodeDeleted /a
     "#]]);
 }

@@ -11,6 +11,7 @@ use crate::flow::{prepare, propose, reply};
 use crate::limits::EXPIRIES_PER_STEP;
 use crate::node::Node;
 use bellwether_tree::{Identity, Now, Write};
+use bellwether_wire::client::request::WRITTEN_PATH;
 use bellwether_wire::client::{
     ConnectRequest, ConnectResponse, Reply, ReplyBody, Request, RequestHeader,
 };
@@ -49,11 +50,12 @@ pub(crate) fn connect(
     (conn, request, identities): (ConnId, ConnectRequest, Vec<Identity>),
     out: &mut Vec<Effect>,
 ) {
-    if request.last_zxid_seen > node.tree.last_processed() {
+    let last = node.tree.last_processed();
+    if request.last_zxid_seen > last || last == Zxid::MISSING {
         // It has seen a newer state than ours: another member must serve it.
         info!(
             session = %request.session, seen = %request.last_zxid_seen,
-            last = %node.tree.last_processed(),
+            %last,
             "refusing a client that has seen a later zxid; it will try another server"
         );
         out.push(Effect::Close(conn));
@@ -162,8 +164,8 @@ pub(crate) fn request(
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
         (Kind::Write, Ok(body)) => write(node, now, (conn, xid, Some(body)), out),
-        (Kind::Write, Err(error)) if op == OpCode::Multi && takes_a_zxid(error.problem) => {
-            debug!(%session, %error, "a multi could not be decoded");
+        (Kind::Write, Err(error)) if takes_a_zxid(op, &error) => {
+            debug!(%session, %op, %error, "a write could not be decoded");
             write(node, now, (conn, xid, None), out);
         }
         (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
@@ -187,12 +189,16 @@ pub(crate) fn request(
     }
 }
 
-/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null. A frame
-/// beyond the limit it would not have read at all.
-fn takes_a_zxid(problem: Problem) -> bool {
-    match problem {
-        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => true,
-        Problem::Null | Problem::TooLong(_) => false,
+/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null; over the
+/// null path of a create or delete it stumbles later. A frame beyond the limit it would not have
+/// read at all.
+fn takes_a_zxid(op: OpCode, error: &DecodeError) -> bool {
+    match error.problem {
+        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => {
+            op == OpCode::Multi
+        }
+        Problem::Null => error.what == WRITTEN_PATH,
+        Problem::TooLong(_) => false,
     }
 }
 
@@ -336,6 +342,6 @@ pub(crate) fn reap(node: &mut Node, now: Now, path: Box<str>, out: &mut Vec<Effe
 }
 
 fn submit(node: &mut Node, now: Now, admitted: Admitted, out: &mut Vec<Effect>) {
-    let prepared = prepare::prepare(node, now, admitted);
+    let prepared = prepare::prepare(node, now, admitted, out);
     propose::propose(node, prepared, out);
 }

@@ -7,6 +7,7 @@
 //! hands a copy to `View`.
 
 use crate::auth::AuthFigures;
+use bellwether_tree::QuotaFigures;
 use bellwether_wire::SessionId;
 use std::net::SocketAddr;
 
@@ -131,6 +132,15 @@ pub struct ShellFigures {
     pub open_files: Option<u64>,
     /// How many may be; `None` where the system does not tell.
     pub max_files: Option<u64>,
+}
+
+/// What is counted by the first name of a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceFigures {
+    /// Its quotas.
+    pub quotas: QuotaFigures,
+    /// Writes that were refused for a hard quota; `None` before the first.
+    pub refusals: Option<u64>,
 }
 
 /// What the server is to its clients.

@@ -2,6 +2,7 @@
 
 use super::*;
 use bellwether_node::Latency;
+use bellwether_tree::QuotaFigures;
 use bellwether_wire::{SessionId, Zxid};
 use expect_test::{expect, expect_file};
 
@@ -40,6 +41,17 @@ fn shell() -> ShellFigures {
     }
 }
 
+fn namespaces() -> BTreeMap<String, NamespaceFigures> {
+    let quotas = QuotaFigures {
+        count_limit: Some(-1),
+        bytes_limit: Some(100),
+        count_usage: Some(3),
+        bytes_usage: Some(40),
+    };
+    let app = NamespaceFigures { quotas, refusals: Some(2) };
+    BTreeMap::from([("app".to_owned(), app), ("idle".to_owned(), NamespaceFigures::default())])
+}
+
 #[track_caller]
 fn check(mode: Mode, word: &str, expected: expect_test::Expect) {
     expected.assert_eq(&told(mode, word));
@@ -63,6 +75,7 @@ fn told(mode: Mode, word: &str) -> String {
         connections: vec![client("127.0.0.1:36450", false), client("[::1]:36452", true)],
         allows: &|word| word != "wchs",
         conf: &|| "clientPort=2181\n".to_owned(),
+        quotas: &namespaces,
     };
     let bytes = word.as_bytes().try_into().expect("four letters");
     let word = super::word(bytes).expect("a known word");
@@ -194,6 +207,7 @@ fn texts_have_the_lines_of_apaches_own() {
         }],
         allows: &|_| true,
         conf: &String::new,
+        quotas: &BTreeMap::new,
     };
     for (word, apache) in [(b"srvr", APACHE_SRVR), (b"stat", APACHE_STAT)] {
         let ours = answer(super::word(*word).expect("a known word"), &view);

@@ -50,8 +50,9 @@ pub(super) fn stat(_: &Word, view: &View<'_>) -> String {
 pub(super) fn mntr(_: &Word, view: &View<'_>) -> String {
     serving(view, |state| {
         let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{state}\n");
+        let namespaces = (view.quotas)();
         for metric in METRICS {
-            metric.write(view, &mut text);
+            metric.write(view, &namespaces, &mut text);
         }
         text
     })

@@ -41,6 +41,7 @@ pub(super) fn build(
         data_log_dir: values.text_if_any("dataLogDir").map_or(data_dir.clone(), PathBuf::from),
         data_dir,
         datadir_autocreate: values.flag("datadir.autocreate"),
+        db_autocreate: values.flag("db.autocreate"),
         client_address: client_address?,
         backlog: backlog(values),
         client_tcp_keep_alive: values.flag("clientTcpKeepAlive"),
@@ -81,6 +82,7 @@ pub(super) fn build(
         )),
         skip_acl: values.flag("skipACL"),
         auth,
+        enforce_quota: values.flag("enforceQuota"),
         four_letter_words: FourLetterWords::parse(
             &values.text("4lw.commands.whitelist"),
             read_only_mode,
