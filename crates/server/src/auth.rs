@@ -7,8 +7,8 @@
 //! written for one server must hold on the other; a password or digest is in no message and in no
 //! `Debug`.
 //!
-//! What it leaves to others: whether an identity may do something (`tree`), the reply to the packet,
-//! the end of a connection that failed, and who may do anything at all (`node`).
+//! What it leaves to others: whether an identity may do something (`tree`), the reply to the
+//! packet, the end of a connection that failed, and who may do anything at all (`node`).
 
 mod digest;
 mod ensemble;

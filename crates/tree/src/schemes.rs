@@ -4,8 +4,8 @@
 //! tree or the node names one, but for what Apache itself treats apart: `world` and `auth` in
 //! access lists, `super` among identities, and the hash of a `digest` entry, which is hidden.
 //!
-//! What it leaves to others: proving who somebody is (`server`), and which schemes there are besides
-//! these two: the options of a tree list them.
+//! What it leaves to others: proving who somebody is (`server`), and which schemes there are
+//! besides these two: the options of a tree list them.
 
 use crate::ip;
 
