@@ -163,6 +163,9 @@ impl World {
                 }
                 return Some(Event::ClientGone(conn));
             }
+            Effect::QuotaExceeded(exceeded) => {
+                assert!(!exceeded.on.is_empty(), "the root has no quota");
+            }
             Effect::Append(token, record) => {
                 let mut bytes = Vec::new();
                 record.encode(&mut bytes);

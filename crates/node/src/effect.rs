@@ -1,6 +1,7 @@
 //! Everything a replica can ask of the world. The shell performs effects in their order.
 
 use crate::event::{ConnId, LogToken};
+use bellwether_tree::Exceeded;
 use bellwether_wire::Zxid;
 use bellwether_wire::client::{ConnectResponse, Reply, WatchEvent};
 use bellwether_wire::disk::{SnapshotItem, TxnRecord};
@@ -17,6 +18,8 @@ pub enum Effect {
     Notify(ConnId, Arc<WatchEvent>),
     /// Send what is queued, then close. Nothing else is said to this connection.
     Close(ConnId),
+    /// Warn, or count a refusal: a write exceeds a quota.
+    QuotaExceeded(Exceeded),
     /// Append to the log and report [`crate::Event::Durable`] once it is synced.
     Append(LogToken, Arc<TxnRecord>),
     /// Begin a new log file, and a snapshot named by this zxid.

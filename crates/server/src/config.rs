@@ -68,6 +68,8 @@ pub struct Config {
     pub data_log_dir: PathBuf,
     /// Whether missing data directories are created.
     pub datadir_autocreate: bool,
+    /// Whether an empty database is begun without a file `initialize`.
+    pub db_autocreate: bool,
 
     pub client_address: ClientAddress,
     /// How many connections may wait to be accepted.
@@ -121,6 +123,9 @@ pub struct Config {
     pub container_max_per_minute: NonZeroU32,
     /// `None`: a container that never had a child stays.
     pub container_max_never_used_ms: Option<NonZeroU64>,
+
+    /// Whether a write beyond a hard quota is refused.
+    pub enforce_quota: bool,
 
     /// Whether access is not checked at all.
     pub skip_acl: bool,

@@ -5,6 +5,8 @@ use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
+use bellwether_tree::{Exceeded, Limit, Measure};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The shell's figures.
@@ -15,25 +17,36 @@ pub(crate) struct Figures {
     started: Instant,
     snapshot_started: Option<Instant>,
     snapshot_saved: Option<Instant>,
+    /// How many writes were refused for a hard quota, by the first name of its path. There are no
+    /// more names than quotas were ever exceeded.
+    quota_refusals: BTreeMap<Box<str>, u64>,
     /// Keeps warnings that clients or a slow disk could repeat from filling the log.
     pub(crate) repeats: RateLimit,
 }
 
 impl Figures {
     pub(crate) fn new(counts: ShellFigures) -> Figures {
+        let started = Instant::now();
         Figures {
             counts,
-            started: Instant::now(),
+            started,
             snapshot_started: None,
-            snapshot_saved: None,
+            // One that was loaded counts as one that was saved when the server began to serve.
+            snapshot_saved: counts.startup.snapshot_load_ms.map(|_| started),
+            quota_refusals: BTreeMap::new(),
             repeats: RateLimit::default(),
         }
     }
 
+    /// Starts anew what `srst` starts anew: all that is counted or measured, as Apache does.
+    pub(crate) fn reset(&mut self) {
+        self.counts = ShellFigures::default();
+        self.quota_refusals.clear();
+    }
+
     /// The counters at this moment.
     pub(crate) fn view(&self, connections: usize) -> ShellFigures {
-        let loaded = self.counts.startup.snapshot_load_ms.map(|_| self.started);
-        let saved = self.snapshot_saved.or(loaded);
+        let saved = self.snapshot_saved;
         ShellFigures {
             uptime_ms: millis(self.started.elapsed()),
             connections: u64::try_from(connections).unwrap_or(u64::MAX),
@@ -71,6 +84,37 @@ impl Figures {
         }
     }
 
+    /// A write exceeds a quota.
+    pub(crate) fn quota_exceeded(&mut self, exceeded: &Exceeded) {
+        let Exceeded { on, measure, value, limit, refused } = exceeded;
+        if *refused {
+            let refusals = self.quota_refusals.entry(exceeded.namespace().into()).or_default();
+            *refusals += 1;
+        }
+        let what = match measure {
+            Measure::Count => "nodes",
+            Measure::Bytes => "bytes",
+        };
+        let (limit, advice) = match limit {
+            Limit::Soft(limit) => (limit, "the quota is a soft one, so the write is made"),
+            Limit::Hard(limit) if *refused => (limit, "the quota is a hard one: refused"),
+            Limit::Hard(limit) => {
+                (limit, "the write is made; hard quotas need enforceQuota=true to refuse it")
+            }
+        };
+        warn_limited!(
+            self.repeats,
+            "quota exceeded",
+            path = %on, what, value, limit,
+            "a write exceeds a quota: {advice}"
+        );
+    }
+
+    /// How many writes were refused for a hard quota, by the first name of its path.
+    pub(crate) fn quota_refusals(&self) -> &BTreeMap<Box<str>, u64> {
+        &self.quota_refusals
+    }
+
     /// A reply of this many bytes was made.
     pub(crate) fn replied(&mut self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -98,7 +142,13 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Since Linux 6.2 the size of the directory is the number of descriptors; before, it is 0 and they
+/// have to be counted.
 fn open_files() -> Option<u64> {
+    let told = std::fs::metadata("/proc/self/fd").ok()?.len();
+    if told > 0 {
+        return Some(told);
+    }
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     // One of them is the directory that is being read.
     u64::try_from(entries.count()).ok()?.checked_sub(1)

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::exit::ExitCode;
 use crate::config::{self, ClientAddress, Config};
 use crate::disk::Log;
+use crate::initialize::{Initialize, InitializeError};
 use crate::logging::LevelHandle;
 use crate::net::listen;
 use crate::purge::{self, Purging};
@@ -39,6 +40,7 @@ pub struct Listening {
 enum Failure {
     Store(StoreError),
     Load(bellwether_tree::LoadError),
+    Initialize(InitializeError),
     Bind { address: ClientAddress, source: io::Error },
     System { doing: &'static str, source: io::Error },
 }
@@ -51,9 +53,10 @@ impl Failure {
                 10 => ExitCode::Snapshot,
                 _ => ExitCode::Unexpected,
             },
-            Failure::Load(_) | Failure::Bind { .. } | Failure::System { .. } => {
-                ExitCode::Unexpected
-            }
+            Failure::Load(_)
+            | Failure::Initialize(_)
+            | Failure::Bind { .. }
+            | Failure::System { .. } => ExitCode::Unexpected,
         }
     }
 }
@@ -63,6 +66,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Store(error) => error.fmt(f),
             Failure::Load(error) => write!(f, "the data directory's content: {error}"),
+            Failure::Initialize(error) => error.fmt(f),
             Failure::Bind { address, source } => write!(
                 f,
                 "cannot listen on {address}: {source}; stop what listens there, or change clientPort \
@@ -232,7 +236,9 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         },
         digest: config.digest_enabled,
         skip_acl: config.skip_acl,
+        digest_scheme: config.digest_provider_enabled,
         close_session_list: config.close_session_txn,
+        enforce_quota: config.enforce_quota,
         txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
     }
 }
@@ -272,7 +278,12 @@ fn load(
     let begun = Instant::now();
     let mut loader = Loader::new(tree_options(config, seeds));
     let mut recovery = Store::open(disk.clone(), options.clone(), Box::new(notice))?;
-    if let Origin::Snapshot { zxid, .. } = recovery.origin() {
+    let initialize = Initialize::look(config).map_err(Failure::Initialize)?;
+    let is_missing = *recovery.origin() == Origin::Fresh && !initialize.allows_empty();
+    if is_missing {
+        initialize.refuse();
+        loader.start_at(Zxid::MISSING);
+    } else if let Origin::Snapshot { zxid, .. } = recovery.origin() {
         loader.start_at(*zxid);
     }
     let mut snapshot_loaded = None;
@@ -297,11 +308,12 @@ fn load(
         );
     }
     let store = recovery.finish()?;
-    if !had_snapshot {
+    if !had_snapshot && !is_missing {
         // Without a snapshot Apache would not start from the logs.
         let writer = SnapshotWriter::create(disk, options, tree.last_processed())?;
         save_snapshot(&tree, writer, config.serialize_last_processed_zxid)?;
     }
+    initialize.finish().map_err(Failure::Initialize)?;
     let millis =
         |elapsed: std::time::Duration| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let load_ms = millis(begun.elapsed());
@@ -311,10 +323,10 @@ fn load(
         "the data directory is loaded"
     );
     let startup = Startup {
-        load_ms,
+        load_ms: Some(load_ms),
         snapshot_load_ms: had_snapshot.then_some(until_txns),
-        txns_load_ms: load_ms - until_txns,
-        txns_loaded,
+        txns_load_ms: Some(load_ms - until_txns),
+        txns_loaded: Some(txns_loaded),
     };
     Ok((store, tree, startup))
 }

@@ -227,6 +227,8 @@ impl Model {
         let content = (create.data.clone(), create.acl.clone());
         let node = Znode::new(content, header.zxid, header.time_ms, owner.encode());
         self.nodes.insert(create.path.to_string(), node);
+        self.count_anew(&create.path);
+        self.count(&create.path, (1, len(&create.data)));
         changes.push(ModelChange {
             kind: ModelChangeKind::Created,
             path: create.path.to_string(),
@@ -250,6 +252,7 @@ impl Model {
         above.children.remove(name(path));
         above.stat.pzxid = zxid;
         let parent_acl = above.acl.clone();
+        self.count(path, (-1, -len(&node.data)));
         changes.push(ModelChange {
             kind: ModelChangeKind::Deleted,
             path: path.to_string(),
@@ -268,11 +271,13 @@ impl Model {
         let header = &record.header;
         let node = self.node(path)?;
         next_version("version", node.stat.version, version)?;
+        let bytes = len(data) - len(&node.data);
         node.data = data.clone();
         node.stat.version = version;
         node.stat.mzxid = header.zxid;
         node.stat.mtime = header.time_ms;
         let acl = node.acl.clone();
+        self.count(path, (0, bytes));
         changes.push(ModelChange {
             kind: ModelChangeKind::DataChanged,
             path: path.to_string(),
@@ -320,6 +325,53 @@ impl Model {
     fn node(&mut self, path: &str) -> Result<&mut Znode, String> {
         self.nodes.get_mut(path).ok_or_else(|| format!("{path} does not exist"))
     }
+}
+
+/// Quotas as the workload makes them: none below another, limits before statistics, neither written
+/// again. So their statistics are always what a count says.
+impl Model {
+    /// A statistics node that was created counts what is there.
+    fn count_anew(&mut self, path: &str) {
+        let on = path.strip_prefix("/zookeeper/quota").and_then(|path| path.strip_suffix(STATS));
+        let Some(on) = on else { return };
+        let below = format!("{on}/");
+        let is_counted = |other: &str| other == on || other.starts_with(&below);
+        let counted = self.nodes.iter().filter(|(other, _)| is_counted(other));
+        let (count, bytes) =
+            counted.fold((0, 0), |(count, bytes), (_, node)| (count + 1, bytes + len(&node.data)));
+        self.write_statistics(path, count, bytes);
+    }
+
+    /// Adds to the statistics of the quota above, if there is one.
+    fn count(&mut self, path: &str, (count, bytes): (i64, i64)) {
+        let mut on = path;
+        while !self.nodes.contains_key(&format!("/zookeeper/quota{on}/zookeeper_limits")) {
+            if on == "/" {
+                return;
+            }
+            on = parent(on);
+        }
+        let statistics = format!("/zookeeper/quota{on}{STATS}");
+        let Some(node) = self.nodes.get(&statistics) else { return };
+        let text = String::from_utf8_lossy(node.data.as_deref().unwrap_or_default());
+        let numbers: Vec<i64> =
+            text.split(',').filter_map(|pair| pair.split_once('=')?.1.parse().ok()).collect();
+        if let [old_count, old_bytes] = numbers[..] {
+            self.write_statistics(&statistics, old_count + count, old_bytes + bytes);
+        }
+    }
+
+    fn write_statistics(&mut self, path: &str, count: i64, bytes: i64) {
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.data = Some(format!("count={count},bytes={bytes}").into_bytes().into());
+        }
+    }
+}
+
+const STATS: &str = "/zookeeper_stats";
+
+fn len(data: &Option<Data>) -> i64 {
+    data.as_ref().map_or(0, |data| i64::try_from(data.len()).expect("models are small"))
 }
 
 fn is_refused(parts: &[(OpCode, Txn)]) -> bool {

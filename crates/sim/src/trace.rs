@@ -1,5 +1,6 @@
 //! Effects as lines of a trace: short, and the same on every run.
 
+use bellwether_tree::Exceeded;
 use bellwether_wire::client::{OpResult, Reply, ReplyBody, WatchEvent};
 use bellwether_wire::disk::{Txn, TxnRecord};
 use bellwether_wire::{Acl, ErrorCode, OpCode, SessionId, Stat, Zxid};
@@ -144,6 +145,13 @@ impl Names {
         }
         out
     }
+}
+
+/// A write that exceeds a quota.
+pub(crate) fn exceeded(exceeded: &Exceeded) -> String {
+    let Exceeded { on, measure, value, limit, refused } = exceeded;
+    let refused = if *refused { ", refused" } else { "" };
+    format!("exceeded {on} {measure:?}={value} {limit:?}{refused}")
 }
 
 /// A watch event.

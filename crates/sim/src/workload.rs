@@ -59,11 +59,40 @@ fn create(chance: &mut Chance, flags: &[i32]) -> Create {
 
 /// A request.
 pub(crate) fn request(chance: &mut Chance, seen: Zxid) -> Request {
+    if chance.one_in(30) {
+        return quota(chance);
+    }
     match chance.below(100) {
         0..=44 => write(chance),
         45..=52 => Request::Multi((0..chance.below(5)).map(|_| part(chance)).collect()),
         53..=86 => read(chance),
         _ => other(chance, seen),
+    }
+}
+
+/// A quota is made and removed as a whole, and read. The hard limits are reached now and then.
+fn quota(chance: &mut Chance) -> Request {
+    let on = if chance.one_in(3) { "/b" } else { "/a" };
+    let node = |name: &str| format!("/zookeeper/quota{on}{name}").into();
+    let create = |name: &str, data: &str| {
+        let data = Some(data.as_bytes().into());
+        Request::Create(Create {
+            path: node(name),
+            data,
+            acl: Some(vec![Acl::world_all()]),
+            flags: 0,
+        })
+    };
+    let delete = |name: &str| Request::Delete { path: node(name), version: -1 };
+    let (limits, stats) = ("/zookeeper_limits", "/zookeeper_stats");
+    match chance.below(6) {
+        0 => create("", ""),
+        1 | 2 => {
+            let text = "count=2,bytes=20=;byteHardLimit=2000;countHardLimit=5";
+            Request::Multi(vec![create(limits, text), create(stats, "")])
+        }
+        3 => Request::Multi(vec![delete(stats), delete(limits)]),
+        _ => Request::GetData { path: node(stats), watch: chance.one_in(2) },
     }
 }
 

@@ -584,6 +584,7 @@ fn settings(chance: &mut Chance) -> Settings {
         tree: TreeOptions {
             owner_format: crate::model::OWNER_FORMAT,
             digest: !chance.one_in(4),
+            enforce_quota: chance.one_in(2),
             ..TreeOptions::new([chance.any(), chance.any()])
         },
     }

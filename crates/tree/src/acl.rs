@@ -4,6 +4,7 @@
 //! do everything. An entry of any other scheme grants nothing and is refused in a new ACL.
 
 use crate::ip;
+use crate::tree::TreeOptions;
 use bellwether_wire::{Acl, ErrorCode, Perms};
 
 /// Who a connection is: `("ip", "127.0.0.1")`, `("digest", "user:hash")`, `("super", "")`. That it
@@ -47,6 +48,7 @@ fn matches(identity: &Identity, entry: &Acl) -> bool {
 pub(crate) fn fix(
     requested: Option<Vec<Acl>>,
     identities: &[Identity],
+    options: &TreeOptions,
 ) -> Result<Vec<Acl>, ErrorCode> {
     let requested = requested.filter(|list| !list.is_empty()).ok_or(ErrorCode::InvalidAcl)?;
     if let [only] = &*requested
@@ -61,7 +63,7 @@ pub(crate) fn fix(
         }
         match &*entry.scheme {
             "auth" => expand(entry.perms, identities, &mut fixed)?,
-            _ if is_valid(entry) => fixed.push(entry.clone()),
+            _ if is_valid(entry, options) => fixed.push(entry.clone()),
             _ => return Err(ErrorCode::InvalidAcl),
         }
     }
@@ -80,10 +82,10 @@ fn expand(perms: Perms, identities: &[Identity], out: &mut Vec<Acl>) -> Result<(
     if out.len() == before { Err(ErrorCode::InvalidAcl) } else { Ok(()) }
 }
 
-fn is_valid(entry: &Acl) -> bool {
+fn is_valid(entry: &Acl, options: &TreeOptions) -> bool {
     match &*entry.scheme {
         "world" => &*entry.id == "anyone",
-        "digest" => is_digest(&entry.id),
+        "digest" => options.digest_scheme && is_digest(&entry.id),
         "ip" => ip::is_valid(&entry.id),
         _ => false,
     }
@@ -169,12 +171,13 @@ mod tests {
     #[track_caller]
     fn check_fix(acl: &[&str], identities: &[&str], expected: Option<&[&str]>) {
         let expected = expected.map(list).ok_or(ErrorCode::InvalidAcl);
-        assert_eq!(fix(Some(list(acl)), &who(identities)), expected, "{acl:?}");
+        let options = TreeOptions::new([1, 2]);
+        assert_eq!(fix(Some(list(acl)), &who(identities), &options), expected, "{acl:?}");
     }
 
     #[test]
     fn a_missing_list_is_refused() {
-        assert_eq!(fix(None, &[]), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fix(None, &[], &TreeOptions::new([1, 2])), Err(ErrorCode::InvalidAcl));
         check_fix(&[], &[], None);
     }
 

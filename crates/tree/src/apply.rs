@@ -5,6 +5,7 @@
 //! that exists stays (but for its ACL), and a node that is missing is passed over.
 
 use crate::change::split;
+use crate::quota::signed;
 use crate::tree::{Now, Tree};
 use bellwether_wire::client::{OpResult, ReplyBody};
 use bellwether_wire::disk::txn::{CreateTxn, Txn, TxnDigest, TxnHeader, TxnRecord};
@@ -78,6 +79,7 @@ impl Tree {
         };
         // Last: whoever reads this figure may rely on the whole transaction being in.
         self.last_processed = self.last_processed.max(record.header.zxid);
+        self.digest_log.applied(record.header.zxid, self.digest);
         Outcome { result, digest_matches: self.digest_matches(record.digest) }
     }
 
@@ -194,7 +196,11 @@ impl Tree {
             acl: Arc::clone(self.acls.get(acl)),
             parent_acl: self.acl_of(parent),
         });
-        Ok(self.nodes.get(id).wire_stat(self.options.owner_format))
+        let node = self.nodes.get(id);
+        // The stat is the one before a quota's statistics are counted.
+        let (stat, len) = (node.wire_stat(self.options.owner_format), node.data_len());
+        self.quota_created(id, path, len);
+        Ok(stat)
     }
 
     fn apply_delete(&mut self, applying: &mut Applying<'_>, path: &str) -> Result<(), ErrorCode> {
@@ -204,7 +210,10 @@ impl Tree {
         self.change_stat(parent_path, parent, |stat| stat.pzxid = stat.pzxid.max(zxid));
         let id = self.nodes.find(path).ok_or(ErrorCode::NoNode)?;
         let acl = self.acl_of(id);
+        let node = self.nodes.get(id);
+        let (bytes, count) = (node.subtree_bytes(), i64::from(node.descendants()) + 1);
         self.detach(path, id);
+        self.update_quota(path, -signed(bytes), -count);
         applying.changed(|| Change {
             kind: ChangeKind::Deleted,
             path: path.into(),
@@ -223,6 +232,7 @@ impl Tree {
     ) -> Result<Stat, ErrorCode> {
         let id = self.nodes.find(path).ok_or(ErrorCode::NoNode)?;
         let header = applying.header;
+        let bytes_before = self.nodes.get(id).data_len() as u64;
         self.set_node_data(path, id, data.clone(), |stat| {
             stat.version = version;
             stat.mtime = header.time_ms;
@@ -237,6 +247,8 @@ impl Tree {
             acl: self.acl_of(id),
             parent_acl: self.acl_of(node.parent),
         });
+        let bytes = data.as_ref().map_or(0, |data| data.len() as u64);
+        self.update_quota(path, signed(bytes) - signed(bytes_before), 0);
         Ok(stat)
     }
 

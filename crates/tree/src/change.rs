@@ -48,16 +48,7 @@ impl Tree {
         (acl, stat): (AclRef, StatPersisted),
     ) -> NodeId {
         let counts = self.counts(path, data.as_deref(), &stat);
-        let node = Node {
-            parent,
-            name: name.into(),
-            data,
-            acl,
-            children: None,
-            descendants: 0,
-            counts,
-            stat,
-        };
+        let node = Node { parent, name: name.into(), data, acl, below: None, counts, stat };
         let id = self.nodes.insert(path, node);
         self.count(id, path);
         id
@@ -69,7 +60,7 @@ impl Tree {
         let mut at = id;
         let mut at_path = path.to_owned();
         loop {
-            let children = self.nodes.get(at).children.as_ref();
+            let children = self.nodes.get(at).children();
             if let Some(name) = children.and_then(|children| children.after(None)) {
                 at_path.push('/');
                 at_path.push_str(name);
@@ -128,10 +119,9 @@ impl Tree {
         change: impl FnOnce(&mut StatPersisted),
     ) {
         let enabled = self.options.digest;
+        let len_before = self.nodes.set_data(id, data);
         let node = self.nodes.get_mut(id);
         let before = node.counts;
-        let len_before = node.data_len();
-        node.data = data;
         change(&mut node.stat);
         if enabled {
             node.counts = digest::counts(path, node.data.as_deref(), &node.stat);
@@ -179,9 +169,11 @@ impl Tree {
             Owner::None | Owner::Unknown => {} // They end only when a client deletes them.
         }
         self.digest = self.digest.wrapping_add(u64::from(self.nodes.get(id).counts));
+        self.quotas.added(id, path);
     }
 
     fn uncount(&mut self, id: NodeId, path: &str) {
+        self.quotas.removed(path);
         self.digest = self.digest.wrapping_sub(u64::from(self.nodes.get(id).counts));
         let node = self.nodes.get(id);
         self.data_size -= size_of_node(path, node.data_len());

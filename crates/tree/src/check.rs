@@ -3,6 +3,7 @@
 use crate::change::size_of_node;
 use crate::digest;
 use crate::nodes::{NodeId, ROOT};
+use crate::quota::Quotas;
 use crate::tree::Tree;
 use bellwether_wire::{Owner, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ struct Found {
     ephemerals: BTreeMap<SessionId, BTreeSet<NodeId>>,
     timed: BTreeSet<NodeId>,
     acls: BTreeMap<i64, u64>,
+    quotas: Quotas,
 }
 
 impl Tree {
@@ -30,30 +32,35 @@ impl Tree {
         let count = found.ephemerals.values().map(|ids| ids.len() as u64).sum();
         same("ephemerals count", &count, &self.ephemerals_count)?;
         same("timed nodes", &found.timed, &self.timed.keys().copied().collect())?;
+        same("quotas", &found.quotas, &self.quotas)?;
         same("ACLs", &found.acls, &self.acls.counts())
     }
 
-    /// Visits a subtree and returns its size without its top.
-    fn check_below(&self, id: NodeId, path: &str, found: &mut Found) -> Result<u32, String> {
+    /// Visits a subtree and returns how many nodes and bytes it has without its top.
+    fn check_below(&self, id: NodeId, path: &str, found: &mut Found) -> Result<(u32, u64), String> {
         let node = self.nodes.get(id);
         self.check_node(id, path, found)?;
-        let (mut descendants, mut children_count) = (0, 0);
-        if let Some(children) = &node.children {
+        let (mut descendants, mut data_bytes, mut children_count) = (0, 0, 0);
+        if let Some(children) = node.children() {
             let mut name = children.after(None);
             while let Some(child_name) = name {
                 let child_path = format!("{path}/{child_name}");
                 let child = self.nodes.find(&child_path);
                 let child = child.ok_or_else(|| format!("{child_path} is not in the index"))?;
                 same(&child_path, &self.nodes.get(child).parent, &id)?;
-                descendants += 1 + self.check_below(child, &child_path, found)?;
+                let (child_descendants, child_bytes) =
+                    self.check_below(child, &child_path, found)?;
+                descendants += 1 + child_descendants;
+                data_bytes += self.nodes.get(child).data_len() as u64 + child_bytes;
                 children_count += 1;
                 name = children.after(Some(child_name));
             }
             same("children", &children_count, &children.len())?;
             assert!(children_count > 0, "a node without children has no list of them");
         }
-        same("descendants", &descendants, &node.descendants)?;
-        Ok(descendants)
+        same("descendants", &descendants, &node.descendants())?;
+        same("bytes", &(node.data_len() as u64 + data_bytes), &node.subtree_bytes())?;
+        Ok((descendants, data_bytes))
     }
 
     fn check_node(&self, id: NodeId, path: &str, found: &mut Found) -> Result<(), String> {
@@ -76,6 +83,7 @@ impl Tree {
             }
             Owner::None | Owner::Unknown => {} // They are in no index.
         }
+        found.quotas.added(id, path);
         let acl_id = self.acls.id(node.acl);
         if acl_id != bellwether_wire::disk::snapshot::OPEN_ACL_ID {
             *found.acls.entry(acl_id).or_default() += 1;

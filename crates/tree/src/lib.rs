@@ -8,13 +8,14 @@
 //!   everything (snapshots, reaping, a closed connection's watches) comes in slices.
 //!
 //! Sessions are replicated, connections and watches are not: [`WatchTable`] stands beside the tree.
-//! Quotas are not enforced here, and `/zookeeper/quota` keeps no statistics.
+//! Quotas are nodes of the tree; [`quota`] says who keeps their statistics.
 
 pub mod acl;
 pub mod apply;
 pub mod load;
 pub mod pending;
 pub mod prepare;
+pub mod quota;
 pub mod read;
 pub mod reap;
 pub mod snapshot;
@@ -26,6 +27,8 @@ mod change;
 mod check;
 mod children;
 mod digest;
+mod digest_log;
+mod ephemerals;
 mod index;
 mod ip;
 mod nodes;
@@ -33,10 +36,14 @@ mod slab;
 
 pub use acl::Identity;
 pub use apply::{Change, ChangeKind, Outcome};
+pub use ephemerals::{EphemeralVisit, EphemeralWalk};
 pub use load::{LoadError, LoadReport, Loader};
 pub use pending::Pending;
 pub use prepare::{Caller, Stamp, Write};
+pub use quota::{Exceeded, Limit, Measure, QuotaFigures};
 pub use reap::ReapCursor;
 pub use snapshot::SnapshotCursor;
 pub use tree::{Now, Progress, Tree, TreeOptions};
-pub use watch::{Delivery, Firing, WatchKind, WatchTable, WatcherId};
+pub use watch::{
+    Delivery, Firing, WatchKind, WatchTable, WatchVisit, WatchWalk, WatcherId, WatchesSummary,
+};

@@ -147,6 +147,8 @@ impl Loader {
                 return Ok(());
             }
             self.complete = None;
+            // Up to here the tree was a mixture.
+            self.tree.digest_log.clear();
             if zxid == complete_at {
                 self.compare(digest);
             }
@@ -160,6 +162,9 @@ impl Loader {
     /// The tree.
     pub fn finish(mut self, now: Now) -> Result<(Tree, LoadReport), LoadError> {
         self.end_snapshot()?;
+        if self.complete.is_some() {
+            self.tree.digest_log.clear();
+        }
         self.tree.add_system_nodes();
         self.delete_orphans();
         self.tree.start_clocks(now);
@@ -203,7 +208,10 @@ impl Loader {
     fn end_snapshot(&mut self) -> Result<(), LoadError> {
         match self.stage {
             Stage::Snapshot { has_root: false } => return Err(LoadError::NoRoot),
-            Stage::Snapshot { has_root: true } => self.tree.acls.purge(),
+            Stage::Snapshot { has_root: true } => {
+                self.tree.acls.purge();
+                self.tree.recount_quotas();
+            }
             Stage::New => {}
             Stage::Log => return Ok(()),
         }

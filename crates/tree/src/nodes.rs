@@ -24,17 +24,39 @@ pub(crate) struct Node {
     pub(crate) name: Box<str>,
     pub(crate) data: Option<Data>,
     pub(crate) acl: AclRef,
-    pub(crate) children: Option<Box<Children>>,
-    /// How many nodes are below it.
-    pub(crate) descendants: u32,
+    pub(crate) below: Option<Box<Below>>,
     /// What it counts in the digest; see [`crate::digest`].
     pub(crate) counts: u32,
     pub(crate) stat: StatPersisted,
 }
 
+/// What is below a node: at least one child.
+#[derive(Default)]
+pub(crate) struct Below {
+    pub(crate) children: Children,
+    /// How many nodes are below it, at any depth.
+    pub(crate) descendants: u32,
+    /// The bytes of their data: with them, a quota set on a node knows at once what is there.
+    pub(crate) data_bytes: u64,
+}
+
 impl Node {
+    pub(crate) fn children(&self) -> Option<&Children> {
+        self.below.as_ref().map(|below| &below.children)
+    }
+
     pub(crate) fn children_count(&self) -> u32 {
-        self.children.as_ref().map_or(0, |children| children.len())
+        self.children().map_or(0, Children::len)
+    }
+
+    /// How many nodes are below it, at any depth.
+    pub(crate) fn descendants(&self) -> u32 {
+        self.below.as_ref().map_or(0, |below| below.descendants)
+    }
+
+    /// The bytes of its data and of all data below it.
+    pub(crate) fn subtree_bytes(&self) -> u64 {
+        self.data_len() as u64 + self.below.as_ref().map_or(0, |below| below.data_bytes)
     }
 
     pub(crate) fn data_len(&self) -> usize {
@@ -118,9 +140,12 @@ impl Nodes {
     /// Adds a node at `path`, where none is; its parent is `node.parent`.
     pub(crate) fn insert(&mut self, path: &str, node: Node) -> NodeId {
         let parent = node.parent;
-        let children = &mut self.get_mut(parent).children;
-        children.get_or_insert_default().insert(&node.name);
-        self.count_descendants(parent, |descendants| descendants + 1);
+        let bytes = node.data_len() as u64;
+        self.get_mut(parent).below.get_or_insert_default().children.insert(&node.name);
+        self.count_below(parent, |below| {
+            below.descendants += 1;
+            below.data_bytes += bytes;
+        });
         let id = self.slab.insert(node);
         self.index.insert(self.hash(path), id);
         id
@@ -132,15 +157,33 @@ impl Nodes {
         let was_there = self.index.remove(self.hash(path), id);
         assert!(was_there, "every node is in the index");
         let node = self.slab.remove(id).expect("node ids are not kept beyond their node");
-        let siblings = &mut self.get_mut(node.parent).children;
-        if let Some(children) = siblings {
-            children.remove(&node.name);
-            if children.len() == 0 {
+        let bytes = node.data_len() as u64;
+        self.count_below(node.parent, |below| {
+            below.descendants -= 1;
+            below.data_bytes -= bytes;
+        });
+        let siblings = &mut self.get_mut(node.parent).below;
+        if let Some(below) = siblings {
+            below.children.remove(&node.name);
+            if below.children.len() == 0 {
                 *siblings = None;
             }
         }
-        self.count_descendants(node.parent, |descendants| descendants - 1);
         node
+    }
+
+    /// Replaces a node's data and returns how many bytes the former had.
+    pub(crate) fn set_data(&mut self, id: NodeId, data: Option<Data>) -> usize {
+        let node = self.get_mut(id);
+        let len_before = node.data_len();
+        node.data = data;
+        let (len, parent) = (node.data_len(), node.parent);
+        if len != len_before && id != ROOT {
+            self.count_below(parent, |below| {
+                below.data_bytes = below.data_bytes - len_before as u64 + len as u64;
+            });
+        }
+        len_before
     }
 
     /// A node's path. The root's is `""` here, as it is on disk.
@@ -155,11 +198,12 @@ impl Nodes {
         names.iter().rev().flat_map(|name| ["/", name]).collect()
     }
 
-    fn count_descendants(&mut self, from: NodeId, change: impl Fn(u32) -> u32) {
+    /// Changes what is kept about what is below `from` and each node above it.
+    fn count_below(&mut self, from: NodeId, change: impl Fn(&mut Below)) {
         let mut at = from;
         loop {
             let node = self.get_mut(at);
-            node.descendants = change(node.descendants);
+            change(node.below.as_mut().expect("it has a child, which is being counted"));
             if at == ROOT {
                 return;
             }
@@ -195,8 +239,7 @@ mod tests {
             name: name.into(),
             data: None,
             acl: AclRef::OPEN,
-            children: None,
-            descendants: 0,
+            below: None,
             counts: 0,
             stat: StatPersisted::default(),
         }
@@ -213,9 +256,9 @@ mod tests {
         for stranger in ["a", "//a", "/a/", "/b", "/a//b", "a/b", "/a/b/", "b"] {
             assert_eq!(nodes.find(stranger), None, "{stranger}");
         }
-        assert_eq!(nodes.get(ROOT).descendants, 2);
+        assert_eq!(nodes.get(ROOT).descendants(), 2);
         nodes.remove("/a/b", ab);
         assert_eq!(nodes.find("/a/b"), None);
-        assert_eq!((nodes.get(ROOT).descendants, nodes.get(a).children_count()), (1, 0));
+        assert_eq!((nodes.get(ROOT).descendants(), nodes.get(a).children_count()), (1, 0));
     }
 }

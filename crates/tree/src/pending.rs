@@ -6,6 +6,7 @@
 //!
 //! The root's path is `""` here.
 
+use crate::quota::Exceeded;
 use crate::tree::Tree;
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, Data, SessionId, Zxid};
@@ -93,6 +94,8 @@ pub struct Pending {
     digest: u64,
     /// What the changes of the write in preparation replaced, oldest first; `None` outside.
     undo: Option<Vec<Undo>>,
+    /// What the writes prepared of late exceed; see [`crate::quota`].
+    pub(crate) exceeded: Vec<Exceeded>,
 }
 
 impl Pending {

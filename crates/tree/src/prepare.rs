@@ -2,7 +2,7 @@
 //!
 //! What is checked, and in which order, is Apache's: the order shows in the code that a client gets
 //! for a request that is wrong in two ways. It is: flags, session, path, new ACL, the node or its
-//! parent, permission, version, and what the kind of write asks for besides.
+//! parent, permission, quota, version, and what the kind of write asks for besides.
 //!
 //! Everything is judged by the tree as it will be once all pending transactions are applied. Two
 //! things differ from Apache, whose answers depend on how far the pipeline happens to have come: a
@@ -15,6 +15,7 @@ pub(crate) mod multi;
 use crate::acl::{self, Identity};
 use crate::change::split;
 use crate::pending::{Key, NodeChange, NodeView, Pending, SessionChange};
+use crate::quota::signed;
 use crate::tree::{Tree, is_system_node};
 use bellwether_wire::client::Request;
 use bellwether_wire::disk::txn::{Txn, TxnDigest, TxnHeader, TxnRecord};
@@ -225,6 +226,8 @@ impl Preparation<'_> {
         let key = self.key(&path);
         let mut node = self.view(key)?;
         self.check_acl(&node, Perms::WRITE)?;
+        let bytes = |data: &Option<Data>| data.as_ref().map_or(0, |data| data.len() as u64);
+        self.check_quota(&path, signed(bytes(&data)) - signed(bytes(&node.data)), 0)?;
         let version = next_version(node.stat.version, version)?;
         let before = node.counts;
         node.stat.version = version;
@@ -239,7 +242,7 @@ impl Preparation<'_> {
     fn set_acl(&mut self, path: Box<str>, acl: Option<Vec<Acl>>, version: i32) -> Prepared {
         self.check_session()?;
         check_path(&path)?;
-        let acl = acl::fix(acl, self.caller.identities)?;
+        let acl = acl::fix(acl, self.caller.identities, &self.tree.options)?;
         let key = self.key(&path);
         let mut node = self.view(key)?;
         self.check_acl(&node, Perms::ADMIN)?;
@@ -295,6 +298,10 @@ impl Preparation<'_> {
             None if self.tree.sessions.contains_key(&self.caller.session) => Ok(()),
             None => Err(ErrorCode::UnknownSession),
         }
+    }
+
+    fn check_quota(&mut self, path: &str, bytes: i64, count: i64) -> Result<(), ErrorCode> {
+        self.tree.check_quota(self.pending, path, (bytes, count))
     }
 
     fn check_acl(&self, node: &NodeView, wanted: Perms) -> Result<(), ErrorCode> {

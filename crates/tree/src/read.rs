@@ -38,7 +38,7 @@ impl Tree {
             Request::GetAllChildrenNumber { path } => {
                 let (_, node) = self.readable(path, identities)?;
                 // The paths that begin with "" and a slash are all but "" itself.
-                let count = node.descendants + u32::from(path.is_empty());
+                let count = node.descendants() + u32::from(path.is_empty());
                 Ok(ReplyBody::Count(i32::try_from(count).unwrap_or(i32::MAX)))
             }
             Request::Create(_)
@@ -138,5 +138,5 @@ impl Tree {
 }
 
 fn names(node: &Node) -> NameList {
-    node.children.as_ref().map(|children| children.list()).unwrap_or_default()
+    node.children().map(|children| children.list()).unwrap_or_default()
 }

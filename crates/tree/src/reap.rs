@@ -47,7 +47,7 @@ impl Tree {
 
     fn is_over(&self, id: NodeId, untouched_ms: i64, never_used_ms: u64) -> bool {
         let node = self.nodes.get(id);
-        if node.children.is_some() {
+        if node.below.is_some() {
             return false;
         }
         let never_used_ms = i64::try_from(never_used_ms).unwrap_or(i64::MAX);

@@ -133,7 +133,7 @@ impl Tree {
         };
         cursor.path.truncate(level.path_len);
         let node = self.nodes.try_get(level.id).filter(|node| node.stat.czxid == level.czxid);
-        let children = node.and_then(|node| node.children.as_ref());
+        let children = node.and_then(|node| node.children());
         let name = children.and_then(|children| children.after(level.after.as_deref()));
         let Some(name) = name else {
             cursor.stack.pop();
@@ -159,7 +159,7 @@ impl Tree {
             acl_id,
             stat: node.stat,
         }));
-        if node.children.is_some() {
+        if node.below.is_some() {
             cursor.stack.push(Level {
                 id,
                 czxid: node.stat.czxid,

@@ -5,8 +5,10 @@
 
 use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
+use crate::digest_log::DigestLog;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
+use crate::quota::Quotas;
 use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
@@ -41,8 +43,12 @@ pub struct TreeOptions {
     pub digest: bool,
     /// Whether ACLs are not checked (`skipACL`).
     pub skip_acl: bool,
+    /// Whether a new ACL may name the scheme digest (`DigestAuthenticationProvider.enabled`).
+    pub digest_scheme: bool,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
+    /// Whether a write that exceeds a hard quota is refused (`enforceQuota`).
+    pub enforce_quota: bool,
     /// The longest transaction that a log's reader takes, in bytes: a longer one is refused.
     pub txn_bytes_max: usize,
 }
@@ -55,7 +61,9 @@ impl TreeOptions {
             owner_format: OwnerFormat::default(),
             digest: true,
             skip_acl: false,
+            digest_scheme: true,
             close_session_list: true,
+            enforce_quota: false,
             txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
         }
     }
@@ -74,7 +82,9 @@ pub struct Tree {
     /// Container and TTL nodes: when each was created or its data last set, on the monotonic clock.
     /// Before the clock's start (below 0) for what was loaded.
     pub(crate) timed: BTreeMap<NodeId, i64>,
+    pub(crate) quotas: Quotas,
     pub(crate) digest: u64,
+    pub(crate) digest_log: DigestLog,
     pub(crate) data_size: u64,
     pub(crate) last_processed: Zxid,
     /// The newest node of the snapshot that was loaded: newer than the last transaction only where
@@ -109,8 +119,7 @@ impl Tree {
             name: "".into(),
             data: Some(std::sync::Arc::from([])),
             acl: crate::acl_table::AclRef::OPEN,
-            children: None,
-            descendants: 0,
+            below: None,
             counts: if digest { crate::digest::counts("", None, &stat) } else { 0 },
             stat,
         };
@@ -123,7 +132,9 @@ impl Tree {
             ephemerals: BTreeMap::new(),
             ephemerals_count: 0,
             timed: BTreeMap::new(),
+            quotas: Quotas::default(),
             digest: 0,
+            digest_log: DigestLog::default(),
             data_size: 0,
             last_processed: Zxid::ZERO,
             loaded_max: Zxid::ZERO,
@@ -171,6 +182,11 @@ impl Tree {
         self.digest
     }
 
+    /// The digests after every 128th transaction, the last 1,024 of them, oldest first.
+    pub fn digest_log(&self) -> impl Iterator<Item = (Zxid, u64)> + '_ {
+        self.digest_log.entries()
+    }
+
     /// How many nodes there are as Apache counts them: the root twice, for its names `""` and `/`.
     pub fn node_count(&self) -> u64 {
         u64::from(self.nodes.len()) + 1
@@ -179,13 +195,6 @@ impl Tree {
     /// How many of them belong to sessions.
     pub fn ephemerals_count(&self) -> u64 {
         self.ephemerals_count
-    }
-
-    /// The sessions that own nodes, and the paths they own: for the `dump` command. It walks them.
-    pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
-        self.ephemerals
-            .iter()
-            .map(|(session, ids)| (*session, ids.iter().map(|id| self.nodes.path(*id)).collect()))
     }
 
     /// The lengths of all paths (in UTF-16 code units) and data, the root again counted twice.

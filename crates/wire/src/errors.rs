@@ -97,7 +97,7 @@ errors! {
     /// The session must authenticate first; the connection is closed next.
     -124 SessionClosedRequireSaslAuth "SESSIONCLOSEDREQUIRESASLAUTH" "not before enforced authentication";
     /// A hard quota would be exceeded.
-    -125 QuotaExceeded "QUOTAEXCEEDED" "not before quotas";
+    -125 QuotaExceeded "QUOTAEXCEEDED" "yes";
     /// The server throttled the operation.
     -127 ThrottledOp "THROTTLEDOP" "not before request throttling";
 }

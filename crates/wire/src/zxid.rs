@@ -12,6 +12,9 @@ impl Zxid {
     /// Before the first transaction.
     pub const ZERO: Zxid = Zxid(0);
 
+    /// Of a server that may have lost its database. It is before everything that a client has seen.
+    pub const MISSING: Zxid = Zxid(-1);
+
     /// The first zxid of an epoch, whose counter is 0.
     pub fn first_of(epoch: u32) -> Zxid {
         Zxid((i64::from(epoch)) << 32)

@@ -2,10 +2,13 @@
 //!
 //! These tests start the real binary on a free port of loopback and talk to it over sockets.
 
+mod initialize;
 mod limits;
+mod offline;
 mod process;
 mod purge;
 mod signals;
+mod stored;
 mod supervised;
 mod too_long;
 mod tools;

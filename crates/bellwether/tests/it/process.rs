@@ -28,7 +28,7 @@ pub(crate) struct Server {
     log: Log,
 }
 
-/// What a server said since it serves.
+/// What a server said since it was started.
 type Log = Arc<Mutex<String>>;
 
 impl Server {
@@ -54,12 +54,7 @@ impl Server {
             std::fs::remove_dir_all(&dir).expect("an old directory can be removed");
         }
         std::fs::create_dir_all(&dir).expect("a directory can be made");
-        let text = format!(
-            "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
-             4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
-            dir.display()
-        );
-        std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
+        write_zoo_cfg(&dir, lines);
         let (child, clients, log) = spawn(&dir, change);
         Server { child, dir, clients, log }
     }
@@ -76,7 +71,13 @@ impl Server {
         (self.child, self.clients, self.log) = spawn(&self.dir, |_| {});
     }
 
-    /// Whether it has written this to its log since it serves.
+    /// As [`Server::restart`], with other further lines in its zoo.cfg.
+    pub(crate) fn restart_with(&mut self, lines: &str) {
+        write_zoo_cfg(&self.dir, lines);
+        self.restart();
+    }
+
+    /// Whether it has written this to its log since it was started.
     pub(crate) fn has_logged(&self, text: &str) -> bool {
         self.log.lock().expect("nobody panics with it").contains(text)
     }
@@ -129,20 +130,32 @@ impl Drop for Server {
     }
 }
 
+fn write_zoo_cfg(dir: &std::path::Path, lines: &str) {
+    let text = format!(
+        "clientPort=0\nclientPortAddress=127.0.0.1\ndataDir={}/data\n\
+         4lw.commands.whitelist=*\nmaxClientCnxns=0\nmaxSessionTimeout={SESSION_MS}\n{lines}\n",
+        dir.display()
+    );
+    std::fs::write(dir.join("zoo.cfg"), text).expect("a file can be written");
+}
+
 fn spawn(dir: &std::path::Path, change: impl FnOnce(&mut Command)) -> (Child, SocketAddr, Log) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
     command.arg("server").arg(dir.join("zoo.cfg"));
     change(&mut command);
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the server can be started");
     let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let mut before = String::new();
     let clients = loop {
         let line = lines.next().expect("it tells where it serves").expect("it writes text");
+        before.push_str(&line);
+        before.push('\n');
         if let Some((_, address)) = line.split_once("clients=") {
             break address.split_whitespace().next().and_then(|a| a.parse().ok()).expect(&line);
         }
     };
     // Whatever it says later must not fill the pipe.
-    let log = Log::default();
+    let log = Log::new(Mutex::new(before));
     let written = log.clone();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {

@@ -10,7 +10,9 @@ use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
 use crate::limits::EXPIRIES_PER_STEP;
 use crate::node::Node;
+use crate::statistics::Statistics;
 use bellwether_tree::{Identity, Now, Write};
+use bellwether_wire::client::request::WRITTEN_PATH;
 use bellwether_wire::client::{
     ConnectRequest, ConnectResponse, Reply, ReplyBody, Request, RequestHeader,
 };
@@ -49,11 +51,12 @@ pub(crate) fn connect(
     (conn, request, identity): (ConnId, ConnectRequest, Identity),
     out: &mut Vec<Effect>,
 ) {
-    if request.last_zxid_seen > node.tree.last_processed() {
+    let last = node.tree.last_processed();
+    if request.last_zxid_seen > last || last == Zxid::MISSING {
         // It has seen a newer state than ours: another member must serve it.
         info!(
             session = %request.session, seen = %request.last_zxid_seen,
-            last = %node.tree.last_processed(),
+            %last,
             "refusing a client that has seen a later zxid; it will try another server"
         );
         out.push(Effect::Close(conn));
@@ -68,6 +71,8 @@ pub(crate) fn connect(
         read_only_known: request.read_only.is_some(),
         identities: Arc::new([identity]),
         queue: VecDeque::new(),
+        arrived_ms: now.mono_ms,
+        statistics: Statistics::default(),
     };
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);
@@ -156,38 +161,42 @@ pub(crate) fn request(
     }
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
-        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, Some(body)), out),
-        (Kind::Write, Err(error)) if op == OpCode::Multi && takes_a_zxid(error.problem) => {
-            debug!(%session, %error, "a multi could not be decoded");
-            write(node, now, (conn, xid, None), out);
+        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, op, Some(body)), out),
+        (Kind::Write, Err(error)) if takes_a_zxid(op, &error) => {
+            debug!(%session, %op, %error, "a write could not be decoded");
+            write(node, now, (conn, xid, op, None), out);
         }
         (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
             let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
-            read(node, now, (conn, xid, refusal), out);
+            read(node, now, (conn, xid, op, refusal), out);
         }
         (Kind::Read | Kind::Internal, Ok(Request::Sync { path })) => {
             propose::marker(node, now, (conn, xid, path), out);
         }
         (Kind::Read | Kind::Internal, Ok(request)) => {
             let identities = connection_identities(node, conn);
-            read(node, now, (conn, xid, Waiting::Read { request, identities }), out);
+            read(node, now, (conn, xid, op, Waiting::Read { request, identities }), out);
         }
         // A write other than a multi that cannot be decoded is no transaction either, and not even
         // its session is looked at.
         (Kind::Write | Kind::Read | Kind::Internal, Err(error)) => {
             debug!(%session, %op, %error, "a request could not be decoded");
             let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
-            read(node, now, (conn, xid, refusal), out);
+            read(node, now, (conn, xid, op, refusal), out);
         }
     }
 }
 
-/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null. A frame
-/// beyond the limit it would not have read at all.
-fn takes_a_zxid(problem: Problem) -> bool {
-    match problem {
-        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => true,
-        Problem::Null | Problem::TooLong(_) => false,
+/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null; over the
+/// null path of a create or delete it stumbles later. A frame beyond the limit it would not have
+/// read at all.
+fn takes_a_zxid(op: OpCode, error: &DecodeError) -> bool {
+    match error.problem {
+        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => {
+            op == OpCode::Multi
+        }
+        Problem::Null => error.what == WRITTEN_PATH,
+        Problem::TooLong(_) => false,
     }
 }
 
@@ -198,7 +207,7 @@ fn connection_identities(node: &Node, conn: ConnId) -> Arc<[Identity]> {
 fn write(
     node: &mut Node,
     now: Now,
-    (conn, xid, body): (ConnId, i32, Option<Request>),
+    (conn, xid, op, body): (ConnId, i32, OpCode, Option<Request>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get(conn) else { return };
@@ -222,7 +231,7 @@ fn write(
         node.expiry.remove(session);
     }
     let waiting = Waiting::Commit;
-    node.connections.enqueue(conn, Queued { xid, arrived_ms: now.mono_ms, waiting });
+    node.connections.enqueue(conn, Queued { xid, op, arrived_ms: now.mono_ms, waiting });
     let origin = Origin::Client(conn);
     submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
 }
@@ -230,10 +239,10 @@ fn write(
 fn read(
     node: &mut Node,
     now: Now,
-    (conn, xid, waiting): (ConnId, i32, Waiting),
+    (conn, xid, op, waiting): (ConnId, i32, OpCode, Waiting),
     out: &mut Vec<Effect>,
 ) {
-    let queued = Queued { xid, arrived_ms: now.mono_ms, waiting };
+    let queued = Queued { xid, op, arrived_ms: now.mono_ms, waiting };
     let waits = node.connections.get(conn).is_some_and(|c| !c.queue.is_empty());
     node.connections.enqueue(conn, queued);
     if !waits {
@@ -307,6 +316,6 @@ pub(crate) fn reap(node: &mut Node, now: Now, path: Box<str>, out: &mut Vec<Effe
 }
 
 fn submit(node: &mut Node, now: Now, admitted: Admitted, out: &mut Vec<Effect>) {
-    let prepared = prepare::prepare(node, now, admitted);
+    let prepared = prepare::prepare(node, now, admitted, out);
     propose::propose(node, prepared, out);
 }

@@ -7,7 +7,8 @@
 //! What it leaves to others: the version and the state, which `mntr` says first.
 
 use super::decimal::Average;
-use super::{ResponseSizes, Summary, View};
+use super::{NamespaceFigures, ResponseSizes, Summary, View};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Who defined a metric.
@@ -33,7 +34,7 @@ pub struct Metric {
 
 type Read = fn(&View<'_>) -> Reading;
 
-use Reading::{Count, CountOrNone, Mean, Summed};
+use Reading::{ByNamespace, Count, CountOrNone, Mean, Summed};
 
 /// What a metric is at one moment.
 enum Reading {
@@ -46,6 +47,8 @@ enum Reading {
     Mean(u64, u64),
     /// Five lines; the figures are divided by this.
     Summed(Summary, u64),
+    /// A line per first name of a path, for those that have the figure.
+    ByNamespace(fn(&NamespaceFigures) -> Option<i64>),
 }
 
 /// A `usize` counts things in memory; it is never wider than 64 bits.
@@ -151,14 +154,25 @@ pub const METRICS: &[Metric] = &[
         "snapshots that were given up"),
     apache("digest_mismatches_count", |v| Count(v.status.digest_mismatches),
         "transactions after which the tree was not what it should be"),
-    apache("dbinittime", |v| once(Some(v.shell.startup.load_ms)),
+    apache("dbinittime", |v| once(v.shell.startup.load_ms),
         "loading the data directory, milliseconds"),
     apache("startup_snap_load_time", |v| once(v.shell.startup.snapshot_load_ms),
         "of that, the snapshot, milliseconds"),
-    apache("startup_txns_load_time", |v| once(Some(v.shell.startup.txns_load_ms)),
+    apache("startup_txns_load_time", |v| once(v.shell.startup.txns_load_ms),
         "of that, the log, milliseconds"),
-    apache("startup_txns_loaded", |v| once(Some(v.shell.startup.txns_loaded)),
+    apache("startup_txns_loaded", |v| once(v.shell.startup.txns_loaded),
         "transactions that were applied from the log"),
+    apache("quota_count_limit_per_namespace", |_| ByNamespace(|n| n.quotas.count_limit),
+        "the limits of nodes of all quotas on paths with this first name, hard before soft"),
+    apache("quota_bytes_limit_per_namespace", |_| ByNamespace(|n| n.quotas.bytes_limit),
+        "likewise the limits of bytes"),
+    apache("quota_count_usage_per_namespace", |_| ByNamespace(|n| n.quotas.count_usage),
+        "nodes that these quotas count"),
+    apache("quota_bytes_usage_per_namespace", |_| ByNamespace(|n| n.quotas.bytes_usage),
+        "bytes that these quotas count"),
+    apache("quota_exceeded_error_per_namespace",
+        |_| ByNamespace(|n| n.refusals.and_then(|refusals| i64::try_from(refusals).ok())),
+        "writes that were refused for one of these quotas"),
     ours("core_step_ms_max", |v| Mean(v.shell.core_step_us_max, US_PER_MS),
         "the longest step of the core, milliseconds; more than 5 is a defect"),
     ours("bytes_sent_count", |v| Count(v.shell.bytes_sent),
@@ -177,7 +191,12 @@ pub const METRICS: &[Metric] = &[
 
 impl Metric {
     /// Appends its lines.
-    pub(super) fn write(&self, view: &View<'_>, text: &mut String) {
+    pub(super) fn write(
+        &self,
+        view: &View<'_>,
+        namespaces: &BTreeMap<String, NamespaceFigures>,
+        text: &mut String,
+    ) {
         let mut line = |prefix: &str, value: &dyn std::fmt::Display| {
             writeln!(text, "zk_{prefix}{}\t{value}", self.name)
                 .expect("writing to a String succeeds");
@@ -195,6 +214,13 @@ impl Metric {
                 line("max_", &(max / unit));
                 line("cnt_", &count);
                 line("sum_", &(sum / unit));
+            }
+            ByNamespace(of) => {
+                for (name, figures) in namespaces {
+                    if let Some(value) = of(figures) {
+                        line(&format!("{name}_"), &value);
+                    }
+                }
             }
         }
     }

@@ -128,15 +128,7 @@ pub const UNMEASURED: &[Unmeasured] = &[
     },
     Unmeasured {
         why: "not counted by namespace yet",
-        names: &[
-            "quota_bytes_limit_per_namespace",
-            "quota_bytes_usage_per_namespace",
-            "quota_count_limit_per_namespace",
-            "quota_count_usage_per_namespace",
-            "quota_exceeded_error_per_namespace",
-            "read_per_namespace",
-            "write_per_namespace",
-        ],
+        names: &["read_per_namespace", "write_per_namespace"],
     },
     Unmeasured {
         why: "comes with TLS",

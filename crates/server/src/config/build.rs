@@ -40,6 +40,7 @@ pub(super) fn build(
         data_log_dir: values.text_if_any("dataLogDir").map_or(data_dir.clone(), PathBuf::from),
         data_dir,
         datadir_autocreate: values.flag("datadir.autocreate"),
+        db_autocreate: values.flag("db.autocreate"),
         client_address: client_address?,
         backlog: backlog(values),
         client_tcp_keep_alive: values.flag("clientTcpKeepAlive"),
@@ -79,6 +80,7 @@ pub(super) fn build(
             values.int("znode.container.maxNeverUsedIntervalMs"),
         )),
         skip_acl: values.flag("skipACL"),
+        enforce_quota: values.flag("enforceQuota"),
         digest_provider_enabled: values.flag("DigestAuthenticationProvider.enabled"),
         super_digest,
         four_letter_words: FourLetterWords::parse(

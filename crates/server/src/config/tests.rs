@@ -112,7 +112,13 @@ fn defaults_are_apaches() {
     assert_eq!(config.pre_alloc_bytes, 64 << 20);
     assert!(config.force_sync && config.digest_enabled && config.close_session_txn);
     assert!(config.serialize_last_processed_zxid && config.digest_provider_enabled);
-    assert!(config.datadir_autocreate && !config.skip_acl && !config.snapshot_trust_empty);
+    assert!(
+        config.datadir_autocreate
+            && config.db_autocreate
+            && !config.skip_acl
+            && !config.snapshot_trust_empty
+    );
+    assert!(!config.enforce_quota);
     assert!(!config.extended_types && !config.emulate_353_ttl && !config.reconfig_enabled);
     assert_eq!(config.snapshot_compression, Compression::None);
     assert_eq!(config.sessionless_timeout_ms, 10_000);
@@ -351,7 +357,6 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
         "sessionRequireClientSASLAuth=true",
         "enforce.auth.enabled=true",
         "ensembleAuthName=mine",
-        "enforceQuota=true",
         "audit.enable=true",
         "request_throttle_max_requests=1",
         "connection_throttle_tokens=1",
@@ -370,7 +375,7 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
 #[test]
 fn values_that_ask_for_nothing_are_accepted() {
     good(
-        "sslQuorum=false\nenforceQuota=false\naudit.enable=false\nenforce.auth.enabled=False\n\
+        "sslQuorum=false\naudit.enable=false\nenforce.auth.enabled=False\n\
          request_throttle_max_requests=0\nlargeRequestThreshold=-1\nconnection_throttle_tokens=0\n\
          authProvider.1=org.apache.zookeeper.server.auth.DigestAuthenticationProvider\n\
          metricsProvider.className=org.apache.zookeeper.metrics.impl.NullMetricsProvider\n\

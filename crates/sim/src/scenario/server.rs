@@ -379,6 +379,7 @@ impl Server {
                 format!("{} <- {}", self.who(conn), trace::event(&event))
             }
             Effect::Close(conn) => format!("close {}", self.who(conn)),
+            Effect::QuotaExceeded(exceeded) => trace::exceeded(&exceeded),
             Effect::Append(token, record) => {
                 self.log.records.push(record.clone());
                 let appended = (self.log.records.len() - self.log.at_start) as u64;
@@ -449,7 +450,11 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         snapshot_last_zxid: false,
         reaper,
         seed: 1,
-        tree: TreeOptions { owner_format, ..TreeOptions::new([1, 2]) },
+        tree: TreeOptions {
+            owner_format,
+            enforce_quota: words.flag("enforce-quota"),
+            ..TreeOptions::new([1, 2])
+        },
     })
 }
 

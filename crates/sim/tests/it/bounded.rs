@@ -126,6 +126,7 @@ fn weight(effects: &[Effect]) -> usize {
         | Effect::Notify(..)
         | Effect::Close(_)
         | Effect::Append(..)
+        | Effect::QuotaExceeded(_)
         | Effect::StartSnapshot(_) => 1,
     };
     effects.iter().map(weigh).sum()
@@ -144,6 +145,7 @@ fn replies(effects: &[Effect]) -> Vec<i32> {
         | Effect::Close(_)
         | Effect::Append(..)
         | Effect::StartSnapshot(_)
+        | Effect::QuotaExceeded(_)
         | Effect::SnapshotSlice { .. } => None,
     };
     effects.iter().filter_map(xid).collect()
@@ -321,6 +323,7 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
             | Effect::Close(_)
             | Effect::Append(..)
             | Effect::StartSnapshot(_)
+            | Effect::QuotaExceeded(_)
             | Effect::SnapshotSlice { .. } => None,
         })
         .collect();

@@ -4,6 +4,7 @@ use super::{Preparation, Prepared, check_path};
 use crate::acl;
 use crate::apply::created_stat;
 use crate::pending::{Key, NodeChange, NodeView};
+use crate::quota::signed;
 use bellwether_wire::client::request::Create;
 use bellwether_wire::disk::txn::{CreateTxn, Txn};
 use bellwether_wire::owner::TTL_MS_MAX;
@@ -53,7 +54,7 @@ impl Preparation<'_> {
         if path.contains('\0') {
             return Err(ErrorCode::BadArguments);
         }
-        let acl = acl::fix(create.acl, self.caller.identities)?;
+        let acl = acl::fix(create.acl, self.caller.identities, &self.tree.options)?;
         let parent_key = self.key(parent_path);
         let parent = self.view(parent_key)?;
         self.check_acl(&parent, Perms::CREATE)?;
@@ -73,6 +74,8 @@ impl Preparation<'_> {
         if let Owner::Session(_) = Owner::decode(parent.stat.ephemeral_owner, format) {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
+        let bytes = create.data.as_ref().map_or(0, |data| data.len() as u64);
+        self.check_quota(created_path, signed(bytes), 1)?;
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         let owner = self.owner(op, mode, ttl_ms);
         let stat = created_stat(&self.header(op), owner);

@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod model;
 mod properties;
+mod quota;
 mod rules;
 mod script;
 mod sequence;

@@ -21,6 +21,10 @@ pub(crate) struct NaiveNode {
 pub(crate) struct Model {
     pub(crate) nodes: BTreeMap<String, NaiveNode>,
     pub(crate) sessions: BTreeSet<SessionId>,
+    /// Whether hard quotas refuse.
+    pub(crate) enforce_quota: bool,
+    /// The nodes before a multi, by which quotas are judged within it.
+    applied: Option<BTreeMap<String, NaiveNode>>,
 }
 
 /// Who asks, when.
@@ -61,7 +65,12 @@ impl Model {
             ("/zookeeper/quota".to_owned(), open()),
             ("/zookeeper/config".to_owned(), config),
         ];
-        Model { nodes: nodes.into(), sessions: BTreeSet::new() }
+        Model {
+            nodes: nodes.into(),
+            sessions: BTreeSet::new(),
+            enforce_quota: false,
+            applied: None,
+        }
     }
 
     pub(crate) fn children(&self, path: &str) -> Vec<String> {
@@ -87,33 +96,46 @@ impl Model {
     pub(crate) fn execute(&mut self, asking: Asking<'_>, request: &Request) -> Answer<ReplyBody> {
         match request {
             Request::Create(create) => {
-                Ok(ReplyBody::Path(self.create(asking, create, 0, None)?.into()))
+                let path = self.create(asking, create, 0, None)?;
+                self.created(&path);
+                Ok(ReplyBody::Path(path.into()))
             }
             Request::Create2(create) => {
                 let path = self.create(asking, create, 0, None)?;
-                Ok(ReplyBody::PathStat(path.as_str().into(), self.stat(&path)))
+                let stat = self.created(&path);
+                Ok(ReplyBody::PathStat(path.into(), stat))
             }
             Request::CreateContainer(create) => {
                 let path = self.create(asking, create, CONTAINER, None)?;
-                Ok(ReplyBody::PathStat(path.as_str().into(), self.stat(&path)))
+                let stat = self.created(&path);
+                Ok(ReplyBody::PathStat(path.into(), stat))
             }
             Request::CreateTtl { create, ttl_ms } => {
                 let owner = (0xff << 56) | ttl_ms;
                 let path = self.create(asking, create, owner, Some(*ttl_ms))?;
-                Ok(ReplyBody::PathStat(path.as_str().into(), self.stat(&path)))
+                let stat = self.created(&path);
+                Ok(ReplyBody::PathStat(path.into(), stat))
             }
             Request::Delete { path, version } => {
                 self.delete(asking, path, *version)?;
                 Ok(ReplyBody::Empty)
             }
             Request::SetData { path, data, version } => {
+                self.check_node(asking, path, 2, -1, |stat| stat.version)?;
+                let bytes = len(data) - len(&self.nodes[&key(path)].data);
+                self.judge(path, (0, bytes))?;
                 self.check_node(asking, path, 2, *version, |stat| stat.version)?;
                 let node = self.nodes.get_mut(&key(path)).expect("it was checked");
                 node.data = data.clone();
+                let stat = self.stat(&key(path));
+                self.count(path, (0, bytes));
+                let node = self.nodes.get_mut(&key(path)).expect("it was checked");
                 node.stat.version += 1;
                 node.stat.mtime = asking.time_ms;
                 node.stat.mzxid = Zxid(asking.zxid);
-                Ok(ReplyBody::Stat(self.stat(&key(path))))
+                let node = &node.stat;
+                let (version, mtime, mzxid) = (node.version, node.mtime, node.mzxid);
+                Ok(ReplyBody::Stat(Stat { version, mtime, mzxid, ..stat }))
             }
             Request::SetAcl { path, acl, version } => {
                 self.check_path_and_session(asking, path)?;
@@ -139,6 +161,7 @@ impl Model {
 
     fn multi(&mut self, asking: Asking<'_>, requests: &[Request]) -> Vec<OpResult> {
         let before = self.clone();
+        self.applied = Some(before.nodes.clone());
         let mut results = Vec::new();
         for request in requests {
             results.push(match self.execute(asking, request) {
@@ -157,6 +180,7 @@ impl Model {
                 Ok(_) => OpResult::Delete,
             });
         }
+        self.applied = None;
         results
     }
 
@@ -197,6 +221,7 @@ impl Model {
         if is_session(parent.stat.ephemeral_owner) {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
+        self.judge(&path, (1, len(&create.data)))?;
         let parent = self.nodes.get_mut(&parent_path).expect("it was just found");
         parent.creates += 1;
         parent.stat.pzxid = Zxid(asking.zxid);
@@ -238,9 +263,10 @@ impl Model {
     }
 
     fn remove(&mut self, asking: Asking<'_>, path: &str) {
-        self.nodes.remove(path);
+        let node = self.nodes.remove(path).expect("it is there");
         let parent = self.nodes.get_mut(&parent_of(path)).expect("a node has a parent");
         parent.stat.pzxid = Zxid(asking.zxid);
+        self.count(path, (-1, -len(&node.data)));
     }
 
     fn close(&mut self, asking: Asking<'_>) {
@@ -273,6 +299,96 @@ impl Model {
         let matches = expected == -1 || expected == version(&node.stat);
         if matches { Ok(()) } else { Err(ErrorCode::BadVersion) }
     }
+}
+
+/// Quotas, written out.
+impl Model {
+    /// Counts a node that was created; its stat is the one before that.
+    fn created(&mut self, path: &str) -> Stat {
+        let stat = self.stat(path);
+        let on = path.strip_prefix("/zookeeper/quota").and_then(|p| p.strip_suffix(STATS));
+        if let Some(on) = on.filter(|on| on.starts_with('/')) {
+            let below = |other: &str| other == on || other.starts_with(&format!("{on}/"));
+            let found: Vec<_> = self.nodes.iter().filter(|(other, _)| below(other)).collect();
+            let bytes = found.iter().map(|(_, node)| len(&node.data)).sum::<i64>();
+            let text = format!("count={},bytes={bytes}", found.len());
+            self.nodes.get_mut(path).expect("it is there").data = Some(text.as_bytes().into());
+        }
+        self.count(path, (1, i64::from(stat.data_length)));
+        stat
+    }
+
+    /// Adds to the statistics of the closest quota.
+    fn count(&mut self, path: &str, (count, bytes): (i64, i64)) {
+        let Some(on) = closest(&self.nodes, path) else { return };
+        let Some(node) = self.nodes.get_mut(&format!("/zookeeper/quota{on}{STATS}")) else {
+            return;
+        };
+        let Some(mut numbers) = numbers(&node.data) else { return };
+        *numbers.entry("count".into()).or_insert(-1) += count;
+        *numbers.entry("bytes".into()).or_insert(-1) += bytes;
+        let (count, bytes) = (numbers.remove("count"), numbers.remove("bytes"));
+        let mut text = format!("count={},bytes={}", count.unwrap_or(-1), bytes.unwrap_or(-1));
+        let rest: String = numbers.iter().map(|(key, n)| format!(";{key}={n}")).collect();
+        if !rest.is_empty() {
+            text += &format!("={rest}");
+        }
+        node.data = Some(text.as_bytes().into());
+    }
+
+    /// Whether hard quotas, as they are applied, let a write through.
+    fn judge(&self, path: &str, (count, bytes): (i64, i64)) -> Answer<()> {
+        let nodes = self.applied.as_ref().unwrap_or(&self.nodes);
+        let Some(on) = closest(nodes, path).filter(|_| self.enforce_quota) else { return Ok(()) };
+        let read =
+            |name| nodes.get(&format!("/zookeeper/quota{on}{name}")).map(|n| numbers(&n.data));
+        let limits = read(LIMITS).expect("it is the closest").ok_or(ErrorCode::MarshallingError)?;
+        let of = |numbers: &BTreeMap<String, i64>, key| numbers.get(key).copied().unwrap_or(-1);
+        let is_limited = |soft, hard| of(&limits, soft) > -1 || of(&limits, hard) > -1;
+        let counts = count != 0 && is_limited("count", "countHardLimit");
+        let weighs = bytes != 0 && is_limited("bytes", "byteHardLimit");
+        if !counts && !weighs {
+            return Ok(());
+        }
+        let Some(stats) = read(STATS) else { return Ok(()) };
+        let stats = stats.ok_or(ErrorCode::MarshallingError)?;
+        let exceeds =
+            |key, more, hard| of(&limits, hard) > -1 && of(&stats, key) + more > of(&limits, hard);
+        let refused = counts && exceeds("count", count, "countHardLimit")
+            || weighs && exceeds("bytes", bytes, "byteHardLimit");
+        if refused { Err(ErrorCode::QuotaExceeded) } else { Ok(()) }
+    }
+}
+
+const LIMITS: &str = "/zookeeper_limits";
+const STATS: &str = "/zookeeper_stats";
+
+fn len(data: &Option<Data>) -> i64 {
+    data.as_ref().map_or(0, |data| data.len() as i64)
+}
+
+/// The closest path at or above this one that has limits.
+fn closest(nodes: &BTreeMap<String, NaiveNode>, path: &str) -> Option<String> {
+    let mut on = path.to_owned();
+    while on.len() > 1 {
+        if nodes.contains_key(&format!("/zookeeper/quota{on}{LIMITS}")) {
+            return Some(on);
+        }
+        on = parent_of(&on);
+    }
+    None
+}
+
+/// The numbers of a text as the sequences make them, or none.
+fn numbers(data: &Option<Data>) -> Option<BTreeMap<String, i64>> {
+    let text = String::from_utf8(data.as_ref()?.to_vec()).expect("they are text");
+    let pairs = text.split([',', ';']).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, number) = pair.trim_end_matches('=').split_once('=')?;
+            Some((key.to_owned(), number.parse().ok()?))
+        })
+        .collect()
 }
 
 /// Containers and TTL nodes have an owner that is no session.

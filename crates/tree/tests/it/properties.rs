@@ -6,6 +6,7 @@ use crate::script::{World, identities, options, session};
 use crate::sequence::{WHO, content, open, request, snapshot};
 use arbtest::arbitrary::{Result, Unstructured};
 use bellwether_tree::{TreeOptions, Write};
+use bellwether_wire::client::request::Create;
 use bellwether_wire::client::{ReplyBody, Request};
 use bellwether_wire::disk::txn::{CreateTxn, Txn, TxnHeader, TxnRecord};
 use bellwether_wire::{Acl, ErrorCode, OpCode, SessionId, Zxid};
@@ -22,8 +23,14 @@ impl Pair {
     fn new(options: TreeOptions) -> Pair {
         let mut pair =
             Pair { world: World::new(options), model: Model::new(), waiting: Vec::new() };
+        pair.model.enforce_quota = pair.world.tree.options().enforce_quota;
         for who in WHO {
             pair.open(who);
+        }
+        for path in ["/a", "/a/b", "/zookeeper/quota/a", "/zookeeper/quota/a/b"] {
+            let acl = Some(vec![Acl::world_all()]);
+            let create = Create { path: path.into(), data: None, acl, flags: 0 };
+            pair.ask("s0", &Request::Create(create));
         }
         pair.apply_all();
         pair
@@ -45,15 +52,18 @@ impl Pair {
             // Whether it is unknown or expired depends on how much is applied.
             self.apply_all();
         }
-        let request = request(u)?;
+        self.ask(who, &request(u)?);
+        Ok(())
+    }
+
+    fn ask(&mut self, who: &str, request: &Request) {
         let zxid = self.world.zxid + 1;
         let identities = identities(who);
         let asking =
             Asking { zxid, time_ms: 1000 * zxid, session: session(who), identities: &identities };
-        let expected = self.model.execute(asking, &request);
+        let expected = self.model.execute(asking, request);
         let record = self.world.prepare(who, Write::Request(request.clone()));
         self.waiting.push((format!("{who} {request:?}"), record, expected));
-        Ok(())
     }
 
     /// Applies the oldest of what waits; the rest stays pending.
@@ -115,10 +125,14 @@ fn unify(
 }
 
 fn agree(u: &mut Unstructured<'_>, options: TreeOptions) -> Result<()> {
+    let enforced = options.enforce_quota;
     let mut pair = Pair::new(options);
     for _ in 0..u.int_in_range(0..=60)? {
         pair.step(u)?;
-        if u.ratio(1, 4)? {
+        if enforced {
+            // What is in flight does not count, so answers depend on how far it has come.
+            pair.apply_all();
+        } else if u.ratio(1, 4)? {
             let count = u.int_in_range(0..=pair.waiting.len())?;
             pair.apply(count);
         }
@@ -138,6 +152,12 @@ fn without_digests_and_lists_of_a_closed_session_nothing_else_changes() {
     arbtest::arbtest(|u| agree(u, options.clone())).budget_ms(1_000).size_max(8_000);
 }
 
+#[test]
+fn hard_quotas_refuse_what_the_model_refuses() {
+    let options = TreeOptions { enforce_quota: true, ..options() };
+    arbtest::arbtest(|u| agree(u, options.clone())).budget_ms(2_000).size_max(8_000);
+}
+
 fn any_path(u: &mut Unstructured<'_>) -> Result<Box<str>> {
     let paths = [
         "/a",
@@ -155,6 +175,10 @@ fn any_path(u: &mut Unstructured<'_>) -> Result<Box<str>> {
         "/zookeeper",
         "/zookeeper/config",
         "/\u{1f600}",
+        "/zookeeper/quota",
+        "/zookeeper/quota/a",
+        "/zookeeper/quota/a/zookeeper_limits",
+        "/zookeeper/quota/a/zookeeper_stats",
     ];
     Ok((*u.choose(&paths)?).into())
 }

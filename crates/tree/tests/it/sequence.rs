@@ -12,10 +12,23 @@ use std::collections::BTreeMap;
 
 pub(crate) const WHO: [&str; 4] = ["s0", "s1", "s2", "s3"];
 
+/// Quotas on `/a` and on `/a/b`; what would be one on the root is none.
+pub(crate) const QUOTA_PATHS: [&str; 6] = [
+    "/zookeeper/quota/a/zookeeper_limits",
+    "/zookeeper/quota/a/zookeeper_stats",
+    "/zookeeper/quota/a/b/zookeeper_limits",
+    "/zookeeper/quota/a/b/zookeeper_stats",
+    "/zookeeper/quota/zookeeper_limits",
+    "/zookeeper/quota/zookeeper_stats",
+];
+
 fn path(u: &mut Unstructured<'_>) -> Result<Box<str>> {
     let odd = ["/", "", "a", "/zookeeper", "/zookeeper/config", "/a/", "//a", "/a//b", "/."];
     if u.ratio(1, 24)? {
         return Ok((*u.choose(&odd)?).into());
+    }
+    if u.ratio(1, 5)? {
+        return Ok((*u.choose(&QUOTA_PATHS)?).into());
     }
     let mut path = String::new();
     for _ in 0..u.int_in_range(1..=3)? {
@@ -30,7 +43,8 @@ fn version(u: &mut Unstructured<'_>) -> Result<i32> {
 }
 
 fn data(u: &mut Unstructured<'_>) -> Result<Option<Data>> {
-    let text = u.choose(&["", "x", "some data"])?;
+    let quotas = ["count=2", "count=1,bytes=3=;countHardLimit=3", "bytes=1=;byteHardLimit=12"];
+    let text = if u.ratio(1, 5)? { u.choose(&quotas)? } else { u.choose(&["", "x", "some data"])? };
     Ok(if u.ratio(1, 4)? { None } else { Some(text.as_bytes().into()) })
 }
 

@@ -1,7 +1,7 @@
 //! Rows: the server, its sessions, its limits.
 
 use super::super::kinds::Kind::{Address, Choice, Path, Real, Text};
-use super::super::setting::Harmless::{False, NotPositive};
+use super::super::setting::Harmless::NotPositive;
 use super::super::setting::Place::{Both, File, Java};
 use super::super::setting::Setting;
 use super::super::setting::Status::{Honoured, Refused, WithoutEffect};
@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
     ["znode.container.maxNeverUsedIntervalMs", Java, LONG_DECODED, "0", "ms", "3.6.0", Honoured,
      "How long a container that never had a child is kept; 0 keeps it."]
     ["enableEagerACLCheck", Both, FLAG, "false", "", "3.6.0",
-     WithoutEffect("a single server checks access before it writes anyway"),
+     WithoutEffect("only servers of an ensemble look at it, in Apache too"),
      "Whether a server checks access before it forwards a write to the leader."]
     ["serverCnxnFactory", Both,
      Choice(&["org.apache.zookeeper.server.NIOServerCnxnFactory",
@@ -84,10 +84,8 @@ pub(super) const LIMITS: &[Setting] = setting_rows! { Limits
      "Connections from all addresses together; further ones are closed. 0 removes the limit."]
     ["nio.sessionlessCnxnTimeout", Both, decoded(1, INT_MAX), "10000", "ms", "3.5.0", Honoured,
      "How long a connection may be open without having asked for a session."]
-    ["enforceQuota", Both, FLAG, "false", "", "3.7.0",
-     Refused("hard quotas are not enforced by this version: writes beyond a quota would pass. \
-              Remove the line if that is acceptable", False),
-     "Whether a write beyond a node's hard quota fails."]
+    ["enforceQuota", Both, FLAG, "false", "", "3.7.0", Honoured,
+     "Whether a write beyond a node's hard quota fails. Soft quotas are warned of either way."]
     ["request_throttle_max_requests", Both, INT_DECODED, "0", "requests", "3.6.0",
      Refused("the request throttler does not exist in this version; globalOutstandingLimit bounds \
               what waits. Set 0 or remove the line", NotPositive),

@@ -29,9 +29,10 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      "3.3.4", Honoured, "A sync of the log that takes longer is logged as a warning."]
     ["datadir.autocreate", Both, FLAG, "true", "", "3.5.0", Honoured,
      "Whether missing data directories are created; with false, the server stops instead."]
-    ["db.autocreate", Both, FLAG, "true", "", "3.6.0",
-     WithoutEffect("it keeps an empty server from voting, and a single server has no vote"),
-     "Whether an empty data directory may join an ensemble without a file `initialize` in it."]
+    ["db.autocreate", Both, FLAG, "true", "", "3.6.0", Honoured,
+     "Whether a server without any data begins an empty database. With false it does so only where \
+      a file `initialize` stands in dataLogDir, which is removed at the start; without one it \
+      starts and refuses every session."]
     ["digest.enabled", Both, FLAG, "true", "", "3.6.0", Honoured,
      "Whether a digest of the whole tree is kept, written beside every transaction and compared."]
     ["closeSessionTxn.enabled", Both, FLAG, "true", "", "3.6.0", Honoured,
