@@ -7,6 +7,7 @@ mod limits;
 mod offline;
 mod process;
 mod purge;
+mod shell;
 mod signals;
 mod stored;
 mod supervised;
