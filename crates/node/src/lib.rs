@@ -21,6 +21,7 @@ mod effect;
 mod event;
 mod expiry;
 pub mod flow;
+mod histogram;
 pub mod limits;
 mod listing;
 mod node;
@@ -32,8 +33,9 @@ mod status;
 
 pub use effect::Effect;
 pub use event::{ConnId, Event, LogToken};
+pub use histogram::{Histogram, Summary};
 pub use listing::{List, Listed, Listing, Visit};
 pub use node::Node;
 pub use settings::{ReaperSettings, Settings};
 pub use statistics::Statistics;
-pub use status::{ConnectionStatus, Latency, Status};
+pub use status::{ConnectionStatus, Latency, Measures, Status, WatchersTold};

@@ -1,18 +1,61 @@
 //! What the shell counts, and how often it may warn of the same thing.
 
-use crate::admin::{ResponseSizes, ShellFigures};
+use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
 use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
+use bellwether_node::Event;
 use bellwether_tree::{Exceeded, Limit, Measure};
+use bellwether_wire::OpCode;
+use bellwether_wire::ops::Kind;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+/// What a step of the core takes, as far as it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// A request that reads.
+    Read,
+    /// A request that writes.
+    Write,
+    /// The end of a session.
+    Close,
+    /// Anything else.
+    Other,
+}
+
+impl Taken {
+    pub(crate) fn of(event: &Event) -> Taken {
+        match event {
+            Event::Frame { header, .. } => match OpCode::from_code(header.op) {
+                Some(OpCode::CloseSession) => Taken::Close,
+                Some(op) => match op.kind() {
+                    Kind::Write => Taken::Write,
+                    Kind::Read => Taken::Read,
+                    Kind::Internal => Taken::Other,
+                },
+                None => Taken::Other,
+            },
+            Event::Tick
+            | Event::Continue
+            | Event::Connect { .. }
+            | Event::Authenticated { .. }
+            | Event::ClientGone(_)
+            | Event::Durable { .. }
+            | Event::LogFailed
+            | Event::SnapshotSliceTaken
+            | Event::SnapshotEnded { .. } => Taken::Other,
+        }
+    }
+}
 
 /// The shell's figures.
 pub(crate) struct Figures {
     /// The counters themselves, as the four-letter words show them.
     pub(crate) counts: ShellFigures,
+    /// What is measured with percentiles.
+    pub(crate) measures: ShellMeasures,
     /// When the server began to serve.
     started: Instant,
     snapshot_started: Option<Instant>,
@@ -29,6 +72,7 @@ impl Figures {
         let started = Instant::now();
         Figures {
             counts,
+            measures: ShellMeasures::default(),
             started,
             snapshot_started: None,
             // One that was loaded counts as one that was saved when the server began to serve.
@@ -41,6 +85,7 @@ impl Figures {
     /// Starts anew what `srst` starts anew: all that is counted or measured, as Apache does.
     pub(crate) fn reset(&mut self) {
         self.counts = ShellFigures::default();
+        self.measures = ShellMeasures::default();
         self.quota_refusals.clear();
     }
 
@@ -58,20 +103,36 @@ impl Figures {
     }
 
     /// The node took a step.
-    pub(crate) fn stepped(&mut self, elapsed: Duration) {
+    pub(crate) fn stepped(&mut self, taken: Taken, elapsed: Duration) {
         let us = micros(elapsed);
+        match taken {
+            Taken::Read => self.measures.read_step_us.record(us),
+            Taken::Write => self.counts.write_step_us.record(us),
+            Taken::Close => {
+                self.counts.write_step_us.record(us);
+                self.measures.close_step_us.record(us);
+            }
+            Taken::Other => {} // It is in the longest step alone.
+        }
         if us > self.counts.core_step_us_max {
             self.counts.core_step_us_max = us;
         }
     }
 
     /// The log has a batch on stable storage.
-    pub(crate) fn synced(&mut self, synced: Synced, warn_ms: u64) {
+    pub(crate) fn synced(&mut self, synced: &Synced, warn_ms: u64) {
         let counts = &mut self.counts;
         counts.log_records += synced.records;
         counts.log_bytes += synced.bytes;
         counts.log_batch.record(synced.records);
         counts.fsync_us.record(micros(synced.elapsed));
+        counts.log_queue.record(synced.times.queue);
+        counts.log_process_us.record(micros(synced.times.process));
+        self.measures.log_flush_us.record(micros(synced.times.flush));
+        for (records, waited, synced) in &synced.times.records {
+            self.measures.log_waited_us.record_all(micros(*waited), *records);
+            self.measures.log_waited_and_flushed_us.record_all(micros(*synced), *records);
+        }
         let elapsed_ms = millis(synced.elapsed);
         if elapsed_ms > warn_ms {
             warn_limited!(

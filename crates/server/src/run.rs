@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{Log, LogTask, Slice, Synced};
 use crate::environment::Environment;
-use crate::figures::Figures;
+use crate::figures::{Figures, Taken};
 use crate::limits::{
     CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE,
     SWEEP_EVERY_MS,
@@ -241,8 +241,9 @@ impl Core {
                 }
             }
             Message::Synced(synced) => {
-                self.figures.synced(synced, self.config.fsync_warning_threshold_ms);
-                self.step(Event::Durable { token: synced.token, bytes: synced.bytes });
+                let (token, bytes) = (synced.token, synced.bytes);
+                self.figures.synced(&synced, self.config.fsync_warning_threshold_ms);
+                self.step(Event::Durable { token, bytes });
             }
             Message::LogFailed => {
                 self.step(Event::LogFailed);
@@ -278,9 +279,7 @@ impl Core {
                 self.turn(conn);
             }
         }
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.send_log_batch();
         self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
@@ -289,6 +288,14 @@ impl Core {
             self.sweep(now.mono_ms);
         }
         self.feed_watchdog();
+    }
+
+    /// Hands the log what has gathered for it.
+    fn send_log_batch(&mut self) {
+        if !self.log_batch.is_empty() {
+            let records = std::mem::take(&mut self.log_batch);
+            self.log.send(LogTask::Append(records, self.instant));
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -310,9 +317,10 @@ impl Core {
     /// is the beginning of the next.
     fn step(&mut self, event: Event) {
         let mut effects = std::mem::take(&mut self.effects);
+        let taken = Taken::of(&event);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
         let ended = self.clock.moment();
-        self.figures.stepped(ended.saturating_duration_since(self.instant));
+        self.figures.stepped(taken, ended.saturating_duration_since(self.instant));
         self.instant = ended;
         for effect in effects.drain(..) {
             self.perform(effect);

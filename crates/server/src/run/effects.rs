@@ -150,9 +150,7 @@ impl Core {
     }
 
     fn start_snapshot(&mut self, zxid: Zxid) {
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.send_log_batch();
         self.log.send(LogTask::Roll);
         self.figures.snapshot_started();
         match disk::start_snapshot(self.snapshots.opener(zxid), self.sender.clone()) {

@@ -298,6 +298,8 @@ impl Core {
             mode: Mode::Standalone,
             status: self.node.status(),
             shell: self.figures.view(self.clients.len()),
+            measures: self.node.measures(),
+            shell_measures: &self.figures.measures,
             trace_mask: self.trace_mask,
             facts: self,
         })
