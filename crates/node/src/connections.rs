@@ -1,5 +1,6 @@
 //! The connections of clients: who each one is, and what it waits for, in order.
 
+use crate::by_conn::ByConn;
 use crate::event::ConnId;
 use bellwether_tree::Identity;
 use bellwether_wire::client::request::SetWatches;
@@ -60,7 +61,7 @@ pub(crate) enum Waiting {
 /// Invariant: `by_session` holds exactly the connections that own their session.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    by_id: BTreeMap<ConnId, Connection>,
+    by_id: ByConn<Connection>,
     by_session: BTreeMap<SessionId, ConnId>,
     queued: usize,
 }
@@ -72,11 +73,11 @@ impl Connections {
     }
 
     pub(crate) fn get(&self, id: ConnId) -> Option<&Connection> {
-        self.by_id.get(&id)
+        self.by_id.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(id)
     }
 
     pub(crate) fn owner_of(&self, session: SessionId) -> Option<ConnId> {
@@ -85,7 +86,7 @@ impl Connections {
 
     /// Forgets a connection; the session stays.
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Connection> {
-        let connection = self.by_id.remove(&id)?;
+        let connection = self.by_id.remove(id)?;
         self.queued -= connection.queue.len();
         if self.owner_of(connection.session) == Some(id) {
             self.by_session.remove(&connection.session);
@@ -94,20 +95,20 @@ impl Connections {
     }
 
     pub(crate) fn enqueue(&mut self, id: ConnId, queued: Queued) {
-        let connection = self.by_id.get_mut(&id).expect("only live connections are served");
+        let connection = self.by_id.get_mut(id).expect("only live connections are served");
         connection.queue.push_back(queued);
         self.queued += 1;
     }
 
     pub(crate) fn dequeue(&mut self, id: ConnId) -> Option<Queued> {
-        let queued = self.by_id.get_mut(&id)?.queue.pop_front()?;
+        let queued = self.by_id.get_mut(id)?.queue.pop_front()?;
         self.queued -= 1;
         Some(queued)
     }
 
     /// Takes the oldest marker out of the queue of a connection, if that is still there.
     pub(crate) fn dequeue_marker(&mut self, id: ConnId) {
-        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        let Some(connection) = self.by_id.get_mut(id) else { return };
         let is_proposed =
             |queued: &Queued| matches!(queued.waiting, Waiting::Marker | Waiting::Commit);
         let place = connection.queue.iter().position(is_proposed);
@@ -122,7 +123,7 @@ impl Connections {
 
     /// Puts back what [`Self::dequeue`] took.
     pub(crate) fn requeue(&mut self, id: ConnId, queued: Queued) {
-        let connection = self.by_id.get_mut(&id).expect("it was dequeued from a live connection");
+        let connection = self.by_id.get_mut(id).expect("it was dequeued from a live connection");
         connection.queue.push_front(queued);
         self.queued += 1;
     }
@@ -133,7 +134,7 @@ impl Connections {
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.by_id.keys().copied()
+        self.by_id.iter().map(|(id, _)| id)
     }
 
     pub(crate) fn len(&self) -> usize {

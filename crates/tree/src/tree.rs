@@ -189,6 +189,11 @@ impl Tree {
         self.ephemerals_count
     }
 
+    /// How many nodes belong to this session.
+    pub fn ephemerals_count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
+    }
+
     /// The sessions that own nodes, and the paths they own: for the `dump` command. It walks them.
     pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
         self.ephemerals
