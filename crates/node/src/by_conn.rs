@@ -1,20 +1,25 @@
 //! Values by connection. Every request looks its connection up several times, so this is a hash
-//! table; whoever walks it gets the order of ids, so that equal runs stay equal.
+//! table; the ids are kept in order beside it for whoever walks, so that equal runs stay equal.
 
 use crate::event::ConnId;
 use hashbrown::HashTable;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 /// Values under the ids of connections.
 ///
 /// Ids are given out by the shell and never by a client, so nobody can make them collide.
+///
+/// Invariant: `ids` are those of `entries`.
 #[derive(Debug)]
 pub struct ByConn<T> {
     entries: HashTable<(ConnId, T)>,
+    ids: BTreeSet<ConnId>,
 }
 
 impl<T> Default for ByConn<T> {
     fn default() -> ByConn<T> {
-        ByConn { entries: HashTable::new() }
+        ByConn { entries: HashTable::new(), ids: BTreeSet::new() }
     }
 }
 
@@ -24,6 +29,7 @@ impl<T> ByConn<T> {
         if let Some(former) = self.get_mut(id) {
             return Some(std::mem::replace(former, value));
         }
+        self.ids.insert(id);
         self.entries.insert_unique(hash(id), (id, value), |(id, _)| hash(*id));
         None
     }
@@ -32,6 +38,7 @@ impl<T> ByConn<T> {
     pub fn remove(&mut self, id: ConnId) -> Option<T> {
         let found = self.entries.find_entry(hash(id), |(it, _)| *it == id).ok()?;
         let ((_, value), _) = found.remove();
+        self.ids.remove(&id);
         Some(value)
     }
 
@@ -55,11 +62,16 @@ impl<T> ByConn<T> {
         self.entries.is_empty()
     }
 
-    /// All of them, in the order of ids. It sorts: not for what every request does.
+    /// All of them, in the order of ids.
     pub fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
-        let mut all: Vec<(ConnId, &T)> = self.entries.iter().map(|(id, it)| (*id, it)).collect();
-        all.sort_unstable_by_key(|(id, _)| *id);
-        all.into_iter()
+        self.after(Bound::Unbounded)
+    }
+
+    /// Those from a place in the order of ids on.
+    pub fn after(&self, from: Bound<ConnId>) -> impl Iterator<Item = (ConnId, &T)> {
+        self.ids
+            .range((from, Bound::Unbounded))
+            .map(|id| (*id, self.get(*id).expect("every id has its entry")))
     }
 }
 
@@ -84,5 +96,7 @@ mod tests {
         let ids: Vec<u64> = table.iter().map(|(id, _)| id.0).collect();
         let expected: Vec<u64> = (0..1000).filter(|id| *id != 8).collect();
         assert_eq!((ids, table.len()), (expected, 999));
+        let next = table.after(Bound::Excluded(ConnId(7))).next();
+        assert_eq!(next, Some((ConnId(9), &9)));
     }
 }

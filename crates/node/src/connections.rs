@@ -2,10 +2,11 @@
 
 use crate::by_conn::ByConn;
 use crate::event::ConnId;
-use bellwether_tree::Identity;
+use crate::statistics::{Answered, Statistics};
+use bellwether_tree::{Identity, Now};
 use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{ReplyBody, Request};
-use bellwether_wire::{ErrorCode, SessionId};
+use bellwether_wire::{ErrorCode, OpCode, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -26,6 +27,10 @@ pub(crate) struct Connection {
     /// Invariant: the front is a [`Waiting::Commit`], [`Waiting::Marker`] or
     /// [`Waiting::SetWatches`]; anything else at the front is answered at once.
     pub(crate) queue: VecDeque<Queued>,
+    /// When its connect request came, monotonic milliseconds.
+    pub(crate) arrived_ms: u64,
+    /// What its requests were like.
+    pub(crate) statistics: Statistics,
 }
 
 /// A request that waits for its turn.
@@ -33,6 +38,8 @@ pub(crate) struct Connection {
 pub(crate) struct Queued {
     /// The client's number for it.
     pub(crate) xid: i32,
+    /// What it asks for.
+    pub(crate) op: OpCode,
     /// When it came, monotonic milliseconds.
     pub(crate) arrived_ms: u64,
     /// What it waits for.
@@ -54,6 +61,16 @@ pub(crate) enum Waiting {
     LastAnswer(Result<ReplyBody, ErrorCode>),
     /// The rest of its own work, which is done in slices.
     SetWatches(Box<SetWatches>),
+}
+
+impl Waiting {
+    /// Whether it needs nothing but its turn.
+    fn is_ready(&self) -> bool {
+        match self {
+            Waiting::Commit | Waiting::Marker | Waiting::SetWatches(_) => false,
+            Waiting::Read { .. } | Waiting::Answer(_) | Waiting::LastAnswer(_) => true,
+        }
+    }
 }
 
 /// All connections.
@@ -104,6 +121,27 @@ impl Connections {
         let queued = self.by_id.get_mut(id)?.queue.pop_front()?;
         self.queued -= 1;
         Some(queued)
+    }
+
+    /// Whether the front of its queue needs nothing but its turn.
+    pub(crate) fn is_ready(&self, id: ConnId) -> bool {
+        let front = self.by_id.get(id).and_then(|connection| connection.queue.front());
+        front.is_some_and(|queued| queued.waiting.is_ready())
+    }
+
+    /// Takes the front of a queue if it needs nothing but its turn.
+    pub(crate) fn dequeue_ready(&mut self, id: ConnId) -> Option<Queued> {
+        let connection = self.by_id.get_mut(id)?;
+        connection.queue.front().filter(|queued| queued.waiting.is_ready())?;
+        self.queued -= 1;
+        connection.queue.pop_front()
+    }
+
+    /// Counts a request that gets its answer at this moment.
+    pub(crate) fn answered(&mut self, id: ConnId, now: Now, request: Answered) {
+        if let Some(connection) = self.by_id.get_mut(id) {
+            connection.statistics.answered(now, request);
+        }
     }
 
     /// Takes the oldest marker out of the queue of a connection, if that is still there.

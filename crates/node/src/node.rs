@@ -16,7 +16,8 @@ use crate::limits::VISITS_PER_STEP;
 use crate::reaper::Reaper;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
-use crate::status::{Counters, Latency, Status};
+use crate::statistics::Statistics;
+use crate::status::{ConnectionStatus, Counters, Status};
 use bellwether_tree::{Firing, Now, Pending, Progress, Tree, WatchTable};
 use bellwether_wire::{SessionId, Zxid};
 use std::collections::VecDeque;
@@ -268,19 +269,27 @@ impl Node {
         &self.watches
     }
 
-    /// The session of a connection and its agreed timeout in milliseconds, if it has one.
-    pub fn session_of(&self, conn: ConnId) -> Option<(SessionId, i32)> {
-        self.connections.get(conn).map(|c| (c.session, c.timeout_ms))
+    /// A connection that has a session, or gets one.
+    pub fn connection(&self, conn: ConnId) -> Option<ConnectionStatus> {
+        self.connections.get(conn).map(|connection| ConnectionStatus {
+            session: connection.session,
+            timeout_ms: connection.timeout_ms,
+            queued: connection.queue.len(),
+            expires_ms: self.expiry.deadline_of(connection.session),
+            statistics: connection.statistics,
+        })
     }
 
-    /// How many requests of a connection have no reply yet.
-    pub fn queued_of(&self, conn: ConnId) -> usize {
-        self.connections.get(conn).map_or(0, |c| c.queue.len())
+    /// Starts the statistics of a connection anew.
+    pub fn reset_connection_statistics(&mut self, conn: ConnId) {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.statistics = Statistics::default();
+        }
     }
 
-    /// Starts the latency statistics anew.
+    /// Starts the statistics anew.
     pub fn reset_statistics(&mut self) {
-        self.counters.latency = Latency::default();
+        self.counters = Counters::default();
     }
 
     /// What it tells of itself.
@@ -295,6 +304,9 @@ impl Node {
             sessions: self.expiry.len(),
             connections: self.connections.len(),
             watch_count: self.watches.len(),
+            data_watches: self.watches.summary(),
+            session_deadlines: self.expiry.buckets_count(),
+            ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),
             latency: counters.latency,
             watch_events: counters.watch_events,

@@ -1,6 +1,8 @@
 //! What a node tells of itself: a read-only view for the four-letter words and the metrics.
 
-use bellwether_wire::Zxid;
+use crate::statistics::Statistics;
+use bellwether_tree::WatchesSummary;
+use bellwether_wire::{SessionId, Zxid};
 
 /// How long requests took from their arrival to their reply, milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,22 @@ pub(crate) struct Counters {
     pub(crate) digest_mismatches: u64,
 }
 
+/// A connection that has a session, or gets one, at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionStatus {
+    /// Its session.
+    pub session: SessionId,
+    /// The timeout that was agreed, milliseconds.
+    pub timeout_ms: i32,
+    /// Requests without a reply yet.
+    pub queued: usize,
+    /// When its session expires if nothing is heard of it, monotonic milliseconds; `None` for one
+    /// that ends.
+    pub expires_ms: Option<u64>,
+    /// What its requests were like.
+    pub statistics: Statistics,
+}
+
 /// A node at one moment.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -52,6 +70,12 @@ pub struct Status {
     pub connections: usize,
     /// Watches.
     pub watch_count: usize,
+    /// Watches in Apache's table of data watches.
+    pub data_watches: WatchesSummary,
+    /// Different deadlines of sessions.
+    pub session_deadlines: usize,
+    /// Sessions that own nodes.
+    pub ephemeral_owners: usize,
     /// Requests that came and have no reply yet.
     pub outstanding: usize,
     /// Latencies since the last reset.

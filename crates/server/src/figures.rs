@@ -26,20 +26,27 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn new(counts: ShellFigures) -> Figures {
+        let started = Instant::now();
         Figures {
             counts,
-            started: Instant::now(),
+            started,
             snapshot_started: None,
-            snapshot_saved: None,
+            // One that was loaded counts as one that was saved when the server began to serve.
+            snapshot_saved: counts.startup.snapshot_load_ms.map(|_| started),
             quota_refusals: BTreeMap::new(),
             repeats: RateLimit::default(),
         }
     }
 
+    /// Starts anew what `srst` starts anew: all that is counted or measured, as Apache does.
+    pub(crate) fn reset(&mut self) {
+        self.counts = ShellFigures::default();
+        self.quota_refusals.clear();
+    }
+
     /// The counters at this moment.
     pub(crate) fn view(&self, connections: usize) -> ShellFigures {
-        let loaded = self.counts.startup.snapshot_load_ms.map(|_| self.started);
-        let saved = self.snapshot_saved.or(loaded);
+        let saved = self.snapshot_saved;
         ShellFigures {
             uptime_ms: millis(self.started.elapsed()),
             connections: u64::try_from(connections).unwrap_or(u64::MAX),
@@ -135,7 +142,13 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Since Linux 6.2 the size of the directory is the number of descriptors; before, it is 0 and they
+/// have to be counted.
 fn open_files() -> Option<u64> {
+    let told = std::fs::metadata("/proc/self/fd").ok()?.len();
+    if told > 0 {
+        return Some(told);
+    }
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     // One of them is the directory that is being read.
     u64::try_from(entries.count()).ok()?.checked_sub(1)

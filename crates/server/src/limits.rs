@@ -66,3 +66,11 @@ pub(crate) const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Segments that one write hands to the kernel.
 pub(crate) const SEGMENTS_PER_WRITE: usize = 64;
+
+/// How many four-letter words may have all connections sorted at a time: each holds eight bytes per
+/// connection until its client has taken the answer.
+pub(crate) const SORTERS_MAX: usize = 4;
+
+/// What a text of a four-letter word counts as, in visits of a list. The longest takes some ten
+/// times as long as a line.
+pub(crate) const TEXT_VISITS: usize = 20;

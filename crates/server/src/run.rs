@@ -10,13 +10,15 @@
 mod effects;
 pub mod offline;
 mod turn;
+pub(crate) mod words;
 
-use crate::admin::{self, ShellFigures, Word};
+use self::words::Sorters;
+use crate::admin::ShellFigures;
 use crate::auth::AuthSettings;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::render::ConfFacts;
 use crate::disk::{Log, LogTask, Slice, Synced};
+use crate::environment::Environment;
 use crate::figures::Figures;
 use crate::limits::{
     CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, FRAMES_PER_CLOCK, PARTIAL_STALL, READ_BYTES,
@@ -31,9 +33,8 @@ use crate::systemd::Systemd;
 use crate::warn_limited;
 use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
 use bellwether_wire::disk::TxnRecord;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -105,6 +106,12 @@ pub(crate) struct Core {
     throttled: BTreeSet<ConnId>,
     /// Connections that wait for a part of the budget for large frames.
     starved: BTreeSet<ConnId>,
+    /// Connections whose four-letter word is still being answered and that have room for more.
+    tellers: VecDeque<ConnId>,
+    sorters: Sorters,
+    /// What `stmk` set.
+    trace_mask: i64,
+    environment: Environment,
     /// One buffer for all reads.
     buffer: Vec<u8>,
     effects: Vec<Effect>,
@@ -178,6 +185,10 @@ impl Core {
             turns: VecDeque::new(),
             throttled: BTreeSet::new(),
             starved: BTreeSet::new(),
+            tellers: VecDeque::new(),
+            sorters: Sorters::default(),
+            trace_mask: words::TRACE_MASK_DEFAULT,
+            environment: Environment::read(),
             buffer: vec![0; READ_BYTES],
             effects: Vec::new(),
             next_conn: 1,
@@ -193,7 +204,7 @@ impl Core {
         let mut batch = Vec::with_capacity(CORE_BATCH);
         loop {
             let deadline = self.deadline();
-            let busy = self.node.has_work() || !self.turns.is_empty();
+            let busy = self.is_busy();
             tokio::select! {
                 biased;
                 _count = self.messages.recv_many(&mut batch, CORE_BATCH) => {}
@@ -214,6 +225,11 @@ impl Core {
                 return Ended::Stopped;
             }
         }
+    }
+
+    /// Whether there is something to go on with at once.
+    fn is_busy(&self) -> bool {
+        self.node.has_work() || !self.turns.is_empty() || !self.tellers.is_empty()
     }
 
     fn message(&mut self, message: Message) {
@@ -268,6 +284,7 @@ impl Core {
         if !self.log_batch.is_empty() {
             self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
         }
+        self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
         }
@@ -361,8 +378,7 @@ impl Core {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let (socket, wants) = open(conn);
-        let now_ms = self.clock.now().mono_ms;
-        let client = Client::new(socket, peer, now_ms, (wants, descriptor));
+        let client = Client::new(socket, peer, self.clock.now(), (wants, descriptor));
         self.clients.insert(conn, client);
         // The connect request has often come together with the connection.
         self.turn(conn);
@@ -382,7 +398,10 @@ impl Core {
                 Phase::New if now_ms.saturating_sub(client.accepted_ms) >= sessionless_ms => {
                     "it sent no connect request in time"
                 }
-                Phase::Closing { since_ms } if now_ms.saturating_sub(since_ms) >= closing_ms => {
+                Phase::Closing { since_ms }
+                    if !client.outbox.is_empty()
+                        && now_ms.saturating_sub(since_ms) >= closing_ms =>
+                {
                     "it does not take its last replies"
                 }
                 Phase::New | Phase::Connecting | Phase::Open | Phase::Closing { .. } => {
@@ -434,69 +453,10 @@ impl Core {
         (answered && sent) || late
     }
 
-    /// The answer to a four-letter word.
-    fn answer(&self, word: &Word) -> String {
-        let connections = self.clients.iter().map(|(conn, client)| {
-            let session = self.node.session_of(conn);
-            admin::ConnectionFigures {
-                peer: client.peer,
-                session: session.map(|(session, _)| session),
-                timeout_ms: session.and_then(|(_, ms)| u32::try_from(ms).ok()).unwrap_or(0),
-                reads: client.takes_frames(),
-                writes: !client.outbox.is_empty(),
-                queued: u64::try_from(self.node.queued_of(conn)).unwrap_or(u64::MAX),
-                received: client.received,
-                sent: client.sent,
-            }
-        });
-        let config = &self.config;
-        admin::answer(
-            word,
-            &admin::View {
-                mode: admin::Mode::Standalone,
-                status: self.node.status(),
-                shell: self.figures.view(self.clients.len()),
-                connections: connections.collect(),
-                allows: &|word| config.four_letter_words.allow(word),
-                conf: &|| config.conf_text(self.conf_facts()),
-                quotas: &|| self.quota_figures(),
-            },
-        )
-    }
-
-    fn quota_figures(&self) -> BTreeMap<String, admin::NamespaceFigures> {
-        let quotas = self.node.tree().quota_figures().into_iter();
-        let mut namespaces: BTreeMap<String, admin::NamespaceFigures> = quotas
-            .map(|(name, quotas)| {
-                (name.to_owned(), admin::NamespaceFigures { quotas, refusals: None })
-            })
-            .collect();
-        for (name, refusals) in self.figures.quota_refusals() {
-            namespaces.entry(name.to_string()).or_default().refusals = Some(*refusals);
-        }
-        namespaces
-    }
-
-    fn conf_facts(&self) -> ConfFacts {
-        let bytes = |dir: &Path| directory_bytes(&dir.join("version-2"));
-        ConfFacts {
-            client_port: self.client_port,
-            data_dir_bytes: bytes(&self.config.data_dir),
-            data_log_dir_bytes: bytes(&self.config.data_log_dir),
-        }
-    }
-
     /// Ends the log's thread after what is queued.
     pub(crate) fn close_log(&mut self) -> Result<(), bellwether_store::StoreError> {
         self.log.stop()
     }
-}
-
-/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count
-/// nothing.
-fn directory_bytes(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// How long a duration is, in whole microseconds.

@@ -323,10 +323,10 @@ fn load(
         "the data directory is loaded"
     );
     let startup = Startup {
-        load_ms,
+        load_ms: Some(load_ms),
         snapshot_load_ms: had_snapshot.then_some(until_txns),
-        txns_load_ms: load_ms - until_txns,
-        txns_loaded,
+        txns_load_ms: Some(load_ms - until_txns),
+        txns_loaded: Some(txns_loaded),
     };
     Ok((store, tree, startup))
 }

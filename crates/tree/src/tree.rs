@@ -5,6 +5,7 @@
 
 use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
+use crate::digest_log::DigestLog;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
 use crate::quota::Quotas;
@@ -83,6 +84,7 @@ pub struct Tree {
     pub(crate) timed: BTreeMap<NodeId, i64>,
     pub(crate) quotas: Quotas,
     pub(crate) digest: u64,
+    pub(crate) digest_log: DigestLog,
     pub(crate) data_size: u64,
     pub(crate) last_processed: Zxid,
     /// The newest node of the snapshot that was loaded: newer than the last transaction only where
@@ -132,6 +134,7 @@ impl Tree {
             timed: BTreeMap::new(),
             quotas: Quotas::default(),
             digest: 0,
+            digest_log: DigestLog::default(),
             data_size: 0,
             last_processed: Zxid::ZERO,
             loaded_max: Zxid::ZERO,
@@ -179,6 +182,11 @@ impl Tree {
         self.digest
     }
 
+    /// The digests after every 128th transaction, the last 1,024 of them, oldest first.
+    pub fn digest_log(&self) -> impl Iterator<Item = (Zxid, u64)> + '_ {
+        self.digest_log.entries()
+    }
+
     /// How many nodes there are as Apache counts them: the root twice, for its names `""` and `/`.
     pub fn node_count(&self) -> u64 {
         u64::from(self.nodes.len()) + 1
@@ -192,13 +200,6 @@ impl Tree {
     /// How many nodes belong to this session.
     pub fn ephemerals_count_of(&self, session: SessionId) -> usize {
         self.ephemerals.get(&session).map_or(0, BTreeSet::len)
-    }
-
-    /// The sessions that own nodes, and the paths they own: for the `dump` command. It walks them.
-    pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
-        self.ephemerals
-            .iter()
-            .map(|(session, ids)| (*session, ids.iter().map(|id| self.nodes.path(*id)).collect()))
     }
 
     /// The lengths of all paths (in UTF-16 code units) and data, the root again counted twice.

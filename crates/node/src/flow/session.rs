@@ -9,6 +9,7 @@ use crate::effect::Effect;
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
 use crate::node::Node;
+use crate::statistics::Statistics;
 use bellwether_tree::{Identity, Now, Write};
 use bellwether_wire::client::request::WRITTEN_PATH;
 use bellwether_wire::client::{
@@ -69,6 +70,8 @@ pub(crate) fn connect(
         read_only_known: request.read_only.is_some(),
         identities: Arc::new([identity]),
         queue: VecDeque::new(),
+        arrived_ms: now.mono_ms,
+        statistics: Statistics::default(),
     };
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);
@@ -157,28 +160,28 @@ pub(crate) fn request(
     }
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
-        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, Some(body)), out),
+        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, op, Some(body)), out),
         (Kind::Write, Err(error)) if takes_a_zxid(op, &error) => {
             debug!(%session, %op, %error, "a write could not be decoded");
-            write(node, now, (conn, xid, None), out);
+            write(node, now, (conn, xid, op, None), out);
         }
         (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
             let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
-            read(node, now, (conn, xid, refusal), out);
+            read(node, now, (conn, xid, op, refusal), out);
         }
         (Kind::Read | Kind::Internal, Ok(Request::Sync { path })) => {
             propose::marker(node, now, (conn, xid, path), out);
         }
         (Kind::Read | Kind::Internal, Ok(request)) => {
             let identities = connection_identities(node, conn);
-            read(node, now, (conn, xid, Waiting::Read { request, identities }), out);
+            read(node, now, (conn, xid, op, Waiting::Read { request, identities }), out);
         }
         // A write other than a multi that cannot be decoded is no transaction either, and not even
         // its session is looked at.
         (Kind::Write | Kind::Read | Kind::Internal, Err(error)) => {
             debug!(%session, %op, %error, "a request could not be decoded");
             let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
-            read(node, now, (conn, xid, refusal), out);
+            read(node, now, (conn, xid, op, refusal), out);
         }
     }
 }
@@ -203,7 +206,7 @@ fn connection_identities(node: &Node, conn: ConnId) -> Arc<[Identity]> {
 fn write(
     node: &mut Node,
     now: Now,
-    (conn, xid, body): (ConnId, i32, Option<Request>),
+    (conn, xid, op, body): (ConnId, i32, OpCode, Option<Request>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get(conn) else { return };
@@ -227,7 +230,7 @@ fn write(
         node.expiry.remove(session);
     }
     let waiting = Waiting::Commit;
-    node.connections.enqueue(conn, Queued { xid, arrived_ms: now.mono_ms, waiting });
+    node.connections.enqueue(conn, Queued { xid, op, arrived_ms: now.mono_ms, waiting });
     let origin = Origin::Client(conn);
     submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
 }
@@ -235,10 +238,10 @@ fn write(
 fn read(
     node: &mut Node,
     now: Now,
-    (conn, xid, waiting): (ConnId, i32, Waiting),
+    (conn, xid, op, waiting): (ConnId, i32, OpCode, Waiting),
     out: &mut Vec<Effect>,
 ) {
-    let queued = Queued { xid, arrived_ms: now.mono_ms, waiting };
+    let queued = Queued { xid, op, arrived_ms: now.mono_ms, waiting };
     let waits = node.connections.get(conn).is_some_and(|c| !c.queue.is_empty());
     node.connections.enqueue(conn, queued);
     if !waits {

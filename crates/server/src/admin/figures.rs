@@ -6,8 +6,8 @@
 //! What it leaves to others: counting. Nothing is shared or locked here: the owner of the figures
 //! hands a copy to `View`.
 
+use bellwether_node::ConnectionStatus;
 use bellwether_tree::QuotaFigures;
-use bellwether_wire::SessionId;
 use std::net::SocketAddr;
 
 /// Measurements of one thing.
@@ -56,14 +56,14 @@ impl ResponseSizes {
 /// How the data directory was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Startup {
-    /// Until the tree was complete.
-    pub load_ms: u64,
+    /// Until the tree was complete; `None` once the figures were reset.
+    pub load_ms: Option<u64>,
     /// Of that, reading the snapshot; `None` if there was none.
     pub snapshot_load_ms: Option<u64>,
     /// Of that, reading and applying the log.
-    pub txns_load_ms: u64,
+    pub txns_load_ms: Option<u64>,
     /// Transactions that were applied from the log.
-    pub txns_loaded: u64,
+    pub txns_loaded: Option<u64>,
 }
 
 /// What the shell counted since the process started.
@@ -156,17 +156,17 @@ pub enum Mode {
 pub struct ConnectionFigures {
     /// Where it comes from.
     pub peer: SocketAddr,
-    /// `None` before its connect request was answered.
-    pub session: Option<SessionId>,
-    /// The timeout that was agreed.
-    pub timeout_ms: u32,
+    /// When it was accepted, milliseconds since 1970.
+    pub established_ms: i64,
+    /// What the node knows of it; `None` before its connect request.
+    pub status: Option<ConnectionStatus>,
     /// Whether the server waits for bytes from it: not while it has too much in flight, nor after a
     /// four-letter word.
     pub reads: bool,
     /// Whether the server waits until it takes bytes.
     pub writes: bool,
     /// Requests without a reply yet.
-    pub queued: u64,
+    pub queued: usize,
     /// Frames that came.
     pub received: u64,
     /// Frames that went.

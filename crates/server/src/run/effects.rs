@@ -92,7 +92,14 @@ impl Core {
         self.unsent -= before.0 - client.outbox.copied();
         self.figures.counts.bytes_sent +=
             u64::try_from(before.1 - client.outbox.len()).unwrap_or(0);
+        let moved = client.outbox.len() < before.1;
         match (result, client.phase) {
+            (Ok(_), Phase::Closing { .. }) if client.telling.is_some() => {
+                client.arm();
+                if moved {
+                    self.has_room(conn);
+                }
+            }
             (Ok(true), Phase::Closing { .. }) => self.close_now(conn),
             (Ok(_), _) => {
                 client.arm();
@@ -127,6 +134,7 @@ impl Core {
     /// Closes a connection and drops what is unsent.
     pub(super) fn close_now(&mut self, conn: ConnId) {
         let Some(mut client) = self.clients.remove(conn) else { return };
+        self.end_telling(client.telling.take());
         client.partial.release(&mut self.partials);
         self.unsent -= client.outbox.copied();
         self.admission.leave(client.peer.ip());

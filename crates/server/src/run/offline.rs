@@ -36,7 +36,7 @@ const ROUNDS_MAX: usize = 100_000;
 
 /// A server's core, and the other ends of its connections.
 pub struct Offline {
-    core: Core,
+    pub(super) core: Core,
     log: Receiver<LogTask>,
     /// The last record that is not on stable storage yet.
     appended: Option<LogToken>,
@@ -60,6 +60,8 @@ struct Traffic {
     /// Pieces that one read takes each.
     pieces: VecDeque<Vec<u8>>,
     hung_up: bool,
+    /// How many bytes it still takes; `None` for any number.
+    room: Option<usize>,
     sent: Vec<u8>,
 }
 
@@ -89,10 +91,16 @@ impl Socket for Wire {
     }
 
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let sent = &mut self.traffic().sent;
-        let before = sent.len();
-        slices.iter().for_each(|slice| sent.extend_from_slice(slice));
-        Ok(sent.len() - before)
+        let traffic = &mut *self.traffic();
+        if traffic.room == Some(0) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let before = traffic.sent.len();
+        let bytes = slices.iter().flat_map(|slice| slice.iter());
+        traffic.sent.extend(bytes.take(traffic.room.unwrap_or(usize::MAX)));
+        let taken = traffic.sent.len() - before;
+        traffic.room = traffic.room.map(|room| room - taken);
+        Ok(taken)
     }
 }
 
@@ -154,6 +162,11 @@ impl Offline {
         self.line(conn).wire.traffic().hung_up = true;
     }
 
+    /// The client takes this many bytes more and then none; `None`: it takes everything.
+    pub fn takes(&mut self, conn: ConnId, room: Option<usize>) {
+        self.line(conn).wire.traffic().room = room;
+    }
+
     /// Everything that was sent to a client.
     pub fn sent(&self, conn: ConnId) -> Vec<u8> {
         self.line(conn).wire.traffic().sent.clone()
@@ -180,7 +193,7 @@ impl Offline {
             self.take_log();
             if let Some(conn) = self.ready() {
                 self.round(Message::Ready(conn));
-            } else if self.core.node.has_work() || !self.core.turns.is_empty() {
+            } else if self.core.is_busy() {
                 self.core.go_on();
             } else if let Some(token) = self.appended.take() {
                 let elapsed = Duration::ZERO;
@@ -190,6 +203,15 @@ impl Offline {
             }
         }
         panic!("the core never comes to rest");
+    }
+
+    /// One round with what is ready, or with nothing.
+    #[cfg(test)]
+    pub(super) fn one_round(&mut self) {
+        match self.ready() {
+            Some(conn) => self.round(Message::Ready(conn)),
+            None => self.core.go_on(),
+        }
     }
 
     fn round(&mut self, message: Message) {
@@ -221,7 +243,8 @@ impl Offline {
             let Some(interest) = line.interest.filter(|_| line.is_open) else { continue };
             let traffic = line.wire.traffic();
             let readable = !traffic.pieces.is_empty() || traffic.hung_up;
-            if interest.is_writable() || (interest.is_readable() && readable) {
+            let writable = interest.is_writable() && traffic.room != Some(0);
+            if writable || (interest.is_readable() && readable) {
                 line.interest = None;
                 return Some(*conn);
             }

@@ -1,7 +1,6 @@
 //! A connection's turn: what its socket has, as far as limits allow, becomes events.
 
 use super::Core;
-use crate::admin;
 use crate::auth;
 use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
@@ -10,7 +9,7 @@ use crate::warn_limited;
 use bellwether_node::{ConnId, Event};
 use bellwether_wire::OpCode;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
-use bellwether_wire::jute::{DecodeError, Problem, Put, Reader};
+use bellwether_wire::jute::{DecodeError, Problem, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
 use tracing::debug;
@@ -178,7 +177,10 @@ impl Core {
                     self.frame(conn, body);
                 }
                 Next::Word(word) => {
-                    self.four_letter_word(conn, word);
+                    if let Some(len) = self.lacks_argument(word, rest) {
+                        return (taken, Stopped::Partial { len });
+                    }
+                    self.four_letter_word(conn, word, rest);
                     return (input.len(), Stopped::Closed);
                 }
                 Next::TooLong { bytes } => {
@@ -285,22 +287,6 @@ impl Core {
         self.step(event);
     }
 
-    fn four_letter_word(&mut self, conn: ConnId, word: [u8; 4]) {
-        let Some(word) = admin::word(word) else {
-            debug!(conn = conn.0, "neither a frame nor a four-letter word");
-            self.dismiss(conn);
-            return;
-        };
-        self.figures.counts.four_letter_words += 1;
-        self.figures.counts.packets_received += 1;
-        let text = self.answer(word);
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        client.outbox.put_slice(text.as_bytes());
-        self.unsent += text.len();
-        self.figures.counts.packets_sent += 1;
-        self.close_after_sending(conn);
-    }
-
     /// The client closed its side. What it asked for before is still answered: a script may send a
     /// four-letter word and close at once.
     fn hung_up(&mut self, conn: ConnId) {
@@ -312,7 +298,7 @@ impl Core {
     }
 
     /// Closes a connection that nothing more is expected of, behind what it was answered before.
-    fn dismiss(&mut self, conn: ConnId) {
+    pub(super) fn dismiss(&mut self, conn: ConnId) {
         self.step(Event::ClientGone(conn));
         self.close_after_sending(conn);
     }
