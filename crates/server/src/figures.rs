@@ -5,50 +5,9 @@ use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
-use bellwether_node::Event;
 use bellwether_tree::{Exceeded, Limit, Measure};
-use bellwether_wire::OpCode;
-use bellwether_wire::ops::Kind;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// What a step of the core takes, as far as it is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// A request that reads.
-    Read,
-    /// A request that writes.
-    Write,
-    /// The end of a session.
-    Close,
-    /// Anything else.
-    Other,
-}
-
-impl Taken {
-    pub(crate) fn of(event: &Event) -> Taken {
-        match event {
-            Event::Frame { header, .. } => match OpCode::from_code(header.op) {
-                Some(OpCode::CloseSession) => Taken::Close,
-                Some(op) => match op.kind() {
-                    Kind::Write => Taken::Write,
-                    Kind::Read => Taken::Read,
-                    Kind::Internal => Taken::Other,
-                },
-                None => Taken::Other,
-            },
-            Event::Tick
-            | Event::Continue
-            | Event::Connect { .. }
-            | Event::Authenticated { .. }
-            | Event::ClientGone(_)
-            | Event::Durable { .. }
-            | Event::LogFailed
-            | Event::SnapshotSliceTaken
-            | Event::SnapshotEnded { .. } => Taken::Other,
-        }
-    }
-}
 
 /// The shell's figures.
 pub(crate) struct Figures {
@@ -103,17 +62,8 @@ impl Figures {
     }
 
     /// The node took a step.
-    pub(crate) fn stepped(&mut self, taken: Taken, elapsed: Duration) {
+    pub(crate) fn stepped(&mut self, elapsed: Duration) {
         let us = micros(elapsed);
-        match taken {
-            Taken::Read => self.measures.read_step_us.record(us),
-            Taken::Write => self.counts.write_step_us.record(us),
-            Taken::Close => {
-                self.counts.write_step_us.record(us);
-                self.measures.close_step_us.record(us);
-            }
-            Taken::Other => {} // It is in the longest step alone.
-        }
         if us > self.counts.core_step_us_max {
             self.counts.core_step_us_max = us;
         }

@@ -6,6 +6,7 @@
 //! What it leaves to others: counting. Nothing is shared or locked here: the owner of the figures
 //! hands a copy to `View`.
 
+use crate::auth::AuthFigures;
 use bellwether_node::{ConnectionStatus, Histogram, Summary};
 use bellwether_tree::QuotaFigures;
 use std::net::SocketAddr;
@@ -20,10 +21,6 @@ pub struct ShellMeasures {
     pub log_flush_us: Histogram,
     /// From the handing over of a record until it was on stable storage.
     pub log_waited_and_flushed_us: Histogram,
-    /// The core's step that took a request that reads.
-    pub read_step_us: Histogram,
-    /// The core's step that took the end of a session.
-    pub close_step_us: Histogram,
 }
 
 /// The sizes of replies.
@@ -92,8 +89,8 @@ pub struct ShellFigures {
     pub watch_bytes: u64,
     /// `None` before the first reply.
     pub response_sizes: Option<ResponseSizes>,
-    /// Auth packets that proved nothing.
-    pub auth_failed: u64,
+    /// What auth packets came to.
+    pub auth: AuthFigures,
     /// Frames that were longer than `jute.maxbuffer`.
     pub requests_too_large: u64,
     /// Four-letter words that were answered, the refused ones included.
@@ -113,8 +110,6 @@ pub struct ShellFigures {
     pub log_process_us: Summary,
     /// Records that waited for the log's thread when it came for them.
     pub log_queue: Summary,
-    /// Steps of the core that took a request that writes, microseconds.
-    pub write_step_us: Summary,
 
     /// Snapshots that were completed, microseconds from the first slice to the sync.
     pub snapshot_us: Summary,
