@@ -44,8 +44,8 @@ const EXACT_BITS: u32 = EXACT.ilog2();
 const POWER_BITS: u32 = PER_POWER.ilog2();
 /// Values are not told apart from here on: 2^40 microseconds are twelve days.
 const BITS_MAX: u32 = 40;
-/// The buckets of all values below `1 << BITS_MAX`.
-const BUCKETS: usize = (EXACT + (BITS_MAX - EXACT_BITS) as u64 * PER_POWER) as usize;
+/// The buckets of all values below `1 << BITS_MAX`: 64 exact ones, and 32 for each of 34 powers.
+const BUCKETS: usize = 64 + 34 * 32;
 
 /// Measurements of one thing, and how they are spread.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! What the shell counts, and how often it may warn of the same thing.
 
 use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
+use crate::auth::AuthFigures;
 use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
@@ -41,9 +42,11 @@ impl Figures {
         }
     }
 
-    /// Starts anew what `srst` starts anew: all that is counted or measured, as Apache does.
+    /// Starts anew what `srst` starts anew: all that is counted or measured, but for failed
+    /// authentications, as Apache does.
     pub(crate) fn reset(&mut self) {
-        self.counts = ShellFigures::default();
+        let auth = AuthFigures { failed: self.counts.auth.failed, ..AuthFigures::default() };
+        self.counts = ShellFigures { auth, ..ShellFigures::default() };
         self.measures = ShellMeasures::default();
         self.quota_refusals.clear();
     }
