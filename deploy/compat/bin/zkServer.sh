@@ -73,8 +73,8 @@ find_pid_file() {
         return
     fi
     if [[ ! -f $config ]]; then
-        echo "Error: there is no $config: give it as the last word, or its directory with --config" \
-            "or ZOOCFGDIR." >&2
+        echo "Error: there is no $config: give it as the last word, or its directory with" \
+            "--config or ZOOCFGDIR." >&2
         exit 1
     fi
     data_dir=$(zk_setting dataDir "$config")
@@ -232,7 +232,8 @@ status() {
         fi
         host=$(zk_setting secureClientPortAddress "$config")
         echo "Client port found: $port. Client address: ${host:-localhost}. Client SSL: true."
-        echo "Error: this script asks without TLS; give the server a clientPort on localhost, too." >&2
+        echo "Error: this script asks without TLS; give the server a clientPort on" \
+            "localhost, too." >&2
         exit 1
     fi
     echo "Client port found: $port. Client address: $host. Client SSL: false."

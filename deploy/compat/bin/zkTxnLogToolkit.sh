@@ -4,7 +4,7 @@
 #
 #   zkTxnLogToolkit.sh [-d] LOG            prints every transaction, and every damaged place
 #   zkTxnLogToolkit.sh -r [-v] [-y] LOG    writes LOG.fixed without what is damaged
-#   zkTxnLogToolkit.sh -c -z ZXID LOG      writes LOG.chopped<ZXID>, which ends with that transaction
+#   zkTxnLogToolkit.sh -c -z ZXID LOG      writes LOG.chopped<ZXID>, which ends with ZXID
 #
 # The copies have Apache's names. What is damaged is left out of a copy, where Apache's tool gives
 # it a right checksum. `bellwether log recover DIR` repairs a whole directory, and says more.
