@@ -131,14 +131,14 @@ impl Node {
         match event {
             Event::Tick => self.tick(now, out),
             Event::Continue => {} // What is under way goes on after every event.
-            Event::Connect { conn, request, identity } => {
-                session::connect(self, now, (conn, request, identity), out);
+            Event::Connect { conn, request, identities } => {
+                session::connect(self, now, (conn, request, identities), out);
             }
             Event::Frame { conn, header, request } => {
                 session::request(self, now, (conn, header, request), out);
             }
-            Event::Authenticated { conn, xid, identities } => {
-                session::authenticated(self, (conn, xid, identities), out);
+            Event::Authenticated { conn, xid, proved } => {
+                session::authenticated(self, (conn, xid, proved), out);
             }
             Event::ClientGone(conn) => session::gone(self, conn),
             Event::Durable { token, bytes } => log::durable(self, token, bytes),

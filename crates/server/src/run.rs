@@ -14,7 +14,6 @@ pub(crate) mod words;
 
 use self::words::Sorters;
 use crate::admin::ShellFigures;
-use crate::auth::AuthSettings;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{Log, LogTask, Slice, Synced};
@@ -78,7 +77,6 @@ pub(crate) struct Core {
     config: Config,
     /// The port that is bound, which the configuration may leave to the system.
     client_port: u16,
-    auth: AuthSettings,
     clock: Clock,
     /// The time of the next step: the end of the last one, the last read of a socket, or the
     /// beginning of this round, whichever was last.
@@ -157,10 +155,6 @@ impl Core {
         let Parts { config, client_port, clock, node, log, snapshots, systemd, figures } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
-            auth: AuthSettings {
-                digest_enabled: config.digest_provider_enabled,
-                super_digest: config.super_digest.as_ref().map(|secret| secret.expose().into()),
-            },
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
             figures: Figures::new(figures),
             config,

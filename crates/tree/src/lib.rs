@@ -32,6 +32,7 @@ mod ephemerals;
 mod index;
 mod ip;
 mod nodes;
+mod schemes;
 mod slab;
 
 pub use acl::Identity;
@@ -42,6 +43,7 @@ pub use pending::Pending;
 pub use prepare::{Caller, Stamp, Write};
 pub use quota::{Exceeded, Limit, Measure, QuotaFigures};
 pub use reap::ReapCursor;
+pub use schemes::{DIGEST, IP, Scheme, Schemes, Worth};
 pub use snapshot::SnapshotCursor;
 pub use tree::{Now, Progress, Tree, TreeOptions};
 pub use watch::{

@@ -9,6 +9,7 @@ use crate::digest_log::DigestLog;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
 use crate::quota::Quotas;
+use crate::schemes::Schemes;
 use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
@@ -43,8 +44,8 @@ pub struct TreeOptions {
     pub digest: bool,
     /// Whether ACLs are not checked (`skipACL`).
     pub skip_acl: bool,
-    /// Whether a new ACL may name the scheme digest (`DigestAuthenticationProvider.enabled`).
-    pub digest_scheme: bool,
+    /// The schemes of access lists.
+    pub schemes: Schemes,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
     /// Whether a write that exceeds a hard quota is refused (`enforceQuota`).
@@ -61,7 +62,7 @@ impl TreeOptions {
             owner_format: OwnerFormat::default(),
             digest: true,
             skip_acl: false,
-            digest_scheme: true,
+            schemes: Schemes::default(),
             close_session_list: true,
             enforce_quota: false,
             txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
@@ -169,7 +170,8 @@ impl Tree {
     }
 
     pub(crate) fn permits(&self, acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bool {
-        self.options.skip_acl || acl::permits(acl, wanted, identities)
+        let options = &self.options;
+        options.skip_acl || acl::permits(&options.schemes, acl, wanted, identities)
     }
 
     /// The newest transaction whose effects are all in.

@@ -7,7 +7,7 @@ use crate::flow::session::{Origin, drop_connection};
 use crate::flow::watches::{self, Fired};
 use crate::node::Node;
 use crate::statistics::Answered;
-use bellwether_tree::{Identity, Now, Progress, WatchKind, WatcherId};
+use bellwether_tree::{Identity, Now, Progress, Schemes, WatchKind, WatcherId};
 use bellwether_wire::client::{
     AddWatchMode, ClientInfo, ConnectResponse, Reply, ReplyBody, Request, WatcherType,
 };
@@ -203,7 +203,11 @@ fn read(
     match request {
         Request::Ping => Ok(ReplyBody::Empty),
         Request::Sync { path } => Ok(ReplyBody::Path(path.clone())),
-        Request::WhoAmI => Ok(ReplyBody::WhoAmI(identities.iter().map(client_info).collect())),
+        Request::WhoAmI => {
+            let schemes = &node.tree.options().schemes;
+            let info = |identity| client_info(schemes, identity);
+            Ok(ReplyBody::WhoAmI(identities.iter().map(info).collect()))
+        }
         Request::AddWatch { path, mode } => {
             let kind = match AddWatchMode::from_code(*mode) {
                 Some(AddWatchMode::Persistent) => WatchKind::Persistent,
@@ -279,11 +283,9 @@ fn watch(node: &mut Node, conn: ConnId, request: &Request) {
     node.watches.add(WatcherId(conn.0), path, kind);
 }
 
-/// Who a connection is, without the secret part of a digest identity.
-fn client_info(identity: &Identity) -> ClientInfo {
-    let user = match &*identity.scheme {
-        "digest" => identity.id.split(':').next().unwrap_or_default().into(),
-        _ => identity.id.clone(),
-    };
-    ClientInfo { scheme: identity.scheme.clone(), user }
+/// Who a connection is, without what its scheme keeps secret. `super`, which is no scheme, has no
+/// name.
+fn client_info(schemes: &Schemes, identity: &Identity) -> ClientInfo {
+    let user = schemes.get(&identity.scheme).map_or("", |scheme| (scheme.user)(&identity.id));
+    ClientInfo { scheme: identity.scheme.clone(), user: user.into() }
 }

@@ -48,7 +48,7 @@ pub(crate) enum Origin {
 pub(crate) fn connect(
     node: &mut Node,
     now: Now,
-    (conn, request, identity): (ConnId, ConnectRequest, Identity),
+    (conn, request, identities): (ConnId, ConnectRequest, Vec<Identity>),
     out: &mut Vec<Effect>,
 ) {
     let last = node.tree.last_processed();
@@ -69,7 +69,7 @@ pub(crate) fn connect(
         session: request.session,
         timeout_ms,
         read_only_known: request.read_only.is_some(),
-        identities: Arc::new([identity]),
+        identities: identities.into(),
         queue: VecDeque::new(),
         arrived_ms: now.mono_ms,
         statistics: Statistics::default(),
@@ -137,6 +137,11 @@ pub(crate) fn request(
         return; // It was closed, and its last frames were on their way already.
     };
     let session = connection.session;
+    let proves = [OpCode::Auth, OpCode::Sasl].map(OpCode::code).contains(&header.op);
+    if !proves && !may_ask(&node.settings.enforced_schemes, &connection.identities) {
+        require_authentication(node, conn, header, out);
+        return;
+    }
     if node.expiry.is_live(session) {
         node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     }
@@ -250,6 +255,30 @@ fn read(
     }
 }
 
+/// Whether a connection is somebody by a scheme that everybody must be somebody by.
+fn may_ask(enforced: &[Box<str>], identities: &[Identity]) -> bool {
+    enforced.is_empty() || identities.iter().any(|identity| enforced.contains(&identity.scheme))
+}
+
+/// A request of a client that should have authenticated first: Apache answers it outside the order
+/// of requests, with no zxid, and closes. The session is not touched and lives on.
+fn require_authentication(
+    node: &mut Node,
+    conn: ConnId,
+    header: RequestHeader,
+    out: &mut Vec<Effect>,
+) {
+    info!(
+        op = header.op,
+        needed = node.settings.enforced_schemes.join(","),
+        "closing a connection whose client did not authenticate first; see enforce.auth.schemes"
+    );
+    let result = Err(ErrorCode::SessionClosedRequireSaslAuth);
+    out.push(Effect::Reply(conn, Reply { xid: header.xid, zxid: Zxid::ZERO, result }));
+    out.push(Effect::Close(conn));
+    drop_connection(node, conn);
+}
+
 /// An operation that clients may not send, or that nobody knows: Apache answers it outside the
 /// order of requests, with no zxid, and closes.
 fn refuse_operation(node: &mut Node, conn: ConnId, header: RequestHeader, out: &mut Vec<Effect>) {
@@ -263,13 +292,13 @@ fn refuse_operation(node: &mut Node, conn: ConnId, header: RequestHeader, out: &
 /// The shell checked an auth packet. Its answer does not wait for anything, and has no zxid.
 pub(crate) fn authenticated(
     node: &mut Node,
-    (conn, xid, proved): (ConnId, i32, Vec<Identity>),
+    (conn, xid, proved): (ConnId, i32, Option<Vec<Identity>>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get_mut(conn) else { return };
-    let result = if proved.is_empty() { Err(ErrorCode::AuthFailed) } else { Ok(ReplyBody::Empty) };
+    let result = proved.as_ref().map(|_| ReplyBody::Empty).ok_or(ErrorCode::AuthFailed);
     let known = connection.identities.clone();
-    let new = proved.into_iter().filter(|identity| !known.contains(identity));
+    let new = proved.into_iter().flatten().filter(|identity| !known.contains(identity));
     connection.identities = known.iter().cloned().chain(new).collect();
     let failed = result.is_err();
     out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));

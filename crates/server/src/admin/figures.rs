@@ -6,6 +6,7 @@
 //! What it leaves to others: counting. Nothing is shared or locked here: the owner of the figures
 //! hands a copy to `View`.
 
+use crate::auth::AuthFigures;
 use bellwether_node::ConnectionStatus;
 use bellwether_tree::QuotaFigures;
 use std::net::SocketAddr;
@@ -99,8 +100,8 @@ pub struct ShellFigures {
     pub watch_bytes: u64,
     /// `None` before the first reply.
     pub response_sizes: Option<ResponseSizes>,
-    /// Auth packets that proved nothing.
-    pub auth_failed: u64,
+    /// What auth packets came to.
+    pub auth: AuthFigures,
     /// Frames that were longer than `jute.maxbuffer`.
     pub requests_too_large: u64,
     /// Four-letter words that were answered, the refused ones included.

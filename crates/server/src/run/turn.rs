@@ -1,12 +1,13 @@
 //! A connection's turn: what its socket has, as far as limits allow, becomes events.
 
 use super::Core;
-use crate::auth;
+use crate::auth::{self, Credentials, Verdict};
 use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
 use crate::net::oversize::{self, Oversize};
 use crate::warn_limited;
 use bellwether_node::{ConnId, Event};
+use bellwether_tree::Identity;
 use bellwether_wire::OpCode;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
 use bellwether_wire::jute::{DecodeError, Problem, Reader};
@@ -234,8 +235,8 @@ impl Core {
                 Ok(request) => {
                     client.phase = Phase::Connecting;
                     self.figures.counts.connect_requests += 1;
-                    let identity = auth::ip_identity(client.peer.ip());
-                    self.step(Event::Connect { conn, request, identity });
+                    let identities = auth::by_connection(client.peer.ip(), &self.config.auth);
+                    self.step(Event::Connect { conn, request, identities });
                 }
                 Err(error) => {
                     debug!(conn = conn.0, %error, "this is no connect request");
@@ -263,13 +264,8 @@ impl Core {
         let request = op.map(|op| Request::decode(op, &mut r));
         let event = match request {
             Some(Ok(Request::Auth { scheme, auth })) => {
-                let Some(client) = self.clients.get(&conn) else { return };
-                let peer = client.peer.ip();
-                let identities = auth::authenticate(&scheme, auth.as_deref(), peer, &self.auth);
-                if identities.is_empty() {
-                    self.figures.counts.auth_failed += 1;
-                }
-                Event::Authenticated { conn, xid: header.xid, identities }
+                let Some(proved) = self.proved(conn, &scheme, auth.as_deref()) else { return };
+                Event::Authenticated { conn, xid: header.xid, proved }
             }
             request => {
                 self.figures.counts.requests_handed_in += 1;
@@ -277,6 +273,28 @@ impl Core {
             }
         };
         self.step(event);
+    }
+
+    /// What an auth packet proves, or that it failed; `None` if the connection was closed for it.
+    fn proved(
+        &mut self,
+        conn: ConnId,
+        scheme: &str,
+        secret: Option<&[u8]>,
+    ) -> Option<Option<Vec<Identity>>> {
+        let credentials = Credentials { secret, peer: self.clients.get(&conn)?.peer.ip() };
+        let figures = &mut self.figures.counts.auth;
+        match auth::authenticate(scheme, &credentials, &self.config.auth, figures) {
+            Verdict::Proved(identities) => Some(Some(identities)),
+            Verdict::Failed => Some(None),
+            Verdict::HangUp { reason } => {
+                let address = credentials.peer;
+                warn_limited!(self.figures.repeats, "hung up", %address, reason,
+                        "a connection was closed when its client authenticated");
+                self.close_now(conn);
+                None
+            }
+        }
     }
 
     /// The client closed its side. What it asked for before is still answered: a script may send a

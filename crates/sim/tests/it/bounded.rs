@@ -36,6 +36,7 @@ impl Driver {
             session_timeout_ms_max: 40_000,
             server_id: 1,
             reconfig_enabled: false,
+            enforced_schemes: Vec::new(),
             snap_count,
             snap_bytes: 0,
             snapshot_last_zxid: false,
@@ -101,7 +102,7 @@ impl Driver {
             read_only: Some(false),
         };
         let identity = Identity { scheme: "ip".into(), id: "127.0.0.1".into() };
-        self.step(Event::Connect { conn: ConnId(conn), request, identity });
+        self.step(Event::Connect { conn: ConnId(conn), request, identities: vec![identity] });
     }
 
     fn ask(&mut self, conn: u64, request: Request) -> Vec<Effect> {
