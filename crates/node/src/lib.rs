@@ -16,6 +16,7 @@
 //! The node leaves to others: sockets and framing (`server`), files (`store`), what a write means
 //! (`tree`).
 
+mod by_conn;
 mod connections;
 mod effect;
 mod event;
@@ -30,6 +31,7 @@ mod snapshots;
 mod statistics;
 mod status;
 
+pub use by_conn::ByConn;
 pub use effect::Effect;
 pub use event::{ConnId, Event, LogToken};
 pub use listing::{List, Listed, Listing, Visit};

@@ -207,7 +207,7 @@ impl Node {
 
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         if now.mono_ms >= self.expiry_not_before_ms {
-            session::expire(self, now, out);
+            session::expire(self, now, self.visits_per_step, out);
         }
         self.reaper.tick(now, &self.tree);
     }

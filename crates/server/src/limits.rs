@@ -58,6 +58,9 @@ pub(crate) const CORE_MESSAGES: usize = 4096;
 /// Messages that the core takes before it performs effects.
 pub(crate) const CORE_BATCH: usize = 1024;
 
+/// Frames of one connection between two looks at the clock.
+pub(crate) const FRAMES_PER_CLOCK: u32 = 16;
+
 /// How long a stop waits for requests in flight and for unsent replies.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 

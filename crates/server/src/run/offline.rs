@@ -256,14 +256,14 @@ impl Offline {
     /// What must hold of a core at rest.
     fn check(&self) {
         let core = &self.core;
-        let granted: usize = core.clients.values().map(|client| client.partial.granted()).sum();
+        let granted: usize = core.clients.iter().map(|(_, client)| client.partial.granted()).sum();
         assert_eq!(core.partials.used(), granted, "the budget for incomplete frames");
         let leaks = |client: &Client| client.partial.is_empty() && client.partial.granted() > 0;
         assert!(!core.clients.values().any(leaks), "a part of it is held for nothing");
         assert_eq!(core.unsent, 0, "sockets that take everything");
         assert!(core.throttled.is_empty() && core.starved.is_empty(), "nobody holds others up");
         for (conn, line) in &self.lines {
-            let is_client = core.clients.contains_key(conn);
+            let is_client = core.clients.get(*conn).is_some();
             assert_eq!(is_client, line.is_open, "a connection is open and forgotten");
             let pieces = line.wire.traffic().pieces.len();
             assert!(!line.is_open || pieces == 0, "an open connection is not read from");
