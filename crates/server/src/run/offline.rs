@@ -13,6 +13,7 @@ use crate::admin::ShellFigures;
 use crate::clock::Clock;
 use crate::config::{self, Args};
 use crate::disk::{BatchTimes, Log, LogTask, Synced};
+use crate::net::clients::Client;
 use crate::net::socket::Socket;
 use crate::start::node_settings;
 use crate::systemd::Systemd;
@@ -258,6 +259,11 @@ impl Offline {
         let core = &self.core;
         let granted: usize = core.clients.iter().map(|(_, client)| client.partial.granted()).sum();
         assert_eq!(core.partials.used(), granted, "the budget for incomplete frames");
+        let leaks = |client: &Client| client.partial.is_empty() && client.partial.granted() > 0;
+        assert!(
+            !core.clients.iter().any(|(_, client)| leaks(client)),
+            "a part of it is held for nothing"
+        );
         assert_eq!(core.unsent, 0, "sockets that take everything");
         assert!(core.throttled.is_empty() && core.starved.is_empty(), "nobody holds others up");
         for (conn, line) in &self.lines {
