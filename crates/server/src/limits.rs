@@ -74,3 +74,9 @@ pub(crate) const SORTERS_MAX: usize = 4;
 /// What a text of a four-letter word counts as, in visits of a list. The longest takes some ten
 /// times as long as a line.
 pub(crate) const TEXT_VISITS: usize = 20;
+
+/// How long a client of the control socket may take to say what it wants.
+pub(crate) const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest line on the control socket, in bytes.
+pub(crate) const CONTROL_BYTES_MAX: u64 = 4096;
