@@ -1,8 +1,9 @@
-//! The one binary: `server`, `cli`, `bench`. Any other name runs the program `bellwether-NAME` that
-//! stands beside this one or on PATH.
+//! The one binary: `server`, `cli`, `bench`, and `log`, `snapshot` and `purge` for directories. Any
+//! other name runs the program `bellwether-NAME` that stands beside this one or on PATH.
 
 mod bench;
 mod cli;
+mod offline;
 mod say;
 mod server;
 
@@ -21,6 +22,9 @@ usage: bellwether COMMAND [ARGUMENT …]
   server --help-config                every setting
   cli [-server HOST:PORT] [COMMAND]   the shell: zkCli's commands, and more
   bench --help                        the load generator
+  log dump|verify|recover|cut         transaction logs, while no server runs
+  snapshot dump|verify|compare|summary  snapshots
+  purge DATADIR -n N                  removes what the newest N snapshots do not need
   NAME …                              run the program bellwether-NAME
   version                             what this is
 ";
@@ -37,6 +41,9 @@ fn main() -> ExitCode {
         Some("server") => server::run(rest),
         Some("cli") => cli::run(rest),
         Some("bench") => bench::run(rest),
+        Some("log") => offline::run("log", rest),
+        Some("snapshot") => offline::run("snapshot", rest),
+        Some("purge") => offline::run("purge", rest),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -10,6 +10,7 @@ pub mod auth;
 mod clock;
 pub mod config;
 mod disk;
+mod environment;
 mod figures;
 mod initialize;
 mod limits;

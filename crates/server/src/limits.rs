@@ -58,8 +58,19 @@ pub(crate) const CORE_MESSAGES: usize = 4096;
 /// Messages that the core takes before it performs effects.
 pub(crate) const CORE_BATCH: usize = 1024;
 
+/// Frames of one connection between two looks at the clock.
+pub(crate) const FRAMES_PER_CLOCK: u32 = 16;
+
 /// How long a stop waits for requests in flight and for unsent replies.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Segments that one write hands to the kernel.
 pub(crate) const SEGMENTS_PER_WRITE: usize = 64;
+
+/// How many four-letter words may have all connections sorted at a time: each holds eight bytes per
+/// connection until its client has taken the answer.
+pub(crate) const SORTERS_MAX: usize = 4;
+
+/// What a text of a four-letter word counts as, in visits of a list. The longest takes some ten
+/// times as long as a line.
+pub(crate) const TEXT_VISITS: usize = 20;

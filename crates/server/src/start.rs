@@ -1,6 +1,7 @@
 //! From a configuration to a serving server, and from a signal to its end.
 
 use crate::admin::{ShellFigures, Startup};
+use crate::auth;
 use crate::clock::Clock;
 use crate::config::exit::ExitCode;
 use crate::config::{self, ClientAddress, Config};
@@ -236,7 +237,7 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         },
         digest: config.digest_enabled,
         skip_acl: config.skip_acl,
-        digest_scheme: config.digest_provider_enabled,
+        schemes: auth::schemes(&config.auth),
         close_session_list: config.close_session_txn,
         enforce_quota: config.enforce_quota,
         txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
@@ -251,6 +252,7 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         session_timeout_ms_max: ms(config.max_session_timeout_ms),
         server_id: config.session_server_id,
         reconfig_enabled: config.reconfig_enabled,
+        enforced_schemes: config.auth.enforced.clone(),
         snap_count: u64::from(config.snap_count),
         snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
         snapshot_last_zxid: config.serialize_last_processed_zxid,
@@ -323,10 +325,10 @@ fn load(
         "the data directory is loaded"
     );
     let startup = Startup {
-        load_ms,
+        load_ms: Some(load_ms),
         snapshot_load_ms: had_snapshot.then_some(until_txns),
-        txns_load_ms: load_ms - until_txns,
-        txns_loaded,
+        txns_load_ms: Some(load_ms - until_txns),
+        txns_loaded: Some(txns_loaded),
     };
     Ok((store, tree, startup))
 }

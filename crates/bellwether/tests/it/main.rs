@@ -4,6 +4,7 @@
 
 mod initialize;
 mod limits;
+mod offline;
 mod process;
 mod purge;
 mod signals;

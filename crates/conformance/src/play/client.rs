@@ -97,6 +97,7 @@ impl Play<'_> {
             word.name.as_ref().is_some_and(|name| name.starts_with('!')) || word.is("!null")
         });
         let mut args = Args::new(words)?;
+        let unsteady = args.flag("unsteady");
         let session = match args.named("session").map(|word| word.text) {
             None => SessionId::NONE,
             Some(text) => match self.clients.get(&text) {
@@ -127,7 +128,13 @@ impl Play<'_> {
         let mut connection = Connection::open(self.server.address())?;
         connection.send(&body);
         match connection.next_frame() {
-            Heard::Frame(frame) => self.connected(name, connection, &frame),
+            Heard::Frame(frame) => {
+                self.connected(name, connection, &frame)?;
+                if let Some(connection) = self.connection(name).ok().filter(|_| unsteady) {
+                    connection.steady = false;
+                }
+                Ok(())
+            }
             Heard::Closed => {
                 self.say(name, "refused");
                 Ok(())

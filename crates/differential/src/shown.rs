@@ -1,16 +1,16 @@
-//! What a server said, as text that does not depend on the server: zxids count from the start of
-//! the run, times are only there or not, sessions have the order of their appearance, names of
-//! children are sorted.
+//! What a server said, as text that does not depend on the server: zxids have names, times are only
+//! there or not, sessions have the order of their appearance, names of children are sorted.
 
+use crate::zxids::Zxids;
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::{ConnectResponse, OpResult, ReplyBody, WatchEvent};
+use bellwether_wire::ops::Kind;
 use bellwether_wire::{ErrorCode, OpCode, Password, Reader, SessionId, Stat};
 
 /// What is needed to write it.
 pub(crate) struct Shown {
     pub(crate) prefix: String,
-    /// The zxid that made the run's own node.
-    pub(crate) base: i64,
+    pub(crate) zxids: Zxids,
     /// The root's stat at the start.
     pub(crate) root: Stat,
     sessions: Vec<SessionId>,
@@ -18,20 +18,11 @@ pub(crate) struct Shown {
 
 impl Shown {
     pub(crate) fn new(prefix: String) -> Shown {
-        Shown { prefix, base: 0, root: Stat::default(), sessions: Vec::new() }
+        Shown { prefix, zxids: Zxids::default(), root: Stat::default(), sessions: Vec::new() }
     }
 
     pub(crate) fn path(&self, path: &str) -> String {
         path.replace(&self.prefix, "~")
-    }
-
-    fn zxid(&self, zxid: i64) -> String {
-        match zxid {
-            0 => "zero".into(),
-            z if z < 0 => format!("{z}"),
-            z if z < self.base => "old".into(),
-            z => format!("+{}", z - self.base),
-        }
     }
 
     fn session(&mut self, session: i64) -> String {
@@ -42,6 +33,11 @@ impl Shown {
             Some(at) => format!("session {at}"),
             None => "unknown session".into(),
         }
+    }
+
+    /// Whether a session has been seen before.
+    pub(crate) fn knows(&self, session: SessionId) -> bool {
+        self.sessions.contains(&session)
     }
 
     pub(crate) fn connected(&mut self, response: &ConnectResponse, frame: &[u8]) -> String {
@@ -70,13 +66,20 @@ impl Shown {
             event.event,
             event.state,
             self.path(&event.path),
-            self.zxid(event.zxid.0)
+            self.zxids.of_header(event.zxid.0)
         )
     }
 
-    pub(crate) fn reply(&mut self, header: &ReplyHeader, op: i32, r: &mut Reader<'_>) -> String {
+    pub(crate) fn reply(
+        &mut self,
+        slot: usize,
+        header: &ReplyHeader,
+        op: i32,
+        r: &mut Reader<'_>,
+    ) -> String {
         let name = OpCode::from_code(op).map_or_else(|| format!("op {op}"), |op| op.name().into());
-        let mut text = format!("{name} xid {} zxid {} ", header.xid, self.zxid(header.zxid.0));
+        let zxid = self.reply_zxid(slot, header, op);
+        let mut text = format!("{name} xid {} zxid {zxid} ", header.xid);
         if header.err != 0 {
             text += &self.error(header.err);
             if op == OpCode::MultiRead.code() {
@@ -94,6 +97,19 @@ impl Shown {
             text += &format!(" and {} bytes more", r.remaining());
         }
         text
+    }
+
+    fn reply_zxid(&mut self, slot: usize, header: &ReplyHeader, op: i32) -> String {
+        let is_write = OpCode::from_code(op).is_some_and(|op| op.kind() == Kind::Write);
+        // What cannot be decoded becomes no transaction.
+        let is_decoded = header.err != ErrorCode::MarshallingError.code();
+        if is_write && is_decoded {
+            self.zxids.name(header.zxid.0, slot, header.xid);
+        } else if self.zxids.are_together() {
+            // Which of the others' writes it comes after is open.
+            return "any".into();
+        }
+        self.zxids.of_header(header.zxid.0)
     }
 
     fn error(&self, code: i32) -> String {
@@ -175,9 +191,9 @@ impl Shown {
         let time = |time: i64| if time == 0 { "never" } else { "once" };
         format!(
             "{{c {} m {} p {} ctime {} mtime {} v {version} cv {cversion} av {} owner {} len {} children {}}}",
-            self.zxid(stat.czxid.0),
-            self.zxid(stat.mzxid.0),
-            self.zxid(stat.pzxid.0),
+            self.zxids.of_node(stat.czxid.0),
+            self.zxids.of_node(stat.mzxid.0),
+            self.zxids.of_node(stat.pzxid.0),
             time(stat.ctime),
             time(stat.mtime),
             stat.aversion,

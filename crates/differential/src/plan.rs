@@ -1,25 +1,34 @@
-//! What a stream of operations is made of: plain data, so that one stream runs on both servers and
-//! a shorter one can be cut from it.
+//! What a stream of operations is made of: plain data, so that one stream runs on both servers, a
+//! shorter one can be cut from it, and a file can hold it.
 //!
 //! A path that begins with `~` stands below the run's own node; any other path is sent as it is.
 
+use crate::fields::{Field, fields};
 use bellwether_wire::client::Request;
 
 /// One thing that is done to a server, after which everything settles.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Connects a slot; a connection that it still has is left as it is.
+    /// Connects a slot; a connection that it still has is given up.
     Open { slot: usize, connect: Connect },
-    /// Sends requests at once, without waiting for replies in between.
-    Batch { slot: usize, sent: Vec<Sent> },
+    /// Sends requests at once, without waiting for replies in between. Several slots are in flight
+    /// together only when each keeps to its own part of the tree.
+    Send(Vec<Batch>),
     /// Sends bytes as they are.
     Bytes { slot: usize, bytes: Vec<u8> },
-    /// Closes the socket without a word; a session with a short timeout then expires.
+    /// Closes the socket without a word.
     Drop { slot: usize },
 }
 
+/// What one slot sends in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) slot: usize,
+    pub(crate) sent: Vec<Sent>,
+}
+
 /// What a connect request says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Connect {
     pub(crate) session: Which,
     pub(crate) password: Secret,
@@ -31,8 +40,28 @@ pub(crate) struct Connect {
     pub(crate) mutation: Mutation,
 }
 
+impl Connect {
+    /// A session of its own that outlives every run.
+    pub(crate) fn plain() -> Connect {
+        Connect {
+            session: Which::New,
+            password: Secret::Right,
+            timeout_ms: LONG_TIMEOUT_MS,
+            seen: 0,
+            protocol: 0,
+            read_only: Some(false),
+            mutation: Mutation::None,
+        }
+    }
+}
+
+/// The longest session timeout that both servers grant: no stream takes as long.
+pub(crate) const LONG_TIMEOUT_MS: i32 = 600_000;
+/// The shortest one: such a session is left to expire in the step in which it connects.
+pub(crate) const SHORT_TIMEOUT_MS: i32 = 200;
+
 /// Which session a connect request names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     New,
     /// The last one of this slot.
@@ -41,7 +70,7 @@ pub(crate) enum Which {
 }
 
 /// Which password it shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Secret {
     Right,
     Wrong,
@@ -50,8 +79,19 @@ pub(crate) enum Secret {
     Zeros,
 }
 
+impl Secret {
+    /// Each with its name in a file.
+    pub(crate) const ALL: [(Secret, &str); 5] = [
+        (Secret::Right, "right"),
+        (Secret::Wrong, "wrong"),
+        (Secret::Short, "short"),
+        (Secret::Empty, "empty"),
+        (Secret::Zeros, "zeros"),
+    ];
+}
+
 /// One request of a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) xid: i32,
     pub(crate) op: i32,
@@ -61,7 +101,7 @@ pub(crate) struct Sent {
 }
 
 /// What is done to an encoded body before it is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mutation {
     None,
     /// Bytes are cut off its end.
@@ -82,7 +122,7 @@ pub(crate) enum Mutation {
 impl Mutation {
     pub(crate) fn apply(&self, body: &mut Vec<u8>) {
         match self {
-            Mutation::None => {}
+            Mutation::None => {} // Most bodies are sent as they are.
             Mutation::Cut(bytes) => body.truncate(body.len().saturating_sub(*bytes)),
             Mutation::Append(bytes) => body.extend_from_slice(bytes),
             Mutation::NullText => {
@@ -109,65 +149,47 @@ impl Step {
     /// How many operations it counts as.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Step::Batch { sent, .. } => sent.len(),
+            Step::Send(batches) => batches.iter().map(|batch| batch.sent.len()).sum(),
             Step::Open { .. } | Step::Bytes { .. } | Step::Drop { .. } => 1,
         }
+    }
+
+    /// One slot's requests.
+    pub(crate) fn send(slot: usize, sent: Vec<Sent>) -> Step {
+        Step::Send(vec![Batch { slot, sent }])
     }
 }
 
 /// A path as it is sent, below `prefix` if it is one of the run's own.
-pub(crate) fn placed(path: &str, prefix: &str) -> Box<str> {
+fn placed(path: &str, prefix: &str) -> Box<str> {
     match path.strip_prefix('~') {
         Some(rest) => format!("{prefix}{rest}").into(),
         None => path.into(),
     }
 }
 
-/// A request with its paths placed.
-pub(crate) fn place(request: &Request, prefix: &str, base: i64) -> Request {
+/// A request with its paths placed, and its zxid made one of this server.
+pub(crate) fn place(request: &Request, prefix: &str, zxid: &dyn Fn(i64) -> i64) -> Request {
     let mut request = request.clone();
-    match &mut request {
-        Request::Create(create)
-        | Request::Create2(create)
-        | Request::CreateContainer(create)
-        | Request::CreateTtl { create, .. } => create.path = placed(&create.path, prefix),
-        Request::Delete { path, .. }
-        | Request::Exists { path, .. }
-        | Request::GetData { path, .. }
-        | Request::SetData { path, .. }
-        | Request::GetAcl { path }
-        | Request::SetAcl { path, .. }
-        | Request::GetChildren { path, .. }
-        | Request::GetChildren2 { path, .. }
-        | Request::Sync { path }
-        | Request::Check { path, .. }
-        | Request::CheckWatches { path, .. }
-        | Request::RemoveWatches { path, .. }
-        | Request::GetEphemerals { prefix: path }
-        | Request::GetAllChildrenNumber { path }
-        | Request::AddWatch { path, .. } => *path = placed(path, prefix),
-        Request::Multi(parts) | Request::MultiRead(parts) => {
-            parts.iter_mut().for_each(|part| *part = place(part, prefix, base));
-        }
-        Request::SetWatches(watches) | Request::SetWatches2(watches) => {
-            watches.relative_zxid.0 += base;
-            let lists = [
-                &mut watches.data,
-                &mut watches.exist,
-                &mut watches.child,
-                &mut watches.persistent,
-                &mut watches.persistent_recursive,
-            ];
-            for path in lists.into_iter().flatten() {
-                *path = placed(path, prefix);
+    for (_, field) in fields(&mut request) {
+        match field {
+            Field::Path(path) => *path = placed(path, prefix),
+            Field::Paths(paths) => paths.iter_mut().for_each(|path| *path = placed(path, prefix)),
+            Field::Parts(parts) => {
+                parts.iter_mut().for_each(|part| *part = place(part, prefix, zxid));
             }
+            Field::Zxid(number) => *number = zxid(*number),
+            // Nothing in these depends on the server.
+            Field::Text(_)
+            | Field::MaybeText(_)
+            | Field::Int(_)
+            | Field::Long(_)
+            | Field::Flag(_)
+            | Field::Data(_)
+            | Field::Bytes(_)
+            | Field::MaybeBytes(_)
+            | Field::Acl(_) => {}
         }
-        Request::Ping
-        | Request::Reconfig { .. }
-        | Request::Auth { .. }
-        | Request::Sasl { .. }
-        | Request::WhoAmI
-        | Request::CloseSession => {}
     }
     request
 }

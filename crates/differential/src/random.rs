@@ -1,6 +1,7 @@
 //! Streams of operations from a seed: few paths and few identities, so that they meet.
 
-use crate::plan::{Connect, Mutation, Secret, Sent, Step, Which};
+use crate::deliberate;
+use crate::plan::{Batch, Connect, Mutation, SHORT_TIMEOUT_MS, Secret, Sent, Step, Which};
 use bellwether_wire::client::Request;
 use bellwether_wire::client::request::{Create, SetWatches};
 use bellwether_wire::{Acl, Data, OpCode, Perms, Zxid};
@@ -24,6 +25,10 @@ const PATHS: &[&str] = &[
     "~/a/0000000001",
     "~/a/ü",
     "~/ab",
+    "~/0/a",
+    "~/1/a",
+    "~/1",
+    "~/2/b",
 ];
 const ODD_PATHS: &[&str] = &[
     "",
@@ -76,10 +81,11 @@ impl Rng {
     }
 }
 
-/// A stream of about `ops` operations.
+/// A stream of about `ops` operations, and questions about the watches that are left.
 pub(crate) fn stream(seed: u64, ops: usize) -> Vec<Step> {
-    let mut g = Generator { rng: Rng(seed), xid: 0, closes: false };
-    let mut steps: Vec<Step> = (0..SLOTS).map(|slot| g.open(slot, true)).collect();
+    let mut g = Generator { rng: Rng(seed), xid: 0, closes: false, home: None };
+    let mut steps: Vec<Step> =
+        (0..SLOTS).map(|slot| Step::Open { slot, connect: Connect::plain() }).collect();
     let mut count = 0;
     while count < ops {
         let step = g.step();
@@ -94,8 +100,9 @@ pub(crate) fn stream(seed: u64, ops: usize) -> Vec<Step> {
             .map(|(path, watcher)| Request::CheckWatches { path: (*path).into(), watcher })
             .map(|request| g.sent(request))
             .collect();
-        steps.push(Step::Batch { slot, sent });
+        steps.push(Step::send(slot, sent));
     }
+    steps.iter_mut().for_each(deliberate::leave_out);
     steps
 }
 
@@ -104,61 +111,87 @@ struct Generator {
     xid: i32,
     /// Whether the last step was one after which the server may close.
     closes: bool,
+    /// The slot to whose part of the tree requests keep, while several are in flight together.
+    home: Option<usize>,
 }
 
 impl Generator {
+    fn slot(&mut self) -> usize {
+        usize::try_from(self.rng.below(SLOTS as u64)).expect("a small number")
+    }
+
     fn step(&mut self) -> Step {
-        let slot = usize::try_from(self.rng.below(SLOTS as u64)).expect("a small number");
+        let slot = self.slot();
         let draw = self.rng.below(1000);
         self.closes = (60..75).contains(&draw);
         match draw {
-            0..40 => self.open(slot, false),
+            0..36 => self.open(slot),
+            36..40 => self.expiring(slot),
             40..50 => Step::Drop { slot },
             50..60 => Step::Bytes { slot, bytes: self.bytes() },
-            60..75 => Step::Batch { slot, sent: vec![self.closing()] },
-            75..600 => Step::Batch { slot, sent: vec![self.one()] },
-            _ => {
-                let count = 2 + self.rng.below(9);
-                let mut sent: Vec<Sent> = (0..count).map(|_| self.one()).collect();
-                // Whether a setACL that is in flight counts for what is behind it depends on the
-                // moment in Apache's server; here it always does.
-                sent.retain(|sent| sent.op != OpCode::SetAcl.code());
-                Step::Batch { slot, sent }
+            60..75 => Step::send(slot, vec![self.closing()]),
+            75..550 => Step::send(slot, vec![self.one()]),
+            550..900 => Step::send(slot, self.several(2, 9, Self::one)),
+            _ => self.together(),
+        }
+    }
+
+    fn several(&mut self, least: u64, more: u64, one: fn(&mut Self) -> Sent) -> Vec<Sent> {
+        let count = least + self.rng.below(more);
+        (0..count).map(|_| one(self)).collect()
+    }
+
+    /// Requests of all slots at once, each in its own part of the tree.
+    fn together(&mut self) -> Step {
+        let batches = (0..SLOTS).map(|slot| {
+            self.home = Some(slot);
+            Batch { slot, sent: self.several(1, 6, Self::one_at_home) }
+        });
+        let batches = batches.collect();
+        self.home = None;
+        Step::Send(batches)
+    }
+
+    /// A request whose outcome and whose place among its slot's others do not depend on what other
+    /// slots do meanwhile.
+    fn one_at_home(&mut self) -> Sent {
+        loop {
+            let request = self.request();
+            let op = request.op();
+            let depends = [OpCode::SetWatches, OpCode::SetWatches2, OpCode::Reconfig];
+            if !depends.contains(&op) {
+                return self.sent(request);
             }
         }
+    }
+
+    /// Takes over the slot's own session, to leave it to expire.
+    fn expiring(&mut self, slot: usize) -> Step {
+        let mut connect = Connect::plain();
+        (connect.session, connect.timeout_ms) = (Which::Of(slot), SHORT_TIMEOUT_MS);
+        Step::Open { slot, connect }
     }
 
     /// What may leave a slot without a connection is mostly followed by another one.
     fn open_again(&mut self, step: &Step) -> Option<Step> {
         let slot = match step {
-            Step::Batch { slot, sent } if sent.len() == 1 && self.closes => *slot,
-            Step::Batch { .. } => return None,
+            Step::Send(batches) if self.closes => batches.first()?.slot,
+            Step::Send(_) => return None,
             Step::Open { slot, .. } | Step::Bytes { slot, .. } | Step::Drop { slot } => *slot,
         };
         if !self.rng.hit(80) {
             return None;
         }
-        let Step::Open { slot, mut connect } = self.open(slot, true) else { return None };
+        let mut connect = Connect::plain();
         if self.rng.hit(60) {
             connect.session = Which::Of(slot);
         }
         Some(Step::Open { slot, connect })
     }
 
-    fn open(&mut self, slot: usize, plain: bool) -> Step {
-        let mut connect = Connect {
-            session: Which::New,
-            password: Secret::Right,
-            timeout_ms: 30_000,
-            seen: 0,
-            protocol: 0,
-            read_only: Some(false),
-            mutation: Mutation::None,
-        };
-        if plain {
-            return Step::Open { slot, connect };
-        }
-        let other = usize::try_from(self.rng.below(SLOTS as u64)).expect("a small number");
+    fn open(&mut self, slot: usize) -> Step {
+        let mut connect = Connect::plain();
+        let other = self.slot();
         connect.session = match self.rng.below(10) {
             0..4 => Which::New,
             4..8 => Which::Of(slot),
@@ -170,7 +203,9 @@ impl Generator {
             connect.password = self.rng.pick(&secrets);
         }
         if self.rng.hit(40) {
-            let odd = [800, 801, 0, -1, 1, i32::MAX, i32::MIN, 600_000, 600_001, 60_000];
+            let long = [i32::MAX, 600_000, 600_001, 60_000, 5_000, 599_999];
+            let short = [SHORT_TIMEOUT_MS, SHORT_TIMEOUT_MS + 1, 0, -1, 1, i32::MIN];
+            let odd = if self.rng.hit(30) { short } else { long };
             connect.timeout_ms = self.rng.pick(&odd);
         }
         if self.rng.hit(10) {
@@ -235,20 +270,6 @@ impl Generator {
         let mut sent = self.sent(request);
         if self.rng.hit(4) {
             sent.mutation = self.mutation();
-            let is_patch = matches!(sent.mutation, Mutation::Patch { .. });
-            if is_patch && sent.op == OpCode::CreateTtl.code() {
-                sent.mutation = Mutation::None;
-            }
-            // Known and left: to these a null path is an empty one here. Apache runs into the null
-            // and says MARSHALLINGERROR, or sends it back (sync).
-            let nulls = matches!(sent.mutation, Mutation::NullText | Mutation::First(-1));
-            if nulls && [1, 2, 9, 15, 19, 21, 106].contains(&sent.op) {
-                sent.mutation = Mutation::None;
-            }
-            // It closes the connection, whether or not what is in front of it was answered.
-            if sent.op == OpCode::Auth.code() {
-                sent.mutation = Mutation::None;
-            }
         }
         sent
     }
@@ -282,7 +303,18 @@ impl Generator {
 
     fn path(&mut self) -> Box<str> {
         let path = if self.rng.hit(6) { self.rng.pick(ODD_PATHS) } else { self.rng.pick(PATHS) };
-        path.into()
+        self.at_home(path)
+    }
+
+    /// The path, or one of the part of the tree that requests keep to.
+    fn at_home(&self, path: &str) -> Box<str> {
+        let Some(slot) = self.home else { return path.into() };
+        match path.strip_prefix("~/") {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                format!("~/{slot}/{rest}").into()
+            }
+            Some(_) | None => format!("~/{slot}/a").into(),
+        }
     }
 
     fn version(&mut self) -> i32 {
@@ -352,7 +384,10 @@ impl Generator {
     fn create(&mut self, flags: &[i32]) -> Create {
         let flags = self.rng.pick(flags);
         let path = match flags {
-            2 | 3 | 6 if self.rng.hit(70) => self.rng.pick(&["~/s", "~/a/s", "~/a/", "~/"]).into(),
+            2 | 3 | 6 if self.rng.hit(70) => {
+                let path = self.rng.pick(&["~/s", "~/a/s", "~/a/", "~/"]);
+                self.at_home(path)
+            }
             _ => self.path(),
         };
         Create { path, data: self.data(), acl: self.acl(), flags }
@@ -368,8 +403,6 @@ impl Generator {
                 let odd =
                     [3_600_000, 3_600_000, 3_600_000, 0, -1, (1 << 40) - 1, 1 << 40, i64::MIN];
                 let ttl_ms = self.rng.pick(&odd);
-                // Without a flag for it, a negative one ends Apache's server.
-                let ttl_ms = if [5, 6].contains(&create.flags) { ttl_ms } else { ttl_ms.max(0) };
                 Request::CreateTtl { create, ttl_ms }
             }
             10..14 => Request::Delete { path: self.path(), version: self.version() },
@@ -381,7 +414,8 @@ impl Generator {
         match self.rng.below(100) {
             0..42 => self.write(),
             42..46 => {
-                let path = self.rng.pick(PATHS).into();
+                let path = self.rng.pick(PATHS);
+                let path = self.at_home(path);
                 Request::SetAcl { path, acl: self.acl(), version: self.version() }
             }
             46..56 => Request::Multi(self.parts()),
@@ -394,6 +428,10 @@ impl Generator {
 
     fn parts(&mut self) -> Vec<Request> {
         let count = self.rng.below(6);
+        if self.home.is_some() {
+            // What cannot be decoded takes no zxid of its own.
+            return (0..count).map(|_| self.write()).collect();
+        }
         (0..count)
             .map(|_| match self.rng.below(40) {
                 0..8 => Request::Check { path: self.path(), version: self.version() },
