@@ -1,8 +1,8 @@
 //! All scenarios on both sides, at the same time: compared with what they expect, or recorded.
 //!
-//! What it keeps true: a line per scenario and side, `ok SIDE NAME (TIME)` or `FAIL SIDE NAME` with an
-//! indented reason below it; scenarios with equal settings share a server, in the order of their
-//! names; a server that a scenario broke is not used again.
+//! What it keeps true: a line per scenario and side, `ok SIDE NAME (TIME)` or `FAIL SIDE NAME`,
+//! with an indented reason below the latter; scenarios with equal settings share a server, in the
+//! order of their names; a server that a scenario broke is not used again.
 
 use crate::launch::{Recipe, Server};
 use crate::play::play;
