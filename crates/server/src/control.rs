@@ -196,12 +196,16 @@ impl std::error::Error for ControlError {}
 /// holds then.
 pub fn log_level(data_dir: &Path, level: Option<&str>) -> Result<String, ControlError> {
     let path = data_dir.join(SOCKET_NAME);
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            ControlError::NoServer { path: path.clone() }
+    let failed = |source: io::Error| {
+        let path = path.clone();
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+        if absent.contains(&source.kind()) {
+            ControlError::NoServer { path }
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            ControlError::NotPermitted { path }
+        } else {
+            ControlError::Io { path, source }
         }
-        io::ErrorKind::PermissionDenied => ControlError::NotPermitted { path: path.clone() },
-        _ => ControlError::Io { path: path.clone(), source },
     };
     let answer = ask(data_dir, &format!("{LEVEL} {}\n", level.unwrap_or_default()));
     let answer = answer.map_err(failed)?;
