@@ -4,6 +4,7 @@
 
 mod initialize;
 mod limits;
+mod loglevel;
 mod offline;
 mod process;
 mod purge;
