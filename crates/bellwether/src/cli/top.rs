@@ -1,7 +1,7 @@
 //! `top`: what a server is busy with, from its four-letter words and from a watch of our own.
 //!
-//! Per session: requests in the last round, by `cons` twice. Per path: changes in the last round, by
-//! a recursive watch on everything, which costs the server one event each; reads are told to
+//! Per session: requests in the last round, by `cons` twice. Per path: changes in the last round,
+//! by a recursive watch on everything, which costs the server one event each; reads are told to
 //! nobody. Watched paths: by `wchp`. What a server does not offer is named, with the setting that
 //! would.
 
