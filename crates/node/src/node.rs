@@ -17,7 +17,7 @@ use crate::reaper::Reaper;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::statistics::Statistics;
-use crate::status::{ConnectionStatus, Counters, Status};
+use crate::status::{ConnectionStatus, Counters, Measures, Status};
 use bellwether_tree::{Firing, Now, Pending, Progress, Tree, WatchTable};
 use bellwether_wire::{SessionId, Zxid};
 use std::collections::VecDeque;
@@ -36,6 +36,7 @@ pub struct Node {
     pub(crate) proposals: Proposals,
     pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
+    pub(crate) measures: Measures,
     /// The zxid given out last.
     pub(crate) last_zxid: Zxid,
     /// Events of fired watches that are still to be made.
@@ -87,6 +88,7 @@ impl Node {
             expiry,
             proposals: Proposals::default(),
             counters: Counters::default(),
+            measures: Measures::default(),
             firing: Firing::new(),
             forgetting: VecDeque::new(),
             setting_watches: VecDeque::new(),
@@ -207,7 +209,7 @@ impl Node {
 
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         if now.mono_ms >= self.expiry_not_before_ms {
-            session::expire(self, now, out);
+            session::expire(self, now, self.visits_per_step, out);
         }
         self.reaper.tick(now, &self.tree);
     }
@@ -290,6 +292,12 @@ impl Node {
     /// Starts the statistics anew.
     pub fn reset_statistics(&mut self) {
         self.counters = Counters::default();
+        self.measures = Measures::default();
+    }
+
+    /// What was measured with percentiles.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// What it tells of itself.

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod auth;
 mod clock;
 pub mod config;
+pub mod control;
 mod disk;
 mod environment;
 mod figures;

@@ -20,8 +20,8 @@ use crate::disk::{Log, LogTask, Slice, Synced};
 use crate::environment::Environment;
 use crate::figures::Figures;
 use crate::limits::{
-    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE,
-    SWEEP_EVERY_MS,
+    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, FRAMES_PER_CLOCK, PARTIAL_STALL, READ_BYTES,
+    STOP_PATIENCE, SWEEP_EVERY_MS,
 };
 use crate::net::clients::{Client, Phase};
 use crate::net::listen::{Admission, Descriptor};
@@ -30,9 +30,9 @@ use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
 use crate::systemd::Systemd;
 use crate::warn_limited;
-use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
+use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
 use bellwether_wire::disk::TxnRecord;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -81,8 +81,10 @@ pub(crate) struct Core {
     /// The time of the next step: the end of the last one, the last read of a socket, or the
     /// beginning of this round, whichever was last.
     instant: Instant,
+    /// Steps since then.
+    unclocked: u32,
     node: Node,
-    clients: BTreeMap<ConnId, Client>,
+    clients: ByConn<Client>,
     admission: Admission,
     partials: PartialBudget,
     unsent: usize,
@@ -161,8 +163,9 @@ impl Core {
             client_port,
             clock,
             instant: clock.moment(),
+            unclocked: 0,
             node,
-            clients: BTreeMap::new(),
+            clients: ByConn::default(),
             partials: PartialBudget::default(),
             unsent: 0,
             log,
@@ -229,14 +232,15 @@ impl Core {
                 self.accepted(stream, peer, descriptor);
             }
             Message::Ready(conn) => {
-                if let Some(client) = self.clients.get_mut(&conn) {
+                if let Some(client) = self.clients.get_mut(conn) {
                     client.reported();
                     self.turn(conn);
                 }
             }
             Message::Synced(synced) => {
-                self.figures.synced(synced, self.config.fsync_warning_threshold_ms);
-                self.step(Event::Durable { token: synced.token, bytes: synced.bytes });
+                let (token, bytes) = (synced.token, synced.bytes);
+                self.figures.synced(&synced, self.config.fsync_warning_threshold_ms);
+                self.step(Event::Durable { token, bytes });
             }
             Message::LogFailed => {
                 self.step(Event::LogFailed);
@@ -272,9 +276,7 @@ impl Core {
                 self.turn(conn);
             }
         }
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.send_log_batch();
         self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
@@ -283,6 +285,14 @@ impl Core {
             self.sweep(now.mono_ms);
         }
         self.feed_watchdog();
+    }
+
+    /// Hands the log what has gathered for it.
+    fn send_log_batch(&mut self) {
+        if !self.log_batch.is_empty() {
+            let records = std::mem::take(&mut self.log_batch);
+            self.log.send(LogTask::Append(records, self.instant));
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -300,18 +310,29 @@ impl Core {
         usize::try_from(self.config.global_outstanding_limit).unwrap_or(usize::MAX).max(1)
     }
 
-    /// One step of the node, and what it asks for. The clock is read once per step: the end of one
-    /// is the beginning of the next.
+    /// One step of the node, and what it asks for. Frames come in runs and cost less than a look at
+    /// the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
+    /// beginning of the next.
     fn step(&mut self, event: Event) {
+        let is_frame = matches!(event, Event::Frame { .. });
         let mut effects = std::mem::take(&mut self.effects);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
-        let ended = self.clock.moment();
-        self.figures.stepped(ended.saturating_duration_since(self.instant));
-        self.instant = ended;
+        self.unclocked += 1;
+        if !is_frame || self.unclocked == FRAMES_PER_CLOCK {
+            self.read_clock();
+        }
         for effect in effects.drain(..) {
             self.perform(effect);
         }
         self.effects = effects;
+    }
+
+    /// Ends the time of the steps since the clock was last read.
+    fn read_clock(&mut self) {
+        let ended = self.clock.moment();
+        self.figures.stepped(ended.saturating_duration_since(self.instant));
+        self.instant = ended;
+        self.unclocked = 0;
     }
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, descriptor: Descriptor) {
@@ -373,7 +394,7 @@ impl Core {
             .map(|stall| u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
         let others_wait = !self.starved.is_empty();
         let mut late = Vec::new();
-        for (conn, client) in &self.clients {
+        for (conn, client) in self.clients.iter() {
             let reason = match client.phase {
                 Phase::New if now_ms.saturating_sub(client.accepted_ms) >= sessionless_ms => {
                     "it sent no connect request in time"
@@ -392,11 +413,11 @@ impl Core {
                     "it holds memory for a frame that it does not complete, and others wait for it"
                 }
             };
-            late.push((*conn, reason));
+            late.push((conn, reason));
         }
         for (conn, reason) in late {
             debug!(conn = conn.0, reason, "a connection is closed");
-            match self.clients.get(&conn).map(|client| client.phase) {
+            match self.clients.get(conn).map(|client| client.phase) {
                 Some(Phase::New) => self.figures.counts.sessionless_expired += 1,
                 Some(Phase::Connecting | Phase::Open | Phase::Closing { .. }) | None => {
                     self.figures.counts.connections_dropped += 1;
@@ -421,7 +442,7 @@ impl Core {
     fn has_stopped(&mut self) -> bool {
         let Some(until) = self.stopping else { return false };
         let answered = self.node.in_flight() == 0 && !self.node.has_work();
-        let sent = self.clients.values().all(|client| client.outbox.is_empty());
+        let sent = self.clients.iter().all(|(_, client)| client.outbox.is_empty());
         let late = self.clock.moment() >= until;
         if late && !(answered && sent) {
             warn!(

@@ -5,6 +5,7 @@ use crate::auth;
 use crate::clock::Clock;
 use crate::config::exit::ExitCode;
 use crate::config::{self, ClientAddress, Config};
+use crate::control::Control;
 use crate::disk::Log;
 use crate::initialize::{Initialize, InitializeError};
 use crate::logging::LevelHandle;
@@ -86,7 +87,7 @@ impl From<StoreError> for Failure {
 
 /// Runs a server until it is told to stop; `started` hears where it listens.
 ///
-/// `levels` is what SIGUSR1 and SIGUSR2 turn.
+/// `levels` is what SIGUSR1, SIGUSR2 and the control socket turn.
 pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listening)) -> ExitCode {
     match try_serve(config, levels, started) {
         Ok(code) => code,
@@ -126,6 +127,7 @@ fn try_serve(
         let log = Log::start(store, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
         let purging = start_purging(&config, (disk.clone(), options.clone()))?;
+        let control = Control::start(&config.data_dir, levels.clone());
         watch_signals(sender.clone(), levels)?;
         let systemd = Systemd::from_env();
         systemd.notify("READY=1");
@@ -137,7 +139,7 @@ fn try_serve(
         let parts = Parts { config, client_port, clock, node, log, snapshots, systemd, figures };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
-        drop(purging);
+        drop((purging, control));
         let closed = core.close_log();
         Ok::<_, Failure>((ended, closed))
     });

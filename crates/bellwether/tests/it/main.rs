@@ -4,9 +4,11 @@
 
 mod initialize;
 mod limits;
+mod loglevel;
 mod offline;
 mod process;
 mod purge;
+mod shell;
 mod signals;
 mod stored;
 mod supervised;

@@ -8,7 +8,6 @@ use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
-use crate::limits::EXPIRIES_PER_STEP;
 use crate::node::Node;
 use crate::statistics::Statistics;
 use bellwether_tree::{Identity, Now, Write};
@@ -319,10 +318,12 @@ pub(super) fn drop_connection(node: &mut Node, conn: ConnId) {
     }
 }
 
-/// Ends sessions that gave no sign of life in time.
-pub(crate) fn expire(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
-    for _ in 0..EXPIRIES_PER_STEP {
+/// Ends sessions that gave no sign of life in time, within `visits`. Each becomes a transaction
+/// with a list of its ephemeral nodes, which is the costly part.
+pub(crate) fn expire(node: &mut Node, now: Now, mut visits: usize, out: &mut Vec<Effect>) {
+    while visits > 0 {
         let Some(session) = node.expiry.pop_expired(now.mono_ms) else { return };
+        visits = visits.saturating_sub(1 + node.tree.ephemerals_count_of(session));
         debug!(%session, "a session expires");
         node.counters.sessions_expired += 1;
         let identities = Arc::new([]);

@@ -23,8 +23,11 @@ pub(crate) struct Fired {
 /// Takes what the changes fire out of the table.
 pub(crate) fn fire(node: &mut Node, applied: Applied) -> Fired {
     let Applied { origin, closed, outcome, changes } = applied;
+    let told = &mut node.measures.watchers_told;
     for change in &changes {
-        node.watches.fire(change, &mut node.firing);
+        for (event, watchers) in node.watches.fire(change, &mut node.firing) {
+            told.record(event, watchers);
+        }
     }
     Fired { origin, closed, outcome }
 }

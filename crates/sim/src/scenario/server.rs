@@ -7,6 +7,7 @@
 use super::command;
 use super::words::{Words, zxid};
 use crate::trace::{self, Names};
+use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings};
 use bellwether_tree::{Identity, Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::{ConnectRequest, RequestHeader, xid};
@@ -113,11 +114,13 @@ impl Server {
     }
 
     fn start(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let visits = words.named_number("visits")?.unwrap_or(VISITS_PER_STEP);
         self.settings = settings(words)?;
         self.log = Log { auto: self.log.auto, ..Log::default() };
         self.connections.clear();
         let tree = Tree::new(self.settings.tree.clone());
-        self.node = Some(Node::new(self.settings.clone(), tree, self.now));
+        let node = Node::new(self.settings.clone(), tree, self.now);
+        self.node = Some(node.with_visits_per_step(visits));
         Ok(())
     }
 
@@ -428,7 +431,7 @@ fn plural(count: u64, what: &str) -> String {
 }
 
 /// `start [tick=] [min=] [max=] [snap-count=] [reaper=] [per-minute=] [never-used=] [id=] [ttl]
-/// [reconfig] [enforce=SCHEME,SCHEME]`; times in milliseconds.
+/// [reconfig] [enforce=SCHEME,SCHEME] [visits=]`; times in milliseconds.
 fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
     let tick_ms: u64 = words.named_number("tick")?.unwrap_or(2000);
     let tick = i32::try_from(tick_ms).map_err(|error| error.to_string())?;
