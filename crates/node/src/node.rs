@@ -4,6 +4,7 @@
 //! fired watches, the reply that waits for them, the next commits, events that came meanwhile, and
 //! only then what nobody waits for. So nothing overtakes a watch event.
 
+use crate::audit::Audits;
 use crate::connections::Connections;
 use crate::effect::Effect;
 use crate::event::{ConnId, Event};
@@ -35,6 +36,8 @@ pub struct Node {
     pub(crate) proposals: Proposals,
     pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
+    /// What is put aside for the audit log of requests in flight.
+    pub(crate) audits: Audits,
     /// The zxid given out last.
     pub(crate) last_zxid: Zxid,
     /// Events of fired watches that are still to be made.
@@ -86,6 +89,7 @@ impl Node {
             expiry,
             proposals: Proposals::default(),
             counters: Counters::default(),
+            audits: Audits::default(),
             firing: Firing::new(),
             forgetting: VecDeque::new(),
             setting_watches: VecDeque::new(),

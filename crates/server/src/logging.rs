@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 pub mod repeats;
-mod utc;
+pub(crate) mod utc;
 
 /// The environment variable that holds a filter; the command line outranks it.
 pub const FILTER_VARIABLE: &str = "BELLWETHER_LOG";

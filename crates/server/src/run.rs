@@ -12,6 +12,7 @@ pub mod offline;
 mod turn;
 
 use crate::admin::{self, ShellFigures, Word};
+use crate::audit::AuditLog;
 use crate::auth::AuthSettings;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -29,6 +30,7 @@ use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
 use crate::systemd::Systemd;
 use crate::warn_limited;
+use bellwether_node::audit::{AuditEvent, AuditResult, Operation};
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
 use bellwether_wire::disk::TxnRecord;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -56,6 +58,8 @@ pub(crate) enum Message {
     SliceTaken,
     /// The snapshot's thread is through.
     SnapshotEnded { saved: bool },
+    /// The audit log has room again.
+    AuditDrained,
     /// Stop: answer what is in flight, and no more.
     Stop,
 }
@@ -95,6 +99,8 @@ pub(crate) struct Core {
     systemd: Systemd,
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
+    /// `None` where nothing is audited.
+    audit: Option<AuditLog>,
     /// Connections to be flushed at the end of this round, once each.
     dirty: Vec<ConnId>,
     /// Connections that have frames and may take them again.
@@ -132,22 +138,24 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) node: Node,
     pub(crate) log: Log,
+    pub(crate) audit: Option<AuditLog>,
     pub(crate) snapshots: Box<dyn SnapshotFiles>,
     pub(crate) systemd: Systemd,
     pub(crate) figures: ShellFigures,
 }
 
+/// The two ends of the queue to the core.
+pub(crate) type Queue = (mpsc::Sender<Message>, mpsc::Receiver<Message>);
+
 /// The queue to the core.
-pub(crate) fn queue() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
+pub(crate) fn queue() -> Queue {
     mpsc::channel(CORE_MESSAGES)
 }
 
 impl Core {
-    pub(crate) fn new(
-        parts: Parts,
-        (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
-    ) -> Core {
-        let Parts { config, client_port, clock, node, log, snapshots, systemd, figures } = parts;
+    pub(crate) fn new(parts: Parts, (sender, messages): Queue) -> Core {
+        let Parts { config, client_port, clock, node, log, audit, .. } = parts;
+        let Parts { snapshots, systemd, figures, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             auth: AuthSettings {
@@ -166,6 +174,7 @@ impl Core {
             unsent: 0,
             log,
             log_batch: Vec::new(),
+            audit,
             snapshot: None,
             snapshots,
             systemd,
@@ -238,6 +247,7 @@ impl Core {
                 self.figures.snapshot_ended(saved);
                 self.step(Event::SnapshotEnded { saved });
             }
+            Message::AuditDrained => {} // Who waits for it has a turn at the end of each round.
             Message::Stop => {
                 info!("stopping: requests in flight are answered, new ones are not taken");
                 self.systemd.notify("STOPPING=1");
@@ -254,13 +264,16 @@ impl Core {
         } else if self.node.has_work() {
             self.step(Event::Continue);
         }
-        if self.node.outstanding() < self.outstanding_max() {
+        if !self.has_too_much() {
             self.turns.extend(std::mem::take(&mut self.throttled));
         }
         for _ in 0..self.turns.len() {
             if let Some(conn) = self.turns.pop_front() {
                 self.turn(conn);
             }
+        }
+        if let Some(audit) = &mut self.audit {
+            audit.hand_over();
         }
         if !self.log_batch.is_empty() {
             self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
@@ -274,6 +287,22 @@ impl Core {
         self.feed_watchdog();
     }
 
+    /// Says in the audit log that the server stops.
+    pub(crate) fn audit_stop(&mut self) {
+        let event = AuditEvent::of_server(Operation::ServerStop, AuditResult::Invoked);
+        self.audit(Box::new(event));
+        if let Some(audit) = &mut self.audit {
+            audit.hand_over();
+        }
+    }
+
+    fn audit(&mut self, event: Box<AuditEvent>) {
+        let now = self.clock.now();
+        if let Some(audit) = &mut self.audit {
+            audit.put(now.wall_ms, event);
+        }
+    }
+
     fn deadline(&self) -> Instant {
         let mut deadline = self.clock.instant(self.node.next_deadline().min(self.next_sweep_ms));
         if let Some(watchdog) = self.next_watchdog {
@@ -283,6 +312,13 @@ impl Core {
             deadline = deadline.min(stopping);
         }
         deadline
+    }
+
+    /// Whether no requests are to be taken for now: too many have no reply, or the audit log does
+    /// not keep up.
+    fn has_too_much(&self) -> bool {
+        self.node.outstanding() >= self.outstanding_max()
+            || self.audit.as_ref().is_some_and(AuditLog::is_full)
     }
 
     fn outstanding_max(&self) -> usize {
@@ -441,13 +477,22 @@ impl Core {
             &admin::View {
                 mode: admin::Mode::Standalone,
                 status: self.node.status(),
-                shell: self.figures.view(self.clients.len()),
+                shell: self.shell_figures(),
                 connections: connections.collect(),
                 allows: &|word| config.four_letter_words.allow(word),
                 conf: &|| config.conf_text(self.conf_facts()),
                 quotas: &|| self.quota_figures(),
             },
         )
+    }
+
+    fn shell_figures(&self) -> ShellFigures {
+        let audit = self.audit.as_ref().map(AuditLog::counts);
+        ShellFigures {
+            audit_lines: audit.map(|(lines, _)| lines),
+            audit_lines_lost: audit.map(|(_, lost)| lost),
+            ..self.figures.view(self.clients.len())
+        }
     }
 
     fn quota_figures(&self) -> BTreeMap<String, admin::NamespaceFigures> {

@@ -379,6 +379,7 @@ impl Server {
                 format!("{} <- {}", self.who(conn), trace::event(&event))
             }
             Effect::Close(conn) => format!("close {}", self.who(conn)),
+            Effect::Audit(event) => format!("audit {}", event.line("server")),
             Effect::QuotaExceeded(exceeded) => trace::exceeded(&exceeded),
             Effect::Append(token, record) => {
                 self.log.records.push(record.clone());
@@ -445,6 +446,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         session_timeout_ms_max: words.named_number("max")?.unwrap_or(20 * tick),
         server_id: words.named_number("id")?.unwrap_or(0),
         reconfig_enabled: words.flag("reconfig"),
+        audit: words.flag("audit"),
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),
         snap_bytes: 0,
         snapshot_last_zxid: false,

@@ -36,6 +36,7 @@ impl Driver {
             session_timeout_ms_max: 40_000,
             server_id: 1,
             reconfig_enabled: false,
+            audit: false,
             snap_count,
             snap_bytes: 0,
             snapshot_last_zxid: false,
@@ -126,6 +127,7 @@ fn weight(effects: &[Effect]) -> usize {
         | Effect::Notify(..)
         | Effect::Close(_)
         | Effect::Append(..)
+        | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
         | Effect::StartSnapshot(_) => 1,
     };
@@ -145,6 +147,7 @@ fn replies(effects: &[Effect]) -> Vec<i32> {
         | Effect::Close(_)
         | Effect::Append(..)
         | Effect::StartSnapshot(_)
+        | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
         | Effect::SnapshotSlice { .. } => None,
     };
@@ -323,6 +326,7 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
             | Effect::Close(_)
             | Effect::Append(..)
             | Effect::StartSnapshot(_)
+            | Effect::Audit(_)
             | Effect::QuotaExceeded(_)
             | Effect::SnapshotSlice { .. } => None,
         })
