@@ -43,6 +43,16 @@ pub enum Actor {
     Server,
 }
 
+impl Actor {
+    /// The session that it was for.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Actor::Client(session, _) | Actor::ServerFor(session) => Some(*session),
+            Actor::Server => None,
+        }
+    }
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -388,5 +398,112 @@ pub(crate) fn ended(session: SessionId, changes: &[Change], mut out: impl FnMut(
                 result: AuditResult::Success,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_wire::Perms;
+    use bellwether_wire::client::request::Create;
+
+    fn identity(scheme: &str, id: &str) -> Identity {
+        Identity { scheme: scheme.into(), id: id.into() }
+    }
+
+    /// The lines of a request, tabs as bars, after `result`.
+    fn check(request: &Request, result: Result<ReplyBody, ErrorCode>, expected: &[&str]) {
+        let identities: Arc<[Identity]> = Arc::new([
+            identity("ip", "10.0.0.1"),
+            identity("digest", "ann:hash="),
+            identity("super", ""),
+            identity("digest", " :hash="),
+            identity("digest", "super:hash="),
+        ]);
+        let mut lines = Vec::new();
+        if let Some(asked) = Asked::of(Some(request), SessionId(-1), &identities) {
+            asked.lines(&result, |event| lines.push(event.line("server").replace('\t', "|")));
+        }
+        let head = "session=0xffffffffffffffff|user=10.0.0.1,ann,super|ip=10.0.0.1|operation=";
+        let expected: Vec<String> = expected.iter().map(|rest| format!("{head}{rest}")).collect();
+        assert_eq!(lines, expected);
+    }
+
+    fn create(path: &str, flags: i32) -> Request {
+        Request::Create(Create { path: path.into(), data: None, acl: None, flags })
+    }
+
+    #[test]
+    fn a_line_has_what_was_asked_and_the_path_that_came_of_it() {
+        check(
+            &create("/s-", 2),
+            Ok(ReplyBody::Path("/s-0000000001".into())),
+            &["create|znode=/s-0000000001|znode_type=persistent_sequential|result=success"],
+        );
+        check(
+            &create("/s-", 3),
+            Err(ErrorCode::NoAuth),
+            &["create|znode=/s-|znode_type=ephemeral_sequential|result=failure"],
+        );
+        let world = Acl { perms: Perms::READ, ..Acl::world_all() };
+        let acl = Some(vec![world, Acl { scheme: "ip".into(), ..Acl::world_all() }]);
+        check(
+            &Request::SetAcl { path: "/a".into(), acl, version: 0 },
+            Err(ErrorCode::BadVersion),
+            &["setAcl|znode=/a|acl=world:anyone:rip:anyone:cdrwa|result=failure"],
+        );
+    }
+
+    #[test]
+    fn what_apaches_server_fails_to_write_has_no_line() {
+        check(&create("/a", 9), Err(ErrorCode::BadArguments), &[]);
+        let null = Request::SetAcl { path: "/a".into(), acl: None, version: 0 };
+        check(&null, Err(ErrorCode::InvalidAcl), &[]);
+        check(&Request::Multi(vec![create("/a", 9)]), Err(ErrorCode::BadArguments), &[]);
+        check(&Request::CloseSession, Ok(ReplyBody::Empty), &[]);
+    }
+
+    #[test]
+    fn a_multi_is_a_line_per_part_or_one_that_it_failed() {
+        let delete = Request::Delete { path: "/b".into(), version: -1 };
+        let multi = Request::Multi(vec![create("/a", 0), delete]);
+        let done = vec![OpResult::Create("/a".into()), OpResult::Delete];
+        check(
+            &multi,
+            Ok(ReplyBody::Multi(done)),
+            &[
+                "create|znode=/a|znode_type=persistent|result=success",
+                "delete|znode=/b|result=success",
+            ],
+        );
+        let failed = vec![OpResult::Error(ErrorCode::Ok), OpResult::Error(ErrorCode::NoNode)];
+        check(&multi, Ok(ReplyBody::Multi(failed)), &["multiOperation|result=failure"]);
+        check(&multi, Err(ErrorCode::SessionExpired), &["multiOperation|result=failure"]);
+    }
+
+    #[test]
+    fn nobody_can_write_lines_or_fields_of_their_own() {
+        check(
+            &create("/a\nsession=0x1\tuser=root\u{85}", 0),
+            Err(ErrorCode::BadArguments),
+            &[
+                "create|znode=/a\\nsession=0x1\\tuser=root\\u{85}|znode_type=persistent|result=failure",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_server_signs_its_own_doings() {
+        let event = AuditEvent::of_server(Operation::ServerStop, AuditResult::Invoked);
+        assert_eq!(event.line("zk"), "user=zk\toperation=serverStop\tresult=invoked");
+        let change =
+            |kind| Change { kind, path: "/e".into(), acl: Arc::new([]), parent_acl: Arc::new([]) };
+        let changes = [change(ChangeKind::Deleted), change(ChangeKind::Created)];
+        let mut lines = Vec::new();
+        ended(SessionId(1), &changes, |event| lines.push(event.line("zk")));
+        let operation = "ephemeralZNodeDeletionOnSessionCloseOrExpire";
+        let expected =
+            format!("session=0x1\tuser=zk\toperation={operation}\tznode=/e\tresult=success");
+        assert_eq!(lines, [expected]);
     }
 }

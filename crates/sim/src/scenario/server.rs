@@ -379,7 +379,13 @@ impl Server {
                 format!("{} <- {}", self.who(conn), trace::event(&event))
             }
             Effect::Close(conn) => format!("close {}", self.who(conn)),
-            Effect::Audit(event) => format!("audit {}", event.line("server")),
+            Effect::Audit(event) => {
+                let line = format!("audit {}", event.line("server").replace('\t', " "));
+                match event.actor.session() {
+                    Some(id) => line.replace(&id.to_string(), &self.names.session(id)),
+                    None => line,
+                }
+            }
             Effect::QuotaExceeded(exceeded) => trace::exceeded(&exceeded),
             Effect::Append(token, record) => {
                 self.log.records.push(record.clone());
