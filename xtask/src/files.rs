@@ -1,7 +1,7 @@
 //! The stage `files`: a data directory of one server is opened by the other, both ways.
 //!
 //! Keeps true: equal trees are shown by dumps through a client, node by node and stat by stat; the
-//! directory really holds several logs and snapshots of the compression that the check names; and
+//! directory really holds several logs and snapshots of the kind that the check names; and
 //! what the reader adds is read again by the writer, whose digests must agree.
 //! Leaves the tree itself to `conformance/foreign/populate.py`.
 
@@ -20,17 +20,30 @@ const LIMIT: Duration = Duration::from_mins(3);
 /// How many lines of a difference are shown.
 const SHOWN: usize = 6;
 
-/// How snapshots are written, and how their files are recognised.
+/// How the writer writes, and how its snapshots are recognised. The reader has defaults.
 #[derive(Debug, Clone, Copy)]
-struct Compression {
+struct Kind {
     name: &'static str,
     suffix: &'static str,
+    properties: &'static [(&'static str, &'static str)],
 }
 
-const COMPRESSIONS: [Compression; 3] = [
-    Compression { name: "", suffix: "" },
-    Compression { name: "gz", suffix: ".gz" },
-    Compression { name: "snappy", suffix: ".snappy" },
+/// The same file without everything that later releases added to it.
+const BARE: &[(&str, &str)] = &[
+    ("digest.enabled", "false"),
+    ("closeSessionTxn.enabled", "false"),
+    ("serializeLastProcessedZxid.enabled", "false"),
+];
+
+const KINDS: [Kind; 4] = [
+    Kind { name: "plain", suffix: "", properties: &[] },
+    Kind { name: "gz", suffix: ".gz", properties: &[("snapshot.compression.method", "gz")] },
+    Kind {
+        name: "snappy",
+        suffix: ".snappy",
+        properties: &[("snapshot.compression.method", "snappy")],
+    },
+    Kind { name: "bare", suffix: "", properties: BARE },
 ];
 
 /// The stage `files`.
@@ -38,11 +51,10 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     for (writer, reader) in
         [(Flavour::Apache, Flavour::Bellwether), (Flavour::Bellwether, Flavour::Apache)]
     {
-        for compression in COMPRESSIONS {
-            let kind = if compression.name.is_empty() { "plain" } else { compression.name };
-            let name = format!("{reader} reads {kind} files of {writer}, and back");
+        for kind in KINDS {
+            let name = format!("{reader} reads {} files of {writer}, and back", kind.name);
             report.check(&name, || {
-                Exchange { workspace, compression }.play(writer, reader)?;
+                Exchange { workspace, kind }.play(writer, reader)?;
                 Ok(Passed::many(2, "equal trees"))
             });
         }
@@ -52,7 +64,7 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
 /// One round trip of a directory.
 struct Exchange<'a> {
     workspace: &'a Workspace,
-    compression: Compression,
+    kind: Kind,
 }
 
 impl Exchange<'_> {
@@ -61,7 +73,7 @@ impl Exchange<'_> {
         let path = |name: &str| home.path().join(name);
         // Two runs, so that there are several logs, a replay, and sessions without a connection.
         for root in ["/first", "/second"] {
-            let server = self.start(writer, &path("written"))?;
+            let server = self.start(writer, &path("written"), self.kind.properties)?;
             self.populate(&server, root)?;
             server.stop()?;
         }
@@ -83,7 +95,12 @@ impl Exchange<'_> {
     }
 
     /// A server that rolls its files often, knows every kind of node, and expires nobody.
-    fn start(&self, flavour: Flavour, home: &Path) -> Result<Server, String> {
+    fn start(
+        &self,
+        flavour: Flavour,
+        home: &Path,
+        properties: &[(&str, &str)],
+    ) -> Result<Server, String> {
         make_dir(home)?;
         let mut launch = Launch::new(flavour, home)
             .line("maxSessionTimeout=4000000")
@@ -91,8 +108,8 @@ impl Exchange<'_> {
             .property("snapCount", "300")
             .property("preAllocSize", "1024")
             .property("DigestAuthenticationProvider.superDigest", SUPER_DIGEST);
-        if !self.compression.name.is_empty() {
-            launch = launch.property("snapshot.compression.method", self.compression.name);
+        for (name, value) in properties {
+            launch = launch.property(name, value);
         }
         launch.start(self.workspace)
     }
@@ -100,7 +117,7 @@ impl Exchange<'_> {
     /// Starts a server on a copy, so that every reader sees what the writer left.
     fn copy(&self, from: &Path, to: &Path, flavour: Flavour) -> Result<Server, String> {
         copy_directory(&from.join("data"), &to.join("data"))?;
-        self.start(flavour, to)
+        self.start(flavour, to, &[])
     }
 
     fn populate(&self, server: &Server, root: &str) -> Result<(), String> {
@@ -121,7 +138,7 @@ impl Exchange<'_> {
         let logs = names.iter().filter(|name| name.starts_with("log.")).count();
         let is_snapshot = |name: &&String| {
             let number = name.strip_prefix("snapshot.");
-            let number = number.and_then(|rest| rest.strip_suffix(self.compression.suffix));
+            let number = number.and_then(|rest| rest.strip_suffix(self.kind.suffix));
             number.is_some_and(|zxid| u64::from_str_radix(zxid, 16).is_ok())
         };
         let snapshots = names.iter().filter(is_snapshot).count();

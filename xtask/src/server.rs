@@ -94,6 +94,12 @@ impl Launch {
         self
     }
 
+    /// Adds `-DNAME=VALUE`, for the properties whose names do not begin with `zookeeper`.
+    pub(crate) fn bare_property(mut self, name: &str, value: &str) -> Self {
+        self.properties.push(format!("-D{name}={value}"));
+        self
+    }
+
     /// Where log and snapshots stand.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) pending: VecDeque<Pending>,
     /// Whether pings may be sent: not before it has a session, and not within half a frame.
     pub(crate) steady: bool,
+    /// Whether a connect response came.
+    pub(crate) greeted: bool,
     /// Frames that wait for `flush`.
     pub(crate) held: Option<Vec<u8>>,
     pub(crate) next_xid: i32,
@@ -61,6 +63,7 @@ impl Connection {
             input: Vec::new(),
             pending: VecDeque::new(),
             steady: false,
+            greeted: false,
             held: None,
             next_xid: 1,
         })

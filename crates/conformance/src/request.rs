@@ -112,7 +112,13 @@ pub(crate) fn packet(verb: &str, words: Vec<Word>, place: &Place) -> Result<Pack
     let mut packet = if verb == "op" {
         let mut args = Args::new(words)?;
         let op = number("op", &args.next("the operation's number")?.text)?;
-        let body = args.try_next().map_or(Ok(Vec::new()), |word| hex(&word.text))?;
+        let mut body = Vec::new();
+        while let Some(word) = args.try_next() {
+            match word.quoted {
+                true => body.extend(place.path(&word.text).bytes()),
+                false => body.extend(hex(&word.text)?),
+            }
+        }
         args.finish()?;
         Packet { xid: None, op, body }
     } else {

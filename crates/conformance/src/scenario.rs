@@ -111,10 +111,16 @@ impl Scenario {
         match line.split_once(' ') {
             _ if line == "fresh" => self.fresh = true,
             _ if line.starts_with('#') => {}
+            // For the reader, and for the test that holds `docs/COMPAT.md` against the scenarios.
+            Some(("proves", _)) => {}
             Some(("setting", rest)) => self.settings.lines.push(rest.to_owned()),
             Some(("property", rest)) => self.settings.properties.push(rest.to_owned()),
             Some(("differs", reason)) => self.differs = Some(reason.to_owned()),
-            _ => return Err(format!("{line}: not one of setting, property, fresh, differs, #")),
+            _ => {
+                return Err(format!(
+                    "{line}: not one of setting, property, proves, fresh, differs, #"
+                ));
+            }
         }
         Ok(())
     }

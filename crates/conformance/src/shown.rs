@@ -34,6 +34,9 @@ impl Shown {
     }
 
     pub(crate) fn path(&self, path: &str) -> String {
+        if path.is_empty() {
+            return "\"\"".into();
+        }
         if self.place.root.is_empty() { path.into() } else { path.replace(&self.place.root, "~") }
     }
 
@@ -59,7 +62,7 @@ impl Shown {
         for (id, name) in &self.sessions {
             text = text.replace(&format!("0x{:x}", id.0), &format!("(session {name})"));
         }
-        self.path(&text)
+        if self.place.root.is_empty() { text } else { text.replace(&self.place.root, "~") }
     }
 
     pub(crate) fn connected(&self, response: &ConnectResponse, frame: &[u8]) -> String {

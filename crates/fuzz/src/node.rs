@@ -9,7 +9,7 @@
 use crate::Verdict;
 use crate::disk::tree_options;
 use bellwether_node::{ConnId, Effect, Event, Node, ReaperSettings, Settings};
-use bellwether_server::auth::{self, AuthSettings};
+use bellwether_server::auth::{self, AuthFigures, AuthSettings, Credentials};
 use bellwether_tree::{Loader, Now, Tree};
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
@@ -35,6 +35,7 @@ fn settings() -> Settings {
         server_id: 1,
         reconfig_enabled: false,
         audit: true,
+        enforced_schemes: Vec::new(),
         snap_count: 20,
         snap_bytes: 0,
         snapshot_last_zxid: true,
@@ -111,7 +112,10 @@ impl World {
                 self.conns += 1;
                 let conn = ConnId(self.conns);
                 *place = Slot { conn: Some(conn), connected: false };
-                Event::Connect { conn, request, identity: auth::ip_identity(PEER) }
+                {
+                    let identities = auth::by_connection(PEER, &AuthSettings::default());
+                    Event::Connect { conn, request, identities }
+                }
             }
         };
         if let Event::ClientGone(_) = event {
@@ -215,9 +219,14 @@ fn request(conn: ConnId, body: &[u8]) -> Option<Event> {
     let op = OpCode::from_code(header.op).filter(|op| op.kind() != Kind::Internal);
     let request = op.map(|op| Request::decode(op, &mut r));
     if let Some(Ok(Request::Auth { scheme, auth })) = request {
-        let settings = AuthSettings { digest_enabled: true, super_digest: None };
-        let identities = auth::authenticate(&scheme, auth.as_deref(), PEER, &settings);
-        return Some(Event::Authenticated { conn, xid: header.xid, identities });
+        let credentials = Credentials { secret: auth.as_deref(), peer: PEER };
+        let (settings, mut figures) = (AuthSettings::default(), AuthFigures::default());
+        let proved = match auth::authenticate(&scheme, &credentials, &settings, &mut figures) {
+            auth::Verdict::Proved(identities) => Some(identities),
+            auth::Verdict::Failed => None,
+            auth::Verdict::HangUp { .. } => return None,
+        };
+        return Some(Event::Authenticated { conn, xid: header.xid, proved });
     }
     Some(Event::Frame { conn, header, request })
 }

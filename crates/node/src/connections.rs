@@ -1,10 +1,12 @@
 //! The connections of clients: who each one is, and what it waits for, in order.
 
+use crate::by_conn::ByConn;
 use crate::event::ConnId;
-use bellwether_tree::Identity;
+use crate::statistics::{Answered, Statistics};
+use bellwether_tree::{Identity, Now};
 use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{ReplyBody, Request};
-use bellwether_wire::{ErrorCode, SessionId};
+use bellwether_wire::{ErrorCode, OpCode, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +27,10 @@ pub(crate) struct Connection {
     /// Invariant: the front is a [`Waiting::Commit`], [`Waiting::Marker`] or
     /// [`Waiting::SetWatches`]; anything else at the front is answered at once.
     pub(crate) queue: VecDeque<Queued>,
+    /// When its connect request came, monotonic milliseconds.
+    pub(crate) arrived_ms: u64,
+    /// What its requests were like.
+    pub(crate) statistics: Statistics,
 }
 
 /// A request that waits for its turn.
@@ -32,6 +38,8 @@ pub(crate) struct Connection {
 pub(crate) struct Queued {
     /// The client's number for it.
     pub(crate) xid: i32,
+    /// What it asks for.
+    pub(crate) op: OpCode,
     /// When it came, monotonic milliseconds.
     pub(crate) arrived_ms: u64,
     /// What it waits for.
@@ -55,12 +63,22 @@ pub(crate) enum Waiting {
     SetWatches(Box<SetWatches>),
 }
 
+impl Waiting {
+    /// Whether it needs nothing but its turn.
+    fn is_ready(&self) -> bool {
+        match self {
+            Waiting::Commit | Waiting::Marker | Waiting::SetWatches(_) => false,
+            Waiting::Read { .. } | Waiting::Answer(_) | Waiting::LastAnswer(_) => true,
+        }
+    }
+}
+
 /// All connections.
 ///
 /// Invariant: `by_session` holds exactly the connections that own their session.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    by_id: BTreeMap<ConnId, Connection>,
+    by_id: ByConn<Connection>,
     by_session: BTreeMap<SessionId, ConnId>,
     queued: usize,
 }
@@ -72,11 +90,11 @@ impl Connections {
     }
 
     pub(crate) fn get(&self, id: ConnId) -> Option<&Connection> {
-        self.by_id.get(&id)
+        self.by_id.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(id)
     }
 
     pub(crate) fn owner_of(&self, session: SessionId) -> Option<ConnId> {
@@ -85,7 +103,7 @@ impl Connections {
 
     /// Forgets a connection; the session stays.
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Connection> {
-        let connection = self.by_id.remove(&id)?;
+        let connection = self.by_id.remove(id)?;
         self.queued -= connection.queue.len();
         if self.owner_of(connection.session) == Some(id) {
             self.by_session.remove(&connection.session);
@@ -94,20 +112,41 @@ impl Connections {
     }
 
     pub(crate) fn enqueue(&mut self, id: ConnId, queued: Queued) {
-        let connection = self.by_id.get_mut(&id).expect("only live connections are served");
+        let connection = self.by_id.get_mut(id).expect("only live connections are served");
         connection.queue.push_back(queued);
         self.queued += 1;
     }
 
     pub(crate) fn dequeue(&mut self, id: ConnId) -> Option<Queued> {
-        let queued = self.by_id.get_mut(&id)?.queue.pop_front()?;
+        let queued = self.by_id.get_mut(id)?.queue.pop_front()?;
         self.queued -= 1;
         Some(queued)
     }
 
+    /// Whether the front of its queue needs nothing but its turn.
+    pub(crate) fn is_ready(&self, id: ConnId) -> bool {
+        let front = self.by_id.get(id).and_then(|connection| connection.queue.front());
+        front.is_some_and(|queued| queued.waiting.is_ready())
+    }
+
+    /// Takes the front of a queue if it needs nothing but its turn.
+    pub(crate) fn dequeue_ready(&mut self, id: ConnId) -> Option<Queued> {
+        let connection = self.by_id.get_mut(id)?;
+        connection.queue.front().filter(|queued| queued.waiting.is_ready())?;
+        self.queued -= 1;
+        connection.queue.pop_front()
+    }
+
+    /// Counts a request that gets its answer at this moment.
+    pub(crate) fn answered(&mut self, id: ConnId, now: Now, request: Answered) {
+        if let Some(connection) = self.by_id.get_mut(id) {
+            connection.statistics.answered(now, request);
+        }
+    }
+
     /// Takes the oldest marker out of the queue of a connection, if that is still there.
     pub(crate) fn dequeue_marker(&mut self, id: ConnId) {
-        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        let Some(connection) = self.by_id.get_mut(id) else { return };
         let is_proposed =
             |queued: &Queued| matches!(queued.waiting, Waiting::Marker | Waiting::Commit);
         let place = connection.queue.iter().position(is_proposed);
@@ -122,7 +161,7 @@ impl Connections {
 
     /// Puts back what [`Self::dequeue`] took.
     pub(crate) fn requeue(&mut self, id: ConnId, queued: Queued) {
-        let connection = self.by_id.get_mut(&id).expect("it was dequeued from a live connection");
+        let connection = self.by_id.get_mut(id).expect("it was dequeued from a live connection");
         connection.queue.push_front(queued);
         self.queued += 1;
     }
@@ -133,7 +172,7 @@ impl Connections {
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.by_id.keys().copied()
+        self.by_id.iter().map(|(id, _)| id)
     }
 
     pub(crate) fn len(&self) -> usize {

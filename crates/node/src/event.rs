@@ -20,14 +20,15 @@ pub enum Event {
     Tick,
     /// There is work left from earlier steps; see [`crate::Node::has_work`].
     Continue,
-    /// A client's first frame. `identity` is what its address makes it (`ip`).
-    Connect { conn: ConnId, request: ConnectRequest, identity: Identity },
+    /// A client's first frame. `identities` are what the connection itself makes it, such as its
+    /// address (`ip`).
+    Connect { conn: ConnId, request: ConnectRequest, identities: Vec<Identity> },
     /// A further frame of a connection that got its [`crate::Effect::Connected`]. `request` is its
     /// decoded body, or why it could not be decoded; `None` for an operation that clients may not
     /// send.
     Frame { conn: ConnId, header: RequestHeader, request: Option<Result<Request, DecodeError>> },
-    /// The shell checked an auth packet: the identities it proved; none if it failed.
-    Authenticated { conn: ConnId, xid: i32, identities: Vec<Identity> },
+    /// The shell checked an auth packet: the identities it proved, or `None` if it failed.
+    Authenticated { conn: ConnId, xid: i32, proved: Option<Vec<Identity>> },
     /// The connection is gone.
     ClientGone(ConnId),
     /// The log is on stable storage up to and including this token; `bytes` were written for it.

@@ -4,6 +4,7 @@
 
 use bellwether_wire::SessionId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// The deadlines of all live sessions.
 ///
@@ -51,6 +52,33 @@ impl Expiry {
     /// Whether the session is alive: known and not closing.
     pub(crate) fn is_live(&self, session: SessionId) -> bool {
         self.deadlines.contains_key(&session)
+    }
+
+    /// When a session expires if nothing is heard of it; `None` if it is not alive.
+    pub(crate) fn deadline_of(&self, session: SessionId) -> Option<u64> {
+        self.deadlines.get(&session).copied()
+    }
+
+    /// How many deadlines there are.
+    pub(crate) fn buckets_count(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// The first deadline after `after`, and how many sessions have it.
+    pub(crate) fn next_bucket(&self, after: Option<u64>) -> Option<(u64, usize)> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (deadline, bucket) = self.buckets.range((after, Bound::Unbounded)).next()?;
+        Some((*deadline, bucket.len()))
+    }
+
+    /// The first session after `after` that has this deadline.
+    pub(crate) fn next_in_bucket(
+        &self,
+        deadline: u64,
+        after: Option<SessionId>,
+    ) -> Option<SessionId> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.buckets.get(&deadline)?.range((after, Bound::Unbounded)).next().copied()
     }
 
     /// Takes a session whose deadline has passed.

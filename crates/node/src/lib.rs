@@ -17,20 +17,28 @@
 //! (`tree`).
 
 pub mod audit;
+mod by_conn;
 mod connections;
 mod effect;
 mod event;
 mod expiry;
 pub mod flow;
+mod histogram;
 pub mod limits;
+mod listing;
 mod node;
 mod reaper;
 mod settings;
 mod snapshots;
+mod statistics;
 mod status;
 
+pub use by_conn::ByConn;
 pub use effect::Effect;
 pub use event::{ConnId, Event, LogToken};
+pub use histogram::{Histogram, Summary};
+pub use listing::{List, Listed, Listing, Visit};
 pub use node::Node;
 pub use settings::{ReaperSettings, Settings};
-pub use status::{Latency, Status};
+pub use statistics::Statistics;
+pub use status::{ConnectionStatus, Latency, Measures, Status, WatchersTold};

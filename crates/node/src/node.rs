@@ -17,7 +17,8 @@ use crate::limits::VISITS_PER_STEP;
 use crate::reaper::Reaper;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
-use crate::status::{Counters, Latency, Status};
+use crate::statistics::Statistics;
+use crate::status::{ConnectionStatus, Counters, Measures, Status};
 use bellwether_tree::{Firing, Now, Pending, Progress, Tree, WatchTable};
 use bellwether_wire::{SessionId, Zxid};
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ pub struct Node {
     pub(crate) counters: Counters,
     /// What is put aside for the audit log of requests in flight.
     pub(crate) audits: Audits,
+    pub(crate) measures: Measures,
     /// The zxid given out last.
     pub(crate) last_zxid: Zxid,
     /// Events of fired watches that are still to be made.
@@ -90,6 +92,7 @@ impl Node {
             proposals: Proposals::default(),
             counters: Counters::default(),
             audits: Audits::default(),
+            measures: Measures::default(),
             firing: Firing::new(),
             forgetting: VecDeque::new(),
             setting_watches: VecDeque::new(),
@@ -134,14 +137,14 @@ impl Node {
         match event {
             Event::Tick => self.tick(now, out),
             Event::Continue => {} // What is under way goes on after every event.
-            Event::Connect { conn, request, identity } => {
-                session::connect(self, now, (conn, request, identity), out);
+            Event::Connect { conn, request, identities } => {
+                session::connect(self, now, (conn, request, identities), out);
             }
             Event::Frame { conn, header, request } => {
                 session::request(self, now, (conn, header, request), out);
             }
-            Event::Authenticated { conn, xid, identities } => {
-                session::authenticated(self, (conn, xid, identities), out);
+            Event::Authenticated { conn, xid, proved } => {
+                session::authenticated(self, (conn, xid, proved), out);
             }
             Event::ClientGone(conn) => session::gone(self, conn),
             Event::Durable { token, bytes } => log::durable(self, token, bytes),
@@ -210,7 +213,7 @@ impl Node {
 
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         if now.mono_ms >= self.expiry_not_before_ms {
-            session::expire(self, now, out);
+            session::expire(self, now, self.visits_per_step, out);
         }
         self.reaper.tick(now, &self.tree);
     }
@@ -272,19 +275,33 @@ impl Node {
         &self.watches
     }
 
-    /// The session of a connection and its agreed timeout in milliseconds, if it has one.
-    pub fn session_of(&self, conn: ConnId) -> Option<(SessionId, i32)> {
-        self.connections.get(conn).map(|c| (c.session, c.timeout_ms))
+    /// A connection that has a session, or gets one.
+    pub fn connection(&self, conn: ConnId) -> Option<ConnectionStatus> {
+        self.connections.get(conn).map(|connection| ConnectionStatus {
+            session: connection.session,
+            timeout_ms: connection.timeout_ms,
+            queued: connection.queue.len(),
+            expires_ms: self.expiry.deadline_of(connection.session),
+            statistics: connection.statistics,
+        })
     }
 
-    /// How many requests of a connection have no reply yet.
-    pub fn queued_of(&self, conn: ConnId) -> usize {
-        self.connections.get(conn).map_or(0, |c| c.queue.len())
+    /// Starts the statistics of a connection anew.
+    pub fn reset_connection_statistics(&mut self, conn: ConnId) {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.statistics = Statistics::default();
+        }
     }
 
-    /// Starts the latency statistics anew.
+    /// Starts the statistics anew.
     pub fn reset_statistics(&mut self) {
-        self.counters.latency = Latency::default();
+        self.counters = Counters::default();
+        self.measures = Measures::default();
+    }
+
+    /// What was measured with percentiles.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// What it tells of itself.
@@ -299,6 +316,9 @@ impl Node {
             sessions: self.expiry.len(),
             connections: self.connections.len(),
             watch_count: self.watches.len(),
+            data_watches: self.watches.summary(),
+            session_deadlines: self.expiry.buckets_count(),
+            ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),
             latency: counters.latency,
             watch_events: counters.watch_events,

@@ -25,6 +25,9 @@ pub struct Settings {
     pub snapshot_last_zxid: bool,
     /// Containers and TTL nodes.
     pub reaper: ReaperSettings,
+    /// `enforce.auth.schemes`: a connection needs an identity of one of them before anything else;
+    /// none where nobody needs one.
+    pub enforced_schemes: Vec<Box<str>>,
     /// What everything random derives from.
     pub seed: u64,
     /// The tree's own options.

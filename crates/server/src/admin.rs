@@ -4,26 +4,31 @@
 //! clients read them with patterns; a word that is not on the list of allowed ones is not answered;
 //! no metric is a number that was not measured; nothing here reads a clock, a file or a socket.
 //!
-//! What it leaves to others: recognising the four bytes, gathering the figures, sending the text
-//! and closing the connection.
+//! What it leaves to others: recognising the four bytes, gathering the figures, going through the
+//! lists, sending the text and closing the connection.
 //!
-//! Reading order: `words` (the rows), `texts` (what a word says), `metrics` (the rows of `mntr`),
+//! Reading order: `words` (the rows), `parts` (what an answer is made of), `texts` (what is said at
+//! once), `lines` (what is said of each thing of a list), `metrics` (the rows of `mntr`),
 //! `unmeasured` (Apache's metrics that are not in it, and why).
 
-use bellwether_node::Status;
+use bellwether_node::{Measures, Status};
+use bellwether_wire::Zxid;
 use std::collections::BTreeMap;
 
 mod decimal;
 mod figures;
+pub(crate) mod lines;
 mod metrics;
+mod parts;
 mod texts;
 mod unmeasured;
 mod words;
 
 pub use figures::{
-    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, Startup, Summary,
+    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, ShellMeasures, Startup,
 };
 pub use metrics::{METRICS, METRICS_COMPAT_HEADER, Metric, Origin, metrics_compat_rows};
+pub use parts::{Answer, Detail, Part};
 pub use unmeasured::{UNMEASURED, Unmeasured};
 pub use words::{WORDS, WORDS_COMPAT_HEADER, Word, words_compat_rows};
 
@@ -43,16 +48,28 @@ pub struct View<'a> {
     pub status: Status,
     /// What the shell counted.
     pub shell: ShellFigures,
-    /// Every open connection, the asking one included. Only `stat` needs it; any other word may be
-    /// given none.
-    pub connections: Vec<ConnectionFigures>,
-    /// Whether a word is on the list of allowed ones (`4lw.commands.whitelist`).
-    pub allows: &'a dyn Fn(&str) -> bool,
-    /// The text of `conf`. Called for that word alone, because the sizes of directories are in it.
-    pub conf: &'a dyn Fn() -> String,
-    /// What is counted by the first names of paths. Called for `mntr` alone, because every quota is
-    /// looked at.
-    pub quotas: &'a dyn Fn() -> BTreeMap<String, NamespaceFigures>,
+    /// What the node measured.
+    pub measures: &'a Measures,
+    /// What the shell measured.
+    pub shell_measures: &'a ShellMeasures,
+    /// The number that `stmk` set.
+    pub trace_mask: i64,
+    /// What is gathered only for the word that tells it.
+    pub facts: &'a dyn Facts,
+}
+
+/// What costs more than looking at a counter.
+pub trait Facts {
+    /// The text of `conf`.
+    fn conf(&self) -> String;
+    /// The bytes of the snapshots' directory and of the logs'.
+    fn directory_bytes(&self) -> (u64, u64);
+    /// What `envi` tells after the version.
+    fn environment(&self) -> Vec<(&'static str, String)>;
+    /// The tree's digests after some transactions, oldest first.
+    fn digests(&self) -> Vec<(Zxid, u64)>;
+    /// What is counted by the first names of paths; every quota is looked at.
+    fn quotas(&self) -> BTreeMap<String, NamespaceFigures>;
 }
 
 /// The word that four bytes are, if they are one. Anything else is the length of a frame.
@@ -61,13 +78,18 @@ pub fn word(bytes: [u8; 4]) -> Option<&'static Word> {
     WORDS.iter().find(|word| word.name.as_bytes() == bytes)
 }
 
-/// The whole answer to a word; after it the connection is closed.
+/// The answer to a word; after it the connection is closed. `allows` says whether a word is on the
+/// list of allowed ones (`4lw.commands.whitelist`).
 #[must_use]
-pub fn answer(word: &Word, view: &View<'_>) -> String {
-    if !(view.allows)(word.name) {
-        return format!("{} is not executed because it is not in the whitelist.\n", word.name);
+pub fn answer(word: &Word, mode: Mode, allows: impl Fn(&str) -> bool) -> Answer {
+    if !allows(word.name) {
+        let why = "is not executed because it is not in the whitelist.\n";
+        return Answer::Refused(format!("{} {why}", word.name));
     }
-    (word.text)(word, view)
+    match (mode, word.not_serving) {
+        (Mode::NotServing, Some(text)) => Answer::Refused(text.to_owned()),
+        (Mode::NotServing, None) | (Mode::Standalone, _) => Answer::Parts(word.parts),
+    }
 }
 
 #[cfg(test)]

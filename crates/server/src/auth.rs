@@ -1,86 +1,120 @@
-//! Who a connection is: what an auth packet proves, and what an address makes of a connection.
+//! Who a connection is: what an auth packet proves, and what a connection is without one.
+//!
+//! A scheme is a file of this directory and a row of [`SCHEMES`]; packets, connections, access
+//! lists, the settings that name a scheme and the page on compatibility follow the row.
 //!
 //! What it keeps true: the identities are Apache's to the letter, because access lists that were
 //! written for one server must hold on the other; a password or digest is in no message and in no
 //! `Debug`.
 //!
-//! What it leaves to others: whether an identity may do something (`tree`), the reply to the packet
-//! and the end of a connection that failed (`node`), counting (`admin`).
+//! What it leaves to others: whether an identity may do something (`tree`), the reply to the
+//! packet, the end of a connection that failed, and who may do anything at all (`node`).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bellwether_tree::Identity;
-use sha1::{Digest as _, Sha1};
-use std::fmt;
+mod digest;
+mod ensemble;
+mod ip;
+
+use bellwether_tree::{Identity, Schemes};
 use std::net::IpAddr;
 
+pub use digest::{Algorithm, DigestSettings};
+pub use ensemble::EnsembleSettings;
+pub use ip::java_address;
+
 /// What decides which identities can be proved.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthSettings {
-    /// Whether there is a scheme digest (`DigestAuthenticationProvider.enabled`).
-    pub digest_enabled: bool,
-    /// `super:` and the digest of its password (`DigestAuthenticationProvider.superDigest`).
-    pub super_digest: Option<Box<str>>,
+    /// Scheme digest; `None` where it is switched off.
+    pub digest: Option<DigestSettings>,
+    /// Scheme ensemble; `None` where no `authProvider.N` names it.
+    pub ensemble: Option<EnsembleSettings>,
+    /// The schemes of one of which a connection must have an identity before it may do anything
+    /// (`enforce.auth.schemes`); none where nobody must.
+    pub enforced: Vec<Box<str>>,
 }
 
-impl fmt::Debug for AuthSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthSettings")
-            .field("digest_enabled", &self.digest_enabled)
-            .field("super_digest", &self.super_digest.as_ref().map(|_| ".."))
-            .finish()
+impl Default for AuthSettings {
+    fn default() -> AuthSettings {
+        let digest = Some(DigestSettings::default());
+        AuthSettings { digest, ensemble: None, enforced: Vec::new() }
     }
 }
 
-/// A scheme of access lists, and what an auth packet of it does here.
+/// A scheme of access lists or auth packets.
 #[derive(Clone, Copy, Debug)]
 pub struct Scheme {
     /// Its name in packets and access lists.
     pub name: &'static str,
-    /// What this server does with an auth packet of it, for `docs/COMPAT.md`.
+    /// What this server does with it, for `docs/COMPAT.md`.
     pub support: &'static str,
-    proves: fn(&Credentials<'_>, &AuthSettings) -> Vec<Identity>,
+    /// `None` where there is nothing behind the name: a packet is refused with AUTHFAILED.
+    pub(crate) provider: Option<&'static Provider>,
+}
+
+/// What is behind a scheme.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    /// Apache's class, which `authProvider.N` may name.
+    pub(crate) class: &'static str,
+    /// What the scheme means in access lists; `None` where it cannot stand there.
+    rules: Option<bellwether_tree::Scheme>,
+    is_on: fn(&AuthSettings) -> bool,
+    /// What a connection is without a packet.
+    by_connection: fn(IpAddr) -> Option<Identity>,
+    by_packet: fn(&Credentials<'_>, &AuthSettings, &mut AuthFigures) -> Verdict,
 }
 
 /// What an auth packet brings.
-struct Credentials<'a> {
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
     /// `None` for a null buffer.
-    secret: Option<&'a [u8]>,
-    peer: IpAddr,
+    pub secret: Option<&'a [u8]>,
+    /// Where it comes from.
+    pub peer: IpAddr,
+}
+
+/// What comes of an auth packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is answered with OK; the connection gets these identities, in this order.
+    Proved(Vec<Identity>),
+    /// It is answered with AUTHFAILED and the connection ends.
+    Failed,
+    /// The connection ends without an answer.
+    HangUp {
+        /// Why, for the log.
+        reason: &'static str,
+    },
+}
+
+/// What auth packets came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuthFigures {
+    /// Those that proved nothing.
+    pub failed: u64,
+    /// Those that named this ensemble.
+    pub ensemble_right: u64,
+    /// Those that named another one.
+    pub ensemble_wrong: u64,
+    /// Those that named none, or came where no name is set.
+    pub ensemble_skipped: u64,
+}
+
+const fn nothing(name: &'static str, support: &'static str) -> Scheme {
+    Scheme { name, support, provider: None }
 }
 
 /// Every scheme that Apache's documentation names; any other is as good as unknown.
 pub const SCHEMES: &[Scheme] = &[
-    Scheme {
-        name: "world",
-        support: "nothing to prove: everybody is anyone; a packet is refused with AUTHFAILED",
-        proves: nothing,
-    },
-    Scheme {
-        name: "auth",
-        support: "only in access lists, for the creator; a packet is refused with AUTHFAILED",
-        proves: nothing,
-    },
-    Scheme {
-        name: "digest",
-        support: "yes, by SHA-1; the super digest proves super besides; off with \
-                  DigestAuthenticationProvider.enabled=false",
-        proves: digest,
-    },
-    Scheme {
-        name: "ip",
-        support: "yes: every connection has its address; a packet adds nothing and is answered OK",
-        proves: ip,
-    },
-    Scheme { name: "super", support: "by the super digest, not by a packet", proves: nothing },
-    Scheme { name: "x509", support: "later, with TLS; until then AUTHFAILED", proves: nothing },
-    Scheme { name: "sasl", support: "later; until then AUTHFAILED", proves: nothing },
-    Scheme { name: "ensemble", support: "not yet; AUTHFAILED", proves: nothing },
-    Scheme {
-        name: "key",
-        support: "no, it is an example of Apache's; AUTHFAILED",
-        proves: nothing,
-    },
+    nothing("world", "nothing to prove: everybody is anyone; a packet is refused with AUTHFAILED"),
+    nothing("auth", "only in access lists, for the creator; a packet is refused with AUTHFAILED"),
+    digest::SCHEME,
+    ip::SCHEME,
+    nothing("super", "by the super digest, not by a packet"),
+    nothing("x509", "later, with TLS; until then AUTHFAILED"),
+    nothing("sasl", "later; until then AUTHFAILED"),
+    ensemble::SCHEME,
+    nothing("key", "no, it is an example of Apache's; AUTHFAILED"),
 ];
 
 /// The rows of the section on schemes in `docs/COMPAT.md`: scheme, what we do.
@@ -92,60 +126,50 @@ pub fn compat_rows() -> Vec<String> {
 /// What stands above `compat_rows`.
 pub const COMPAT_HEADER: &str = "| scheme | what this server does |\n|---|---|";
 
-/// The identities that an auth packet proves, in the order in which a connection gets them. None:
-/// the packet is answered with AUTHFAILED and the connection ends.
+/// What an auth packet of a scheme comes to.
 #[must_use]
 pub fn authenticate(
     scheme: &str,
-    secret: Option<&[u8]>,
-    peer: IpAddr,
+    credentials: &Credentials<'_>,
     settings: &AuthSettings,
-) -> Vec<Identity> {
-    let known = SCHEMES.iter().find(|known| known.name == scheme);
-    known.map(|known| (known.proves)(&Credentials { secret, peer }, settings)).unwrap_or_default()
-}
-
-/// What every connection is by its address.
-#[must_use]
-pub fn ip_identity(peer: IpAddr) -> Identity {
-    identity("ip", &java_address(peer))
-}
-
-/// An address as Java writes it: IPv4 within IPv6 is IPv4, and IPv6 has all its eight groups.
-#[must_use]
-pub fn java_address(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => v6.segments().map(|group| format!("{group:x}")).join(":"),
-    }
-}
-
-/// `user:password` as it stands in access lists: the user, and the digest of both. What has no
-/// colon is a user whose name is also the secret, as Apache has it.
-#[must_use]
-pub fn digest_id(user_and_password: &str) -> String {
-    let user = user_and_password.split(':').next().unwrap_or_default();
-    let digest = Sha1::digest(user_and_password.as_bytes());
-    format!("{user}:{}", STANDARD.encode(digest))
-}
-
-fn nothing(_: &Credentials<'_>, _: &AuthSettings) -> Vec<Identity> {
-    Vec::new()
-}
-
-fn ip(credentials: &Credentials<'_>, _: &AuthSettings) -> Vec<Identity> {
-    vec![ip_identity(credentials.peer)]
-}
-
-fn digest(credentials: &Credentials<'_>, settings: &AuthSettings) -> Vec<Identity> {
-    let Some(secret) = credentials.secret.filter(|_| settings.digest_enabled) else {
-        return Vec::new();
+    figures: &mut AuthFigures,
+) -> Verdict {
+    let mut present = present(settings);
+    let verdict = match present.find(|(name, _)| *name == scheme) {
+        Some((_, provider)) => (provider.by_packet)(credentials, settings, figures),
+        None => Verdict::Failed,
     };
-    // Java makes a string of the bytes first, whatever they are.
-    let id = digest_id(&String::from_utf8_lossy(secret));
-    let superuser = settings.super_digest.as_deref() == Some(id.as_str());
-    let extra = superuser.then(|| identity("super", ""));
-    extra.into_iter().chain([identity("digest", &id)]).collect()
+    if verdict == Verdict::Failed {
+        figures.failed += 1;
+    }
+    verdict
+}
+
+/// What every connection is without a packet.
+#[must_use]
+pub fn by_connection(peer: IpAddr, settings: &AuthSettings) -> Vec<Identity> {
+    present(settings).filter_map(|(_, provider)| (provider.by_connection)(peer)).collect()
+}
+
+/// The schemes that mean something in access lists.
+#[must_use]
+pub fn schemes(settings: &AuthSettings) -> Schemes {
+    present(settings).filter_map(|(_, provider)| provider.rules).collect()
+}
+
+/// The names of the schemes that there are, those first that prove something.
+pub(crate) fn names(settings: &AuthSettings) -> impl Iterator<Item = &'static str> {
+    present(settings).map(|(name, _)| name)
+}
+
+/// The scheme of a Java class that this server has.
+pub(crate) fn of_class(class: &str) -> Option<&'static Scheme> {
+    SCHEMES.iter().find(|scheme| scheme.provider.is_some_and(|known| known.class == class))
+}
+
+fn present(settings: &AuthSettings) -> impl Iterator<Item = (&'static str, &'static Provider)> {
+    let providers = SCHEMES.iter().filter_map(|scheme| Some((scheme.name, scheme.provider?)));
+    providers.filter(|(_, provider)| (provider.is_on)(settings))
 }
 
 fn identity(scheme: &str, id: &str) -> Identity {
@@ -158,76 +182,61 @@ mod tests {
 
     const PEER: &str = "::ffff:10.1.2.3";
 
-    fn settings(super_digest: Option<&str>) -> AuthSettings {
-        AuthSettings { digest_enabled: true, super_digest: super_digest.map(Into::into) }
-    }
-
+    /// `None`: it fails.
     #[track_caller]
-    fn check(scheme: &str, secret: Option<&[u8]>, settings: &AuthSettings, expected: &[&str]) {
+    pub(super) fn check(
+        scheme: &str,
+        secret: Option<&[u8]>,
+        settings: &AuthSettings,
+        expected: Option<&[&str]>,
+    ) {
         let peer = PEER.parse().expect("an address");
-        let proved = authenticate(scheme, secret, peer, settings);
-        let shown: Vec<_> = proved.iter().map(|i| format!("{}/{}", i.scheme, i.id)).collect();
-        assert_eq!(shown, expected, "{scheme}");
+        let mut figures = AuthFigures::default();
+        let verdict = authenticate(scheme, &Credentials { secret, peer }, settings, &mut figures);
+        let shown = match verdict {
+            Verdict::Proved(proved) => {
+                Some(proved.iter().map(|i| format!("{}/{}", i.scheme, i.id)).collect::<Vec<_>>())
+            }
+            Verdict::Failed => None,
+            Verdict::HangUp { reason } => panic!("{scheme}: {reason}"),
+        };
+        let expected =
+            expected.map(|expected| expected.iter().map(|id| (*id).to_owned()).collect());
+        assert_eq!((shown, figures.failed), (expected.clone(), u64::from(expected.is_none())));
     }
 
     #[test]
-    fn a_digest_is_apaches() {
-        let plain = settings(None);
-        for (secret, expected) in [
-            ("super:test", "digest/super:D/InIHSb7yEEbrWz8b9l71RjZJU="),
-            ("joe:a:b", "digest/joe:OJhNhqacyc1SshRsKJQcbTnyT+w="),
-            ("joe", "digest/joe:FqmlTd9CWZUuPBGMdjE46DaT1/0="),
-            ("", "digest/:2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
-        ] {
-            check("digest", Some(secret.as_bytes()), &plain, &[expected]);
-        }
-        // Malformed UTF-8 is digested as the replacement character.
-        let replaced = "digest/j\u{fffd}:dJ4zQSsBDtqM1e5yCKSv1OGa86E=";
-        check("digest", Some(b"j\xff:x"), &plain, &[replaced]);
-        check("digest", None, &plain, &[]);
-    }
-
-    #[test]
-    fn the_super_digest_proves_super_and_the_user() {
-        let user = "digest/super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
-        let with = settings(Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU="));
-        check("digest", Some(b"super:test"), &with, &["super/", user]);
-        check("digest", Some(b"super:tesT"), &with, &["digest/super:RhvT6To2YNrs+b12ZfJ+UvsC7m0="]);
-    }
-
-    #[test]
-    fn a_disabled_digest_proves_nothing() {
-        let mut off = settings(Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU="));
-        off.digest_enabled = false;
-        check("digest", Some(b"super:test"), &off, &[]);
-    }
-
-    #[test]
-    fn an_address_is_shown_as_java_shows_it() {
-        for (address, expected) in [
-            ("127.0.0.1", "127.0.0.1"),
-            ("::ffff:10.1.2.3", "10.1.2.3"),
-            ("::1", "0:0:0:0:0:0:0:1"),
-            ("2001:db8::ff00:42:8329", "2001:db8:0:0:0:ff00:42:8329"),
-        ] {
-            assert_eq!(java_address(address.parse().expect("an address")), expected);
-        }
-        check("ip", Some(b"8.8.8.8"), &settings(None), &["ip/10.1.2.3"]);
-        check("ip", None, &settings(None), &["ip/10.1.2.3"]);
-    }
-
-    #[test]
-    fn every_other_scheme_proves_nothing() {
+    fn a_scheme_with_nothing_behind_it_proves_nothing() {
+        let settings = AuthSettings::default();
         let known = SCHEMES.iter().map(|scheme| scheme.name);
         for name in known.filter(|name| !["digest", "ip"].contains(name)).chain(["", "Digest"]) {
-            check(name, Some(b"anyone"), &settings(None), &[]);
+            check(name, Some(b"anyone"), &settings, None);
         }
         assert_eq!(compat_rows().len(), SCHEMES.len());
     }
 
     #[test]
-    fn a_digest_is_not_printed() {
-        let shown = format!("{:?}", settings(Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU=")));
-        assert_eq!(shown, "AuthSettings { digest_enabled: true, super_digest: Some(\"..\") }");
+    fn the_row_has_the_name_of_its_rules() {
+        for scheme in SCHEMES {
+            let rules = scheme.provider.and_then(|provider| provider.rules.as_ref());
+            assert!(rules.is_none_or(|rules| rules.name == scheme.name), "{}", scheme.name);
+        }
+    }
+
+    #[test]
+    fn what_is_switched_off_is_nowhere() {
+        let off = AuthSettings { digest: None, ..AuthSettings::default() };
+        assert!(schemes(&off).get("digest").is_none() && schemes(&off).get("ip").is_some());
+        assert_eq!(names(&off).collect::<Vec<_>>(), ["ip"]);
+        let on = AuthSettings { ensemble: Some(EnsembleSettings::default()), ..off };
+        assert_eq!(names(&on).collect::<Vec<_>>(), ["ip", "ensemble"]);
+        assert!(schemes(&on).get("ensemble").is_none(), "no access list can hold it");
+    }
+
+    #[test]
+    fn a_connection_is_its_address() {
+        let peer = PEER.parse().expect("an address");
+        let identities = by_connection(peer, &AuthSettings::default());
+        assert_eq!(identities, [identity("ip", "10.1.2.3")]);
     }
 }

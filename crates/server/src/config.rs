@@ -10,11 +10,13 @@
 //! Reading order: `table` (the rows), `properties` (the syntax), `sources` (who wins), `values`
 //! (kinds), `build` (rules between settings), `render` (help and reference).
 
+use crate::auth::AuthSettings;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
+mod auth;
 mod build;
 mod embedded;
 pub mod exit;
@@ -131,10 +133,8 @@ pub struct Config {
 
     /// Whether access is not checked at all.
     pub skip_acl: bool,
-    /// Whether scheme digest is there; its algorithm is SHA-1.
-    pub digest_provider_enabled: bool,
-    /// `super:` and a digest.
-    pub super_digest: Option<Secret>,
+    /// How clients prove who they are, and who must.
+    pub auth: AuthSettings,
     pub four_letter_words: FourLetterWords,
     /// What `reconfig` is answered with: UNIMPLEMENTED if true, else RECONFIGDISABLED.
     pub reconfig_enabled: bool,
@@ -187,24 +187,6 @@ pub enum Compression {
     None,
     Gzip,
     Snappy,
-}
-
-/// A text that is never printed: `Debug` hides it, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// For comparing, never for a message.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(report::HIDDEN)
-    }
 }
 
 /// Everything that checking found.

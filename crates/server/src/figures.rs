@@ -1,6 +1,7 @@
 //! What the shell counts, and how often it may warn of the same thing.
 
-use crate::admin::{ResponseSizes, ShellFigures};
+use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
+use crate::auth::AuthFigures;
 use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Figures {
     /// The counters themselves, as the four-letter words show them.
     pub(crate) counts: ShellFigures,
+    /// What is measured with percentiles.
+    pub(crate) measures: ShellMeasures,
     /// When the server began to serve.
     started: Instant,
     snapshot_started: Option<Instant>,
@@ -26,20 +29,31 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn new(counts: ShellFigures) -> Figures {
+        let started = Instant::now();
         Figures {
             counts,
-            started: Instant::now(),
+            measures: ShellMeasures::default(),
+            started,
             snapshot_started: None,
-            snapshot_saved: None,
+            // One that was loaded counts as one that was saved when the server began to serve.
+            snapshot_saved: counts.startup.snapshot_load_ms.map(|_| started),
             quota_refusals: BTreeMap::new(),
             repeats: RateLimit::default(),
         }
     }
 
+    /// Starts anew what `srst` starts anew: all that is counted or measured, but for failed
+    /// authentications, as Apache does.
+    pub(crate) fn reset(&mut self) {
+        let auth = AuthFigures { failed: self.counts.auth.failed, ..AuthFigures::default() };
+        self.counts = ShellFigures { auth, ..ShellFigures::default() };
+        self.measures = ShellMeasures::default();
+        self.quota_refusals.clear();
+    }
+
     /// The counters at this moment.
     pub(crate) fn view(&self, connections: usize) -> ShellFigures {
-        let loaded = self.counts.startup.snapshot_load_ms.map(|_| self.started);
-        let saved = self.snapshot_saved.or(loaded);
+        let saved = self.snapshot_saved;
         ShellFigures {
             uptime_ms: millis(self.started.elapsed()),
             connections: u64::try_from(connections).unwrap_or(u64::MAX),
@@ -59,12 +73,19 @@ impl Figures {
     }
 
     /// The log has a batch on stable storage.
-    pub(crate) fn synced(&mut self, synced: Synced, warn_ms: u64) {
+    pub(crate) fn synced(&mut self, synced: &Synced, warn_ms: u64) {
         let counts = &mut self.counts;
         counts.log_records += synced.records;
         counts.log_bytes += synced.bytes;
         counts.log_batch.record(synced.records);
         counts.fsync_us.record(micros(synced.elapsed));
+        counts.log_queue.record(synced.times.queue);
+        counts.log_process_us.record(micros(synced.times.process));
+        self.measures.log_flush_us.record(micros(synced.times.flush));
+        for (records, waited, synced) in &synced.times.records {
+            self.measures.log_waited_us.record_all(micros(*waited), *records);
+            self.measures.log_waited_and_flushed_us.record_all(micros(*synced), *records);
+        }
         let elapsed_ms = millis(synced.elapsed);
         if elapsed_ms > warn_ms {
             warn_limited!(
@@ -135,7 +156,13 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Since Linux 6.2 the size of the directory is the number of descriptors; before, it is 0 and they
+/// have to be counted.
 fn open_files() -> Option<u64> {
+    let told = std::fs::metadata("/proc/self/fd").ok()?.len();
+    if told > 0 {
+        return Some(told);
+    }
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     // One of them is the directory that is being read.
     u64::try_from(entries.count()).ok()?.checked_sub(1)

@@ -7,21 +7,23 @@
 //! The loop keeps true: effects are performed in their order; the core never blocks; it stops
 //! reading from whoever has too much unanswered or unsent.
 
+mod audited;
 mod effects;
 pub mod offline;
 mod turn;
+pub(crate) mod words;
 
-use crate::admin::{self, ShellFigures, Word};
+use self::words::Sorters;
+use crate::admin::ShellFigures;
 use crate::audit::AuditLog;
-use crate::auth::AuthSettings;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::render::ConfFacts;
 use crate::disk::{Log, LogTask, Slice, Synced};
+use crate::environment::Environment;
 use crate::figures::Figures;
 use crate::limits::{
-    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE,
-    SWEEP_EVERY_MS,
+    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, FRAMES_PER_CLOCK, PARTIAL_STALL, READ_BYTES,
+    STOP_PATIENCE, SWEEP_EVERY_MS,
 };
 use crate::net::clients::{Client, Phase};
 use crate::net::listen::{Admission, Descriptor};
@@ -30,12 +32,10 @@ use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
 use crate::systemd::Systemd;
 use crate::warn_limited;
-use bellwether_node::audit::{AuditEvent, AuditResult, Operation};
-use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
+use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
 use bellwether_wire::disk::TxnRecord;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -81,13 +81,14 @@ pub(crate) struct Core {
     config: Config,
     /// The port that is bound, which the configuration may leave to the system.
     client_port: u16,
-    auth: AuthSettings,
     clock: Clock,
     /// The time of the next step: the end of the last one, the last read of a socket, or the
     /// beginning of this round, whichever was last.
     instant: Instant,
+    /// Steps since then.
+    unclocked: u32,
     node: Node,
-    clients: BTreeMap<ConnId, Client>,
+    clients: ByConn<Client>,
     admission: Admission,
     partials: PartialBudget,
     unsent: usize,
@@ -109,6 +110,12 @@ pub(crate) struct Core {
     throttled: BTreeSet<ConnId>,
     /// Connections that wait for a part of the budget for large frames.
     starved: BTreeSet<ConnId>,
+    /// Connections whose four-letter word is still being answered and that have room for more.
+    tellers: VecDeque<ConnId>,
+    sorters: Sorters,
+    /// What `stmk` set.
+    trace_mask: i64,
+    environment: Environment,
     /// One buffer for all reads.
     buffer: Vec<u8>,
     effects: Vec<Effect>,
@@ -158,18 +165,15 @@ impl Core {
         let Parts { snapshots, systemd, figures, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
-            auth: AuthSettings {
-                digest_enabled: config.digest_provider_enabled,
-                super_digest: config.super_digest.as_ref().map(|secret| secret.expose().into()),
-            },
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
             figures: Figures::new(figures),
             config,
             client_port,
             clock,
             instant: clock.moment(),
+            unclocked: 0,
             node,
-            clients: BTreeMap::new(),
+            clients: ByConn::default(),
             partials: PartialBudget::default(),
             unsent: 0,
             log,
@@ -184,6 +188,10 @@ impl Core {
             turns: VecDeque::new(),
             throttled: BTreeSet::new(),
             starved: BTreeSet::new(),
+            tellers: VecDeque::new(),
+            sorters: Sorters::default(),
+            trace_mask: words::TRACE_MASK_DEFAULT,
+            environment: Environment::read(),
             buffer: vec![0; READ_BYTES],
             effects: Vec::new(),
             next_conn: 1,
@@ -199,7 +207,7 @@ impl Core {
         let mut batch = Vec::with_capacity(CORE_BATCH);
         loop {
             let deadline = self.deadline();
-            let busy = self.node.has_work() || !self.turns.is_empty();
+            let busy = self.is_busy();
             tokio::select! {
                 biased;
                 _count = self.messages.recv_many(&mut batch, CORE_BATCH) => {}
@@ -222,20 +230,26 @@ impl Core {
         }
     }
 
+    /// Whether there is something to go on with at once.
+    fn is_busy(&self) -> bool {
+        self.node.has_work() || !self.turns.is_empty() || !self.tellers.is_empty()
+    }
+
     fn message(&mut self, message: Message) {
         match message {
             Message::Accepted { stream, peer, descriptor } => {
                 self.accepted(stream, peer, descriptor);
             }
             Message::Ready(conn) => {
-                if let Some(client) = self.clients.get_mut(&conn) {
+                if let Some(client) = self.clients.get_mut(conn) {
                     client.reported();
                     self.turn(conn);
                 }
             }
             Message::Synced(synced) => {
-                self.figures.synced(synced, self.config.fsync_warning_threshold_ms);
-                self.step(Event::Durable { token: synced.token, bytes: synced.bytes });
+                let (token, bytes) = (synced.token, synced.bytes);
+                self.figures.synced(&synced, self.config.fsync_warning_threshold_ms);
+                self.step(Event::Durable { token, bytes });
             }
             Message::LogFailed => {
                 self.step(Event::LogFailed);
@@ -272,12 +286,9 @@ impl Core {
                 self.turn(conn);
             }
         }
-        if let Some(audit) = &mut self.audit {
-            audit.hand_over();
-        }
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.hand_over_audit();
+        self.send_log_batch();
+        self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
         }
@@ -287,19 +298,11 @@ impl Core {
         self.feed_watchdog();
     }
 
-    /// Says in the audit log that the server stops.
-    pub(crate) fn audit_stop(&mut self) {
-        let event = AuditEvent::of_server(Operation::ServerStop, AuditResult::Invoked);
-        self.audit(Box::new(event));
-        if let Some(audit) = &mut self.audit {
-            audit.hand_over();
-        }
-    }
-
-    fn audit(&mut self, event: Box<AuditEvent>) {
-        let now = self.clock.now();
-        if let Some(audit) = &mut self.audit {
-            audit.put(now.wall_ms, event);
+    /// Hands the log what has gathered for it.
+    fn send_log_batch(&mut self) {
+        if !self.log_batch.is_empty() {
+            let records = std::mem::take(&mut self.log_batch);
+            self.log.send(LogTask::Append(records, self.instant));
         }
     }
 
@@ -314,29 +317,33 @@ impl Core {
         deadline
     }
 
-    /// Whether no requests are to be taken for now: too many have no reply, or the audit log does
-    /// not keep up.
-    fn has_too_much(&self) -> bool {
-        self.node.outstanding() >= self.outstanding_max()
-            || self.audit.as_ref().is_some_and(AuditLog::is_full)
-    }
-
     fn outstanding_max(&self) -> usize {
         usize::try_from(self.config.global_outstanding_limit).unwrap_or(usize::MAX).max(1)
     }
 
-    /// One step of the node, and what it asks for. The clock is read once per step: the end of one
-    /// is the beginning of the next.
+    /// One step of the node, and what it asks for. Frames come in runs and cost less than a look at
+    /// the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
+    /// beginning of the next.
     fn step(&mut self, event: Event) {
+        let is_frame = matches!(event, Event::Frame { .. });
         let mut effects = std::mem::take(&mut self.effects);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
-        let ended = self.clock.moment();
-        self.figures.stepped(ended.saturating_duration_since(self.instant));
-        self.instant = ended;
+        self.unclocked += 1;
+        if !is_frame || self.unclocked == FRAMES_PER_CLOCK {
+            self.read_clock();
+        }
         for effect in effects.drain(..) {
             self.perform(effect);
         }
         self.effects = effects;
+    }
+
+    /// Ends the time of the steps since the clock was last read.
+    fn read_clock(&mut self) {
+        let ended = self.clock.moment();
+        self.figures.stepped(ended.saturating_duration_since(self.instant));
+        self.instant = ended;
+        self.unclocked = 0;
     }
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, descriptor: Descriptor) {
@@ -383,8 +390,7 @@ impl Core {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let (socket, wants) = open(conn);
-        let now_ms = self.clock.now().mono_ms;
-        let client = Client::new(socket, peer, now_ms, (wants, descriptor));
+        let client = Client::new(socket, peer, self.clock.now(), (wants, descriptor));
         self.clients.insert(conn, client);
         // The connect request has often come together with the connection.
         self.turn(conn);
@@ -399,12 +405,15 @@ impl Core {
             .map(|stall| u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
         let others_wait = !self.starved.is_empty();
         let mut late = Vec::new();
-        for (conn, client) in &self.clients {
+        for (conn, client) in self.clients.iter() {
             let reason = match client.phase {
                 Phase::New if now_ms.saturating_sub(client.accepted_ms) >= sessionless_ms => {
                     "it sent no connect request in time"
                 }
-                Phase::Closing { since_ms } if now_ms.saturating_sub(since_ms) >= closing_ms => {
+                Phase::Closing { since_ms }
+                    if !client.outbox.is_empty()
+                        && now_ms.saturating_sub(since_ms) >= closing_ms =>
+                {
                     "it does not take its last replies"
                 }
                 Phase::New | Phase::Connecting | Phase::Open | Phase::Closing { .. } => {
@@ -415,11 +424,11 @@ impl Core {
                     "it holds memory for a frame that it does not complete, and others wait for it"
                 }
             };
-            late.push((*conn, reason));
+            late.push((conn, reason));
         }
         for (conn, reason) in late {
             debug!(conn = conn.0, reason, "a connection is closed");
-            match self.clients.get(&conn).map(|client| client.phase) {
+            match self.clients.get(conn).map(|client| client.phase) {
                 Some(Phase::New) => self.figures.counts.sessionless_expired += 1,
                 Some(Phase::Connecting | Phase::Open | Phase::Closing { .. }) | None => {
                     self.figures.counts.connections_dropped += 1;
@@ -444,7 +453,7 @@ impl Core {
     fn has_stopped(&mut self) -> bool {
         let Some(until) = self.stopping else { return false };
         let answered = self.node.in_flight() == 0 && !self.node.has_work();
-        let sent = self.clients.values().all(|client| client.outbox.is_empty());
+        let sent = self.clients.iter().all(|(_, client)| client.outbox.is_empty());
         let late = self.clock.moment() >= until;
         if late && !(answered && sent) {
             warn!(
@@ -456,78 +465,10 @@ impl Core {
         (answered && sent) || late
     }
 
-    /// The answer to a four-letter word.
-    fn answer(&self, word: &Word) -> String {
-        let connections = self.clients.iter().map(|(conn, client)| {
-            let session = self.node.session_of(*conn);
-            admin::ConnectionFigures {
-                peer: client.peer,
-                session: session.map(|(session, _)| session),
-                timeout_ms: session.and_then(|(_, ms)| u32::try_from(ms).ok()).unwrap_or(0),
-                reads: client.takes_frames(),
-                writes: !client.outbox.is_empty(),
-                queued: u64::try_from(self.node.queued_of(*conn)).unwrap_or(u64::MAX),
-                received: client.received,
-                sent: client.sent,
-            }
-        });
-        let config = &self.config;
-        admin::answer(
-            word,
-            &admin::View {
-                mode: admin::Mode::Standalone,
-                status: self.node.status(),
-                shell: self.shell_figures(),
-                connections: connections.collect(),
-                allows: &|word| config.four_letter_words.allow(word),
-                conf: &|| config.conf_text(self.conf_facts()),
-                quotas: &|| self.quota_figures(),
-            },
-        )
-    }
-
-    fn shell_figures(&self) -> ShellFigures {
-        let audit = self.audit.as_ref().map(AuditLog::counts);
-        ShellFigures {
-            audit_lines: audit.map(|(lines, _)| lines),
-            audit_lines_lost: audit.map(|(_, lost)| lost),
-            ..self.figures.view(self.clients.len())
-        }
-    }
-
-    fn quota_figures(&self) -> BTreeMap<String, admin::NamespaceFigures> {
-        let quotas = self.node.tree().quota_figures().into_iter();
-        let mut namespaces: BTreeMap<String, admin::NamespaceFigures> = quotas
-            .map(|(name, quotas)| {
-                (name.to_owned(), admin::NamespaceFigures { quotas, refusals: None })
-            })
-            .collect();
-        for (name, refusals) in self.figures.quota_refusals() {
-            namespaces.entry(name.to_string()).or_default().refusals = Some(*refusals);
-        }
-        namespaces
-    }
-
-    fn conf_facts(&self) -> ConfFacts {
-        let bytes = |dir: &Path| directory_bytes(&dir.join("version-2"));
-        ConfFacts {
-            client_port: self.client_port,
-            data_dir_bytes: bytes(&self.config.data_dir),
-            data_log_dir_bytes: bytes(&self.config.data_log_dir),
-        }
-    }
-
     /// Ends the log's thread after what is queued.
     pub(crate) fn close_log(&mut self) -> Result<(), bellwether_store::StoreError> {
         self.log.stop()
     }
-}
-
-/// The lengths of the files in a directory, which `conf` alone shows; unreadable ones count
-/// nothing.
-fn directory_bytes(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// How long a duration is, in whole microseconds.

@@ -2,9 +2,11 @@
 
 use crate::admin::{ShellFigures, Startup};
 use crate::audit::AuditLog;
+use crate::auth;
 use crate::clock::Clock;
 use crate::config::exit::ExitCode;
 use crate::config::{self, ClientAddress, Config};
+use crate::control::Control;
 use crate::disk::Log;
 use crate::initialize::{Initialize, InitializeError};
 use crate::logging::LevelHandle;
@@ -96,7 +98,7 @@ impl From<StoreError> for Failure {
 
 /// Runs a server until it is told to stop; `started` hears where it listens.
 ///
-/// `levels` is what SIGUSR1 and SIGUSR2 turn.
+/// `levels` is what SIGUSR1, SIGUSR2 and the control socket turn.
 pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listening)) -> ExitCode {
     match try_serve(config, levels, started) {
         Ok(code) => code,
@@ -156,6 +158,7 @@ fn serve_audited(
         let log = Log::start(store, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
         let purging = start_purging(&config, (disk.clone(), options.clone()))?;
+        let control = Control::start(&config.data_dir, levels.clone());
         watch_signals(sender.clone(), levels)?;
         let systemd = Systemd::from_env();
         systemd.notify("READY=1");
@@ -173,7 +176,7 @@ fn serve_audited(
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
         core.audit_stop();
-        drop(purging);
+        drop((purging, control));
         let closed = core.close_log();
         Ok::<_, Failure>((ended, closed))
     });
@@ -273,6 +276,7 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         },
         digest: config.digest_enabled,
         skip_acl: config.skip_acl,
+        schemes: auth::schemes(&config.auth),
         close_session_list: config.close_session_txn,
         enforce_quota: config.enforce_quota,
         txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
@@ -288,6 +292,7 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         server_id: config.session_server_id,
         reconfig_enabled: config.reconfig_enabled,
         audit: config.audit.is_some(),
+        enforced_schemes: config.auth.enforced.clone(),
         snap_count: u64::from(config.snap_count),
         snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
         snapshot_last_zxid: config.serialize_last_processed_zxid,
@@ -360,10 +365,10 @@ fn load(
         "the data directory is loaded"
     );
     let startup = Startup {
-        load_ms,
+        load_ms: Some(load_ms),
         snapshot_load_ms: had_snapshot.then_some(until_txns),
-        txns_load_ms: load_ms - until_txns,
-        txns_loaded,
+        txns_load_ms: Some(load_ms - until_txns),
+        txns_loaded: Some(txns_loaded),
     };
     Ok((store, tree, startup))
 }

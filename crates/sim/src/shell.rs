@@ -186,7 +186,7 @@ impl Shell {
                 };
                 let identity = Identity { scheme: "ip".into(), id: "10.0.0.1".into() };
                 around.checkers.connects(conn, identity.clone());
-                Event::Connect { conn, request, identity }
+                Event::Connect { conn, request, identities: vec![identity] }
             }
             Some(Greeting::Done) => request(conn, frame, around),
         };
@@ -398,8 +398,8 @@ fn request(conn: ConnId, frame: &[u8], around: &mut Around<'_>) -> Event {
         let id = String::from_utf8_lossy(auth.as_deref().unwrap_or_default());
         let identity = (id != "nobody").then(|| Identity { scheme: scheme.clone(), id: id.into() });
         around.checkers.proves(conn, identity.clone());
-        let identities = identity.into_iter().collect();
-        return Event::Authenticated { conn, xid: header.xid, identities };
+        let proved = identity.map(|identity| vec![identity]);
+        return Event::Authenticated { conn, xid: header.xid, proved };
     }
     let is_ping = op == Some(OpCode::Ping);
     let expected = if is_ping { xid::PING } else { header.xid };

@@ -3,6 +3,7 @@
 //! An error says what was tried, on which file, at which offset, and why it failed. [`Corruption`]
 //! is the refusal to start: it leaves the directory as it was found.
 
+use crate::contents::Named;
 use bellwether_wire::{DecodeError, Zxid};
 use std::fmt;
 use std::io;
@@ -147,22 +148,26 @@ impl fmt::Display for StoreError {
                 write!(f, "{path} belongs into {belongs_to}: check dataDir and dataLogDir")
             }
             StoreError::Locked { path } => {
-                write!(f, "another process uses this directory: it holds {}", path.display())
+                let path = path.display();
+                write!(f, "another process uses this directory: it holds {path}; stop it first")
             }
             StoreError::NoSnapshot { path, snapshots_broken } => write!(
                 f,
-                "{} has data but no readable snapshot ({snapshots_broken} are broken), so that a \
+                "{0} has data but no readable snapshot ({snapshots_broken} are broken), so that a \
                  part of the data is missing; bring a snapshot back, or set \
-                 snapshot.trust.empty=true if the logs are complete",
+                 snapshot.trust.empty=true if the logs are complete; inspect it with: bellwether \
+                 snapshot verify {0}",
                 path.display()
             ),
             StoreError::Corrupt { path, offset, corruption } => {
-                let path = path.display();
-                write!(f, "{path}, offset {offset}: {corruption}; nothing was changed; ")?;
-                write!(f, "inspect it with: bellwether log verify {path}")
+                write!(f, "{}, offset {offset}: {corruption}; ", path.display())?;
+                write!(f, "nothing was changed; ")?;
+                write_next(f, directory_of(path), corruption)
             }
             StoreError::Snapshot { path, offset, problem } => {
-                write!(f, "snapshot {}, byte {offset} of its content: {problem}", path.display())
+                let path = path.display();
+                write!(f, "snapshot {path}, byte {offset} of its content: {problem}; ")?;
+                write!(f, "inspect it with: bellwether snapshot verify {path}")
             }
             StoreError::LogWrite { doing, path, offset, source } => write!(
                 f,
@@ -185,6 +190,37 @@ impl fmt::Display for StoreError {
                 write!(f, "cannot {doing} snapshot {}: {source}", path.display())?;
                 write_free(f, *bytes_free)
             }
+        }
+    }
+}
+
+/// The directory of a log, or the path itself where it is that directory.
+fn directory_of(path: &Path) -> &Path {
+    match (Named::of(path), path.parent()) {
+        (Named::Log(_) | Named::Snapshot(_), Some(parent)) => parent,
+        (Named::Log(_) | Named::Snapshot(_) | Named::Other, _) => path,
+    }
+}
+
+/// The commands that inspect and repair what is wrong.
+fn write_next(f: &mut fmt::Formatter<'_>, dir: &Path, corruption: &Corruption) -> fmt::Result {
+    let dir = dir.display();
+    write!(f, "inspect it with: bellwether log verify {dir}")?;
+    match corruption {
+        Corruption::TooLong { .. } => Ok(()), // The setting is to be raised; nothing is damaged.
+        Corruption::Misnamed { zxid, .. } => {
+            write!(f, "; if the log is whole, rename it to log.{:x}", zxid.0)
+        }
+        Corruption::Header
+        | Corruption::Checksum
+        | Corruption::Length(_)
+        | Corruption::Content(_)
+        | Corruption::SyncedBefore { .. }
+        | Corruption::SyncedBySideFile { .. }
+        | Corruption::MissingRecords { .. }
+        | Corruption::MissingEnd { .. }
+        | Corruption::Backwards { .. } => {
+            write!(f, "; repair it with: bellwether log recover {dir}")
         }
     }
 }

@@ -20,12 +20,14 @@
 pub mod disk;
 pub mod os_disk;
 
+mod contents;
 mod damage;
 mod durable;
 mod error;
 mod layout;
 mod limits;
 mod log_reader;
+mod mend;
 mod names;
 mod notice;
 mod options;
@@ -33,6 +35,7 @@ mod purge;
 mod record;
 mod recover;
 mod repair;
+mod salvage;
 mod sizes;
 mod snappy;
 mod snapshot_reader;
@@ -42,10 +45,15 @@ mod synced;
 mod testing;
 mod txnlog;
 
+pub use contents::{Contents, Named};
 pub use damage::{Behind, Damage, SideFile, Verdict, Writer, decide};
 pub use disk::{Access, Disk, DiskFile, DiskLock};
 pub use error::{Corruption, SnapshotProblem, StoreError};
 pub use log_reader::{LogReader, LogRecord, LogStart, LogStep};
+pub use mend::{
+    Copied, Follows, copy_sound, forget_synced, newest_sound_snapshot, replace_log, set_aside,
+    shorten_log, snapshot_reach,
+};
 pub use notice::{Notice, Notify};
 #[cfg(feature = "canaries")]
 pub use options::Break;
@@ -54,6 +62,8 @@ pub use os_disk::OsDisk;
 pub use purge::{Purged, purge};
 pub use record::Mark;
 pub use recover::{Origin, Recovered, Recovery};
+pub use repair::Planned;
+pub use salvage::{Hole, HoleKind, Piece, Salvage};
 pub use sizes::{Sizes, sizes};
 pub use snapshot_reader::SnapshotReader;
 pub use snapshot_writer::{SavedSnapshot, SnapshotWriter};

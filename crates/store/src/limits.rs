@@ -22,3 +22,5 @@ pub(crate) const PREALLOC_RESERVE_BYTES: u64 = 4096;
 pub(crate) const COPY_BYTES: usize = 1 << 20;
 /// What a batch's buffer keeps of its size between two batches.
 pub(crate) const BATCH_BYTES_KEPT: usize = 4 << 20;
+/// The longest record that is looked for in a damaged log: more than any server ever wrote.
+pub(crate) const SALVAGED_RECORD_BYTES_MAX: usize = 1 << 30;

@@ -273,15 +273,74 @@ impl LogReader {
     /// What stands from `offset` on, where no record after `last` could be read.
     pub fn behind(&mut self, offset: u64, last: Zxid) -> Result<Behind, StoreError> {
         let Some(first) = self.first_set_byte(offset)? else { return Ok(Behind::Nothing) };
+        let found = self.scan(first, offset, |reader, at| reader.synced_batch_at(at, last))?;
+        Ok(found.map_or(Behind::Bytes, Behind::SyncedBatch))
+    }
+
+    /// Where the next sound record begins, from `from` on, that can be a later one than `last`.
+    pub fn find_sound(&mut self, from: u64, last: Zxid) -> Result<Option<u64>, StoreError> {
+        let Some(first) = self.first_set_byte(from)? else { return Ok(None) };
+        self.scan(first, from, |reader, at| {
+            let found = reader.sound_at(at)?;
+            Ok(found.filter(|found| found.record.header.zxid > last).map(|found| found.offset))
+        })
+    }
+
+    /// The sound record at `offset`, if one stands there. What is read next stays what it is.
+    pub fn sound_at(&mut self, offset: u64) -> Result<Option<LogRecord>, StoreError> {
+        let Some((prefix, end)) = self.whole_at(offset)? else { return Ok(None) };
+        if self.bytes(end - 1, 1)? != [END] {
+            return Ok(None);
+        }
+        Ok(self.parse(offset, prefix)?.ok())
+    }
+
+    /// The payload of the record at `offset` as it stands there, sound or not, and where the
+    /// record ends; nothing where its length does not fit the file.
+    pub fn payload_at(&mut self, offset: u64) -> Result<Option<(Vec<u8>, u64)>, StoreError> {
+        let Some((prefix, end)) = self.whole_at(offset)? else { return Ok(None) };
+        let length = usize::try_from(prefix.length).unwrap_or(0);
+        let payload = self.bytes(offset + PREFIX_BYTES as u64, length)?.to_vec();
+        Ok(Some((payload, end)))
+    }
+
+    /// Goes on at `offset`, where the caller knows a record to begin.
+    pub fn go_on_at(&mut self, offset: u64) {
+        self.at = offset;
+    }
+
+    /// Checksum and length at `offset`, and the record's end, if that lies within the file.
+    fn whole_at(&mut self, offset: u64) -> Result<Option<(Prefix, u64)>, StoreError> {
+        let mut prefix = [0; PREFIX_BYTES];
+        let bytes = self.bytes(offset, PREFIX_BYTES)?;
+        if bytes.len() < PREFIX_BYTES {
+            return Ok(None);
+        }
+        prefix.copy_from_slice(bytes);
+        let prefix = Prefix::decode(&prefix);
+        let length = usize::try_from(prefix.length).unwrap_or(0);
+        let end = offset + (FRAME_BYTES + length) as u64;
+        let fits = length >= PAYLOAD_BYTES_MIN && length <= self.record_bytes_max;
+        Ok((fits && end <= self.len).then_some((prefix, end)))
+    }
+
+    /// The first place that `found` takes, among those where a record can begin: from `from` on,
+    /// whose first byte that is not zero is `first`.
+    fn scan(
+        &mut self,
+        first: u64,
+        from: u64,
+        mut found: impl FnMut(&mut LogReader, u64) -> Result<Option<u64>, StoreError>,
+    ) -> Result<Option<u64>, StoreError> {
         // A record can begin with zeros: seven bytes of a checksum, in theory all eight.
-        let mut at = first.saturating_sub(PREFIX_BYTES as u64).max(offset);
+        let mut at = first.saturating_sub(PREFIX_BYTES as u64).max(from);
         while at + (FRAME_BYTES + PAYLOAD_BYTES_MIN) as u64 <= self.len {
             let bytes = self.some_bytes(at, PREFIX_BYTES)?;
             match candidate(bytes) {
                 Some(skip) => {
                     at += skip as u64;
-                    if let Some(found) = self.synced_batch_at(at, last)? {
-                        return Ok(Behind::SyncedBatch(found));
+                    if let Some(found) = found(self, at)? {
+                        return Ok(Some(found));
                     }
                     at += 1;
                 }
@@ -289,19 +348,12 @@ impl LogReader {
                 None => at += (bytes.len() - PREFIX_BYTES + 1) as u64,
             }
         }
-        Ok(Behind::Bytes)
+        Ok(None)
     }
 
     /// The offset, if a sound record with a mark stands there that can be a later one than `last`.
     fn synced_batch_at(&mut self, offset: u64, last: Zxid) -> Result<Option<u64>, StoreError> {
-        let mut prefix = [0; PREFIX_BYTES];
-        prefix.copy_from_slice(self.bytes(offset, PREFIX_BYTES)?);
-        let prefix = Prefix::decode(&prefix);
-        let length = usize::try_from(prefix.length).unwrap_or(0);
-        let end = offset + (FRAME_BYTES + length) as u64;
-        if length > self.record_bytes_max || end > self.len {
-            return Ok(None);
-        }
+        let Some((prefix, end)) = self.whole_at(offset)? else { return Ok(None) };
         let tail = self.bytes(end - (MARK_BYTES + 1) as u64, MARK_BYTES + 1)?;
         if !(tail.starts_with(&record::MARK_MAGIC) && tail.ends_with(&[END])) {
             return Ok(None);
@@ -334,7 +386,7 @@ fn candidate(bytes: &[u8]) -> Option<usize> {
     bytes.windows(PREFIX_BYTES).position(|prefix| {
         let (sum, length) = prefix.split_at(8);
         let length = length.iter().fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
-        let long_enough = length as usize >= PAYLOAD_BYTES_MIN + MARK_BYTES;
+        let long_enough = length as usize >= PAYLOAD_BYTES_MIN;
         long_enough && length <= i32::MAX.unsigned_abs() && sum.starts_with(&[0; 4])
     })
 }

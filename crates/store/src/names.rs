@@ -39,6 +39,16 @@ pub(crate) fn cut_zxid(name: &str) -> Option<Zxid> {
     name.strip_prefix(CUT).and_then(log_zxid)
 }
 
+/// Whether a file of this name keeps what was cut off or set aside.
+pub(crate) fn is_kept(name: &str) -> bool {
+    name.starts_with(CUT)
+}
+
+/// The name that a kept file had, and whatever follows it.
+pub(crate) fn without_kept(name: &str) -> &str {
+    name.strip_prefix(CUT).unwrap_or(name)
+}
+
 /// The zxid of a log's name.
 pub(crate) fn log_zxid(name: &str) -> Option<Zxid> {
     zxid_after("log", name)

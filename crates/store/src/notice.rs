@@ -61,8 +61,9 @@ impl fmt::Display for Notice {
             ),
             Notice::LogEndsWithinRecord { log, offset, damage, last } => write!(
                 f,
-                "{} ends within a record ({damage} at offset {offset}), after transaction {last}; \
-                 ZooKeeper takes this for the end of the log, and so it was taken",
+                "{0} ends within a record ({damage} at offset {offset}), after transaction {last}; \
+                 ZooKeeper takes this for the end of the log, and so it was taken; inspect it with: \
+                 bellwether log dump {0}",
                 log.display()
             ),
             Notice::RecordRepeated { log, offset, zxid } => {
@@ -70,7 +71,8 @@ impl fmt::Display for Notice {
             }
             Notice::Gap { log, after, before } => write!(
                 f,
-                "{}: no log has the transactions between {after} and {before}",
+                "{0}: no log has the transactions between {after} and {before}; inspect it with: \
+                 bellwether log verify {0}",
                 log.display()
             ),
             Notice::EndsBeforeSkippedSnapshot { last, snapshot } => write!(

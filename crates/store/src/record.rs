@@ -69,6 +69,14 @@ pub(crate) fn encode(record: &TxnRecord, mark: Option<Mark>, out: &mut Vec<u8>) 
     bytes
 }
 
+/// Gives a whole record with a mark the mark of one that follows `previous`.
+pub(crate) fn change_mark(whole: &mut [u8], previous: Zxid) {
+    let end = whole.len() - 1;
+    whole[end - 2..end].copy_from_slice(&low(previous).to_be_bytes());
+    let sum = checksum(&whole[PREFIX_BYTES..end]);
+    whole[..8].copy_from_slice(&u64::from(sum).to_be_bytes());
+}
+
 /// The checksum of a payload.
 pub(crate) fn checksum(payload: &[u8]) -> u32 {
     simd_adler32::adler32(&payload)

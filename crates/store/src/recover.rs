@@ -12,7 +12,7 @@ use crate::limits::SNAPSHOTS_TRIED_MAX;
 use crate::log_reader::{LogReader, LogRecord, LogStart, LogStep};
 use crate::notice::{Notice, Notify};
 use crate::options::{ForceSync, LogsWithoutSnapshot, StoreOptions};
-use crate::repair::{LastBatch, Repairs};
+use crate::repair::{LastBatch, Planned, Repairs};
 use crate::snapshot_reader::SnapshotReader;
 use crate::synced::Synced;
 use crate::txnlog::Store;
@@ -132,6 +132,11 @@ impl Recovery {
     pub fn last_zxid(&self) -> Zxid {
         let last = self.last.as_ref().map_or(Zxid::ZERO, |last| last.zxid);
         last.max(self.snapshot_zxid().unwrap_or(Zxid::ZERO))
+    }
+
+    /// What [`Recovery::finish`] would change, as far as it was read.
+    pub fn planned(&self) -> Vec<Planned> {
+        self.repairs.planned()
     }
 
     /// Cuts what cannot have been acknowledged, makes durable what was read, and opens the store

@@ -27,6 +27,15 @@ pub(crate) struct Repairs {
     last_batch: Option<LastBatch>,
 }
 
+/// Something that a start changes in a directory before it writes to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// The bytes of a last batch that was never synced are cut off a log and kept beside it.
+    Cut { log: PathBuf, offset: u64, end: u64, damage: Damage, last: Zxid },
+    /// A log without a record is removed.
+    Remove { log: PathBuf },
+}
+
 /// The last batch of the newest log that carries marks.
 pub(crate) struct LastBatch {
     pub(crate) log: Zxid,
@@ -80,6 +89,19 @@ impl Repairs {
         self.cuts.last().map(|cut| (&cut.path, cut.offset))
     }
 
+    /// What [`Repairs::perform`] would change.
+    pub(crate) fn planned(&self) -> Vec<Planned> {
+        let cuts = self.cuts.iter().map(|cut| Planned::Cut {
+            log: cut.path.clone(),
+            offset: cut.offset,
+            end: cut.end,
+            damage: cut.damage.clone(),
+            last: cut.last,
+        });
+        let removes = self.removes.iter().map(|r| Planned::Remove { log: r.path.clone() });
+        cuts.chain(removes).collect()
+    }
+
     /// Does it all; returns the side file, which says that `last_zxid` is on stable storage.
     pub(crate) fn perform(
         &self,
@@ -122,7 +144,12 @@ impl Repairs {
 }
 
 /// Names what failed, and what is free where that is the reason.
-fn failed(disk: &dyn Disk, doing: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+pub(crate) fn failed(
+    disk: &dyn Disk,
+    doing: &'static str,
+    path: &Path,
+    source: std::io::Error,
+) -> StoreError {
     if !error::is_full(&source) {
         return StoreError::io(doing, path, source);
     }
@@ -182,21 +209,32 @@ impl Cut {
     }
 
     fn copy(&self, disk: &dyn Disk, options: &StoreOptions, kept: &Path) -> std::io::Result<()> {
-        let from = disk.open(&self.path, Access::Read)?;
-        let mut to: Box<dyn DiskFile> = disk.create(kept)?;
-        let mut piece = vec![0; COPY_BYTES];
-        let mut at = self.offset;
-        while at < self.end {
-            let wanted = usize::try_from(self.end - at).map_or(COPY_BYTES, |n| n.min(COPY_BYTES));
-            let got = from.read_at(at, piece.get_mut(..wanted).unwrap_or_default())?;
-            if got == 0 {
-                break;
-            }
-            to.write_at(at - self.offset, piece.get(..got).unwrap_or_default())?;
-            at += got as u64;
-        }
+        let mut to = copy_bytes(disk, &self.path, (self.offset, self.end), kept)?;
         sync_file(options, to.as_mut())
     }
+}
+
+/// Copies the bytes between two offsets into a file of their own; the caller syncs it.
+pub(crate) fn copy_bytes(
+    disk: &dyn Disk,
+    path: &Path,
+    (offset, end): (u64, u64),
+    to: &Path,
+) -> std::io::Result<Box<dyn DiskFile>> {
+    let from = disk.open(path, Access::Read)?;
+    let mut to: Box<dyn DiskFile> = disk.create(to)?;
+    let mut piece = vec![0; COPY_BYTES];
+    let mut at = offset;
+    while at < end {
+        let wanted = usize::try_from(end - at).map_or(COPY_BYTES, |n| n.min(COPY_BYTES));
+        let got = from.read_at(at, piece.get_mut(..wanted).unwrap_or_default())?;
+        if got == 0 {
+            break;
+        }
+        to.write_at(at - offset, piece.get(..got).unwrap_or_default())?;
+        at += got as u64;
+    }
+    Ok(to)
 }
 
 impl Remove {
@@ -220,7 +258,7 @@ impl Remove {
 }
 
 /// A name for kept bytes that nothing has yet.
-fn free_name(disk: &dyn Disk, log: &Path, offset: u64) -> Result<PathBuf, StoreError> {
+pub(crate) fn free_name(disk: &dyn Disk, log: &Path, offset: u64) -> Result<PathBuf, StoreError> {
     let dir = log.parent().expect("a log stands in a directory");
     let name = log.file_name().and_then(|name| name.to_str()).expect("its name was listed");
     let taken = crate::layout::list(disk, dir)?;

@@ -1,9 +1,10 @@
 //! Who may do what: identities against ACLs, and what an ACL must be to be accepted.
 //!
-//! The schemes are Apache's default ones: `world`, `auth`, `digest`, `ip`, and `super`, which may
-//! do everything. An entry of any other scheme grants nothing and is refused in a new ACL.
+//! Three schemes are part of the rules: `world`, `auth` and `super`, which may do everything. The
+//! others are rows of [`Schemes`]; an entry of one that is not there grants nothing and is refused
+//! in a new ACL.
 
-use crate::ip;
+use crate::schemes::{Schemes, Worth};
 use bellwether_wire::{Acl, ErrorCode, Perms};
 
 /// Who a connection is: `("ip", "127.0.0.1")`, `("digest", "user:hash")`, `("super", "")`. That it
@@ -18,7 +19,12 @@ pub struct Identity {
 
 /// Whether `acl` grants one of `wanted` to any of `identities`. An empty list, which no client can
 /// set, grants everything, as it does in Apache's server.
-pub(crate) fn permits(acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bool {
+pub(crate) fn permits(
+    schemes: &Schemes,
+    acl: &[Acl],
+    wanted: Perms,
+    identities: &[Identity],
+) -> bool {
     if acl.is_empty() {
         return true;
     }
@@ -26,25 +32,25 @@ pub(crate) fn permits(acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bo
     let granting = || acl.iter().filter(|entry| entry.perms.grants(wanted));
     granting().any(is_world)
         || identities.iter().any(|identity| &*identity.scheme == "super")
-        || granting().any(|entry| identities.iter().any(|identity| matches(identity, entry)))
+        || granting()
+            .any(|entry| identities.iter().any(|identity| matches(schemes, identity, entry)))
 }
 
 fn is_world(entry: &Acl) -> bool {
     &*entry.scheme == "world" && &*entry.id == "anyone"
 }
 
-fn matches(identity: &Identity, entry: &Acl) -> bool {
+fn matches(schemes: &Schemes, identity: &Identity, entry: &Acl) -> bool {
     identity.scheme == entry.scheme
-        && match &*entry.scheme {
-            "digest" => identity.id == entry.id,
-            "ip" => ip::matches(&identity.id, &entry.id),
-            _ => false,
-        }
+        && schemes
+            .get(&entry.scheme)
+            .is_some_and(|scheme| (scheme.matches)(&identity.id, &entry.id))
 }
 
 /// The list that a create or setACL stores: without duplicates, `auth` replaced by who the caller
 /// has proved to be. Null, empty, or with an entry that cannot be: INVALIDACL.
 pub(crate) fn fix(
+    schemes: &Schemes,
     requested: Option<Vec<Acl>>,
     identities: &[Identity],
 ) -> Result<Vec<Acl>, ErrorCode> {
@@ -60,8 +66,8 @@ pub(crate) fn fix(
             continue;
         }
         match &*entry.scheme {
-            "auth" => expand(entry.perms, identities, &mut fixed)?,
-            _ if is_valid(entry) => fixed.push(entry.clone()),
+            "auth" => expand(schemes, entry.perms, identities, &mut fixed)?,
+            _ if is_valid(schemes, entry) => fixed.push(entry.clone()),
             _ => return Err(ErrorCode::InvalidAcl),
         }
     }
@@ -69,9 +75,17 @@ pub(crate) fn fix(
 }
 
 /// An address is no proof of anything, so `ip` does not count here, and `super` is no identity.
-fn expand(perms: Perms, identities: &[Identity], out: &mut Vec<Acl>) -> Result<(), ErrorCode> {
+fn expand(
+    schemes: &Schemes,
+    perms: Perms,
+    identities: &[Identity],
+    out: &mut Vec<Acl>,
+) -> Result<(), ErrorCode> {
     let before = out.len();
-    let proved = identities.iter().filter(|identity| &*identity.scheme == "digest");
+    let is_proved = |identity: &&Identity| {
+        schemes.get(&identity.scheme).is_some_and(|scheme| scheme.worth == Worth::Proved)
+    };
+    let proved = identities.iter().filter(is_proved);
     out.extend(proved.map(|identity| Acl {
         perms,
         scheme: identity.scheme.clone(),
@@ -80,19 +94,8 @@ fn expand(perms: Perms, identities: &[Identity], out: &mut Vec<Acl>) -> Result<(
     if out.len() == before { Err(ErrorCode::InvalidAcl) } else { Ok(()) }
 }
 
-fn is_valid(entry: &Acl) -> bool {
-    match &*entry.scheme {
-        "world" => &*entry.id == "anyone",
-        "digest" => is_digest(&entry.id),
-        "ip" => ip::is_valid(&entry.id),
-        _ => false,
-    }
-}
-
-/// Two parts around a colon. Java's `split` drops empty parts at the end, but not at the start.
-fn is_digest(id: &str) -> bool {
-    let kept = id.trim_end_matches(':');
-    kept.matches(':').count() == 1
+fn is_valid(schemes: &Schemes, entry: &Acl) -> bool {
+    is_world(entry) || schemes.get(&entry.scheme).is_some_and(|scheme| (scheme.is_valid)(&entry.id))
 }
 
 /// What a caller without ADMIN sees of an ACL: whose it is, but not the hash of the password.
@@ -123,6 +126,7 @@ fn mask_id(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schemes::IP;
 
     fn entry(text: &str) -> Acl {
         let mut parts = text.splitn(3, '|');
@@ -145,7 +149,10 @@ mod tests {
 
     #[track_caller]
     fn check(acl: &[&str], identities: &[&str], expected: bool) {
-        assert_eq!(permits(&list(acl), Perms::READ, &who(identities)), expected);
+        assert_eq!(
+            permits(&Schemes::default(), &list(acl), Perms::READ, &who(identities)),
+            expected
+        );
     }
 
     #[test]
@@ -169,12 +176,13 @@ mod tests {
     #[track_caller]
     fn check_fix(acl: &[&str], identities: &[&str], expected: Option<&[&str]>) {
         let expected = expected.map(list).ok_or(ErrorCode::InvalidAcl);
-        assert_eq!(fix(Some(list(acl)), &who(identities)), expected, "{acl:?}");
+        let fixed = fix(&Schemes::default(), Some(list(acl)), &who(identities));
+        assert_eq!(fixed, expected, "{acl:?}");
     }
 
     #[test]
     fn a_missing_list_is_refused() {
-        assert_eq!(fix(None, &[]), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fix(&Schemes::default(), None, &[]), Err(ErrorCode::InvalidAcl));
         check_fix(&[], &[], None);
     }
 
@@ -206,6 +214,15 @@ mod tests {
             check_fix(&[bad], &[], None);
             check_fix(&["world|anyone|31", bad], &[], None);
         }
+    }
+
+    #[test]
+    fn a_scheme_that_the_server_does_not_have_grants_nothing_and_cannot_be_set() {
+        let only_ip: Schemes = [IP].into_iter().collect();
+        let (acl, me) = (list(&["digest|u:h|1"]), who(&["digest|u:h"]));
+        assert!(!permits(&only_ip, &acl, Perms::READ, &me));
+        assert_eq!(fix(&only_ip, Some(acl), &me), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fix(&only_ip, Some(list(&["auth||1"])), &me), Err(ErrorCode::InvalidAcl));
     }
 
     #[test]

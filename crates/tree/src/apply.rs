@@ -79,6 +79,7 @@ impl Tree {
         };
         // Last: whoever reads this figure may rely on the whole transaction being in.
         self.last_processed = self.last_processed.max(record.header.zxid);
+        self.digest_log.applied(record.header.zxid, self.digest);
         Outcome { result, digest_matches: self.digest_matches(record.digest) }
     }
 

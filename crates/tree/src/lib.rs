@@ -27,18 +27,25 @@ mod change;
 mod check;
 mod children;
 mod digest;
+mod digest_log;
+mod ephemerals;
 mod index;
 mod ip;
 mod nodes;
+mod schemes;
 mod slab;
 
 pub use acl::Identity;
 pub use apply::{Change, ChangeKind, Outcome};
+pub use ephemerals::{EphemeralVisit, EphemeralWalk};
 pub use load::{LoadError, LoadReport, Loader};
 pub use pending::Pending;
 pub use prepare::{Caller, Stamp, Write};
 pub use quota::{Exceeded, Limit, Measure, QuotaFigures};
 pub use reap::ReapCursor;
+pub use schemes::{DIGEST, IP, Scheme, Schemes, Worth};
 pub use snapshot::SnapshotCursor;
 pub use tree::{Now, Progress, Tree, TreeOptions};
-pub use watch::{Delivery, Firing, WatchKind, WatchTable, WatcherId};
+pub use watch::{
+    Delivery, Firing, WatchKind, WatchTable, WatchVisit, WatchWalk, WatcherId, WatchesSummary,
+};

@@ -147,6 +147,8 @@ impl Loader {
                 return Ok(());
             }
             self.complete = None;
+            // Up to here the tree was a mixture.
+            self.tree.digest_log.clear();
             if zxid == complete_at {
                 self.compare(digest);
             }
@@ -160,6 +162,9 @@ impl Loader {
     /// The tree.
     pub fn finish(mut self, now: Now) -> Result<(Tree, LoadReport), LoadError> {
         self.end_snapshot()?;
+        if self.complete.is_some() {
+            self.tree.digest_log.clear();
+        }
         self.tree.add_system_nodes();
         self.delete_orphans();
         self.tree.start_clocks(now);

@@ -242,7 +242,7 @@ impl Preparation<'_> {
     fn set_acl(&mut self, path: Box<str>, acl: Option<Vec<Acl>>, version: i32) -> Prepared {
         self.check_session()?;
         check_path(&path)?;
-        let acl = acl::fix(acl, self.caller.identities)?;
+        let acl = acl::fix(&self.tree.options.schemes, acl, self.caller.identities)?;
         let key = self.key(&path);
         let mut node = self.view(key)?;
         self.check_acl(&node, Perms::ADMIN)?;

@@ -61,6 +61,12 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Whether ids from `id` on may be in use; each has to be asked for.
+    pub(crate) fn reaches(&self, id: u32) -> bool {
+        let (page, slot) = place(id);
+        page + 1 < self.pages.len() || self.pages.get(page).is_some_and(|page| slot < page.len())
+    }
+
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         match self.slot_mut(id)? {
             Slot::Used(value) => Some(value),

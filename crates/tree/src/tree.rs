@@ -5,9 +5,11 @@
 
 use crate::acl::{self, Identity};
 use crate::acl_table::AclTable;
+use crate::digest_log::DigestLog;
 use crate::index::PathHasher;
 use crate::nodes::{Node, NodeId, Nodes, ROOT};
 use crate::quota::Quotas;
+use crate::schemes::Schemes;
 use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
@@ -42,6 +44,8 @@ pub struct TreeOptions {
     pub digest: bool,
     /// Whether ACLs are not checked (`skipACL`).
     pub skip_acl: bool,
+    /// The schemes of access lists.
+    pub schemes: Schemes,
     /// Whether closeSession lists the nodes to delete (`closeSessionTxn.enabled`).
     pub close_session_list: bool,
     /// Whether a write that exceeds a hard quota is refused (`enforceQuota`).
@@ -58,6 +62,7 @@ impl TreeOptions {
             owner_format: OwnerFormat::default(),
             digest: true,
             skip_acl: false,
+            schemes: Schemes::default(),
             close_session_list: true,
             enforce_quota: false,
             txn_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
@@ -80,6 +85,7 @@ pub struct Tree {
     pub(crate) timed: BTreeMap<NodeId, i64>,
     pub(crate) quotas: Quotas,
     pub(crate) digest: u64,
+    pub(crate) digest_log: DigestLog,
     pub(crate) data_size: u64,
     pub(crate) last_processed: Zxid,
     /// The newest node of the snapshot that was loaded: newer than the last transaction only where
@@ -129,6 +135,7 @@ impl Tree {
             timed: BTreeMap::new(),
             quotas: Quotas::default(),
             digest: 0,
+            digest_log: DigestLog::default(),
             data_size: 0,
             last_processed: Zxid::ZERO,
             loaded_max: Zxid::ZERO,
@@ -163,7 +170,8 @@ impl Tree {
     }
 
     pub(crate) fn permits(&self, acl: &[Acl], wanted: Perms, identities: &[Identity]) -> bool {
-        self.options.skip_acl || acl::permits(acl, wanted, identities)
+        let options = &self.options;
+        options.skip_acl || acl::permits(&options.schemes, acl, wanted, identities)
     }
 
     /// The newest transaction whose effects are all in.
@@ -176,6 +184,11 @@ impl Tree {
         self.digest
     }
 
+    /// The digests after every 128th transaction, the last 1,024 of them, oldest first.
+    pub fn digest_log(&self) -> impl Iterator<Item = (Zxid, u64)> + '_ {
+        self.digest_log.entries()
+    }
+
     /// How many nodes there are as Apache counts them: the root twice, for its names `""` and `/`.
     pub fn node_count(&self) -> u64 {
         u64::from(self.nodes.len()) + 1
@@ -186,11 +199,9 @@ impl Tree {
         self.ephemerals_count
     }
 
-    /// The sessions that own nodes, and the paths they own: for the `dump` command. It walks them.
-    pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
-        self.ephemerals
-            .iter()
-            .map(|(session, ids)| (*session, ids.iter().map(|id| self.nodes.path(*id)).collect()))
+    /// How many nodes belong to this session.
+    pub fn ephemerals_count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
     }
 
     /// The lengths of all paths (in UTF-16 code units) and data, the root again counted twice.

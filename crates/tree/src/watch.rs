@@ -10,8 +10,10 @@
 //! the reverse.
 
 mod firing;
+mod walk;
 
 pub use firing::{Delivery, Firing};
+pub use walk::{WatchVisit, WatchWalk, WatchesSummary};
 
 use crate::apply::{Change, ChangeKind};
 use crate::index::{PathHasher, PathIndex};
@@ -104,6 +106,8 @@ enum Watches {
 #[derive(Default)]
 struct ManyWatches {
     list: Vec<Watch>,
+    /// How many of them are in Apache's table of data watches.
+    data: u32,
 }
 
 impl Watches {
@@ -127,15 +131,30 @@ impl Watches {
                 only.modes = modes;
                 return;
             }
-            *self = Watches::Many(Box::new(ManyWatches { list: vec![*only] }));
+            let data = u32::from(only.modes.has(Modes::OF_DATA));
+            *self = Watches::Many(Box::new(ManyWatches { list: vec![*only], data }));
         }
         let Watches::Many(many) = self else { unreachable!("one was just made many") };
-        match many.list.binary_search_by_key(&watcher, |watch| watch.watcher) {
-            Ok(at) if modes == Modes::NONE => {
-                many.list.remove(at);
+        let before = match many.list.binary_search_by_key(&watcher, |watch| watch.watcher) {
+            Ok(at) if modes == Modes::NONE => many.list.remove(at).modes,
+            Ok(at) => {
+                let watch = many.list.get_mut(at).expect("it was just found");
+                std::mem::replace(&mut watch.modes, modes)
             }
-            Ok(at) => many.list.get_mut(at).expect("it was just found").modes = modes,
-            Err(at) => many.list.insert(at, Watch { watcher, modes }),
+            Err(at) => {
+                many.list.insert(at, Watch { watcher, modes });
+                Modes::NONE
+            }
+        };
+        many.data -= u32::from(before.has(Modes::OF_DATA));
+        many.data += u32::from(modes.has(Modes::OF_DATA));
+    }
+
+    /// Whether anybody watches in Apache's table of data watches.
+    fn has_data(&self) -> bool {
+        match self {
+            Watches::One(watch) => watch.modes.has(Modes::OF_DATA),
+            Watches::Many(many) => many.data > 0,
         }
     }
 
@@ -153,6 +172,8 @@ struct Watcher {
     id: WatcherId,
     /// The paths it watches, and some that it no longer does.
     paths: BTreeSet<u32>,
+    /// How many of its watches are in Apache's table of data watches.
+    data: u32,
 }
 
 /// How many watches there are, as Apache counts them.
@@ -164,6 +185,10 @@ struct Counts {
     child: usize,
     /// The same with a persistent recursive watch.
     recursive: usize,
+    /// Paths in the table of data watches.
+    data_paths: usize,
+    /// Watchers in the table of data watches.
+    data_watchers: usize,
 }
 
 impl Counts {
@@ -176,6 +201,22 @@ impl Counts {
         change(&mut self.data, Modes::OF_DATA);
         change(&mut self.child, Modes::OF_CHILDREN);
         change(&mut self.recursive, Modes::RECURSIVE);
+    }
+
+    /// As [`Self::change`], for the watcher whose watch it is.
+    fn change_of(&mut self, watcher: &mut Watcher, before: Modes, after: Modes) {
+        self.change(before, after);
+        let had_data = watcher.data > 0;
+        watcher.data -= u32::from(before.has(Modes::OF_DATA));
+        watcher.data += u32::from(after.has(Modes::OF_DATA));
+        self.data_watchers -= usize::from(had_data);
+        self.data_watchers += usize::from(watcher.data > 0);
+    }
+
+    /// A path was or is in the table of data watches.
+    fn change_path(&mut self, had_data: bool, has_data: bool) {
+        self.data_paths -= usize::from(had_data);
+        self.data_paths += usize::from(has_data);
     }
 }
 
@@ -213,12 +254,14 @@ impl WatchTable {
         self.settle();
         let watcher = self.watcher(watcher);
         let path = self.path(path, watcher);
-        self.watchers.get_mut(watcher).expect("it was just found").paths.insert(path);
         let watches = &mut self.paths.get_mut(path).expect("it was just found").watches;
-        let before = watches.get(watcher);
+        let (had_data, before) = (watches.has_data(), watches.get(watcher));
         let after = before.with(Modes::of_kind(kind));
         watches.set(watcher, after);
-        self.counts.change(before, after);
+        self.counts.change_path(had_data, watches.has_data());
+        let watcher = self.watchers.get_mut(watcher).expect("it was just found");
+        watcher.paths.insert(path);
+        self.counts.change_of(watcher, before, after);
     }
 
     /// Whether there is a watch of that type (checkWatches).
@@ -242,34 +285,42 @@ impl WatchTable {
     ///
     /// A watcher is told once of an event, however many of its watches it concerns, and once that a
     /// node is deleted, be it by a data watch or by a child watch.
-    pub fn fire(&mut self, change: &Change, out: &mut Firing) {
-        if self.paths.len() == 0 {
-            return;
-        }
-        let path = &*change.path;
+    ///
+    /// Returns what was looked for and how many watch it, as Apache counts: whoever has both kinds
+    /// of watches on a deleted node counts twice.
+    pub fn fire(&mut self, change: &Change, out: &mut Firing) -> [(EventType, usize); 3] {
         let (event, of_children) = match change.kind {
             ChangeKind::Created => (EventType::NodeCreated, true),
             ChangeKind::Deleted => (EventType::NodeDeleted, true),
             ChangeKind::DataChanged => (EventType::NodeDataChanged, false),
         };
+        let mut counts = [(event, 0), (event, 0), (EventType::NodeChildrenChanged, 0)];
+        if self.paths.len() == 0 {
+            return counts;
+        }
+        let [of_node, of_node_as_parent, of_parent] = &mut counts;
+        let path = &*change.path;
         let hash = self.hasher.hash(path);
         let mut told = Vec::new();
         self.trigger(path, hash, Modes::OF_DATA, &mut told);
         self.trigger_above(path, &mut told);
+        of_node.1 = told.len();
         self.deliver(event, path, &change.acl, &told, out);
         if change.kind == ChangeKind::Deleted {
             let mut others = Vec::new();
             self.trigger(path, hash, Modes::OF_CHILDREN, &mut others);
+            of_node_as_parent.1 = others.len();
             others.retain(|watcher| told.binary_search(watcher).is_err());
             self.deliver(event, path, &change.acl, &others, out);
         }
         if of_children && let Some((parent, _)) = bellwether_wire::path::split(path) {
             let mut told = Vec::new();
             self.trigger(parent, self.hasher.hash(parent), Modes::OF_CHILDREN, &mut told);
-            let event = EventType::NodeChildrenChanged;
-            self.deliver(event, parent, &change.parent_acl, &told, out);
+            of_parent.1 = told.len();
+            self.deliver(of_parent.0, parent, &change.parent_acl, &told, out);
         }
         self.settle();
+        counts
     }
 
     /// Removes up to `visits_max` watches of a closed connection.
@@ -306,31 +357,9 @@ impl WatchTable {
         self.by_id.len()
     }
 
-    /// How many pairs of path and watcher are in Apache's table of data watches, the only one that
-    /// its `wchs` looks at.
-    pub fn data_watches_count(&self) -> usize {
-        self.counts.data
-    }
-
-    /// The paths that a watcher watches in Apache's table of data watches. It walks them.
-    pub fn data_paths(&self, watcher: WatcherId) -> impl Iterator<Item = &str> {
-        let watcher = self.by_id.get(&watcher).copied();
-        let paths = watcher.and_then(|watcher| self.watchers.get(watcher));
-        let watched = paths.into_iter().flat_map(|watcher| &watcher.paths).copied();
-        watched.filter_map(move |path| {
-            let watches = self.modes(path, watcher?).has(Modes::OF_DATA);
-            self.paths.get(path).filter(|_| watches).map(|path| &*path.path)
-        })
-    }
-
-    /// All watchers, by id.
-    pub fn watchers(&self) -> impl Iterator<Item = WatcherId> {
-        self.by_id.keys().copied()
-    }
-
     fn watcher(&mut self, id: WatcherId) -> u32 {
         let watchers = &mut self.watchers;
-        let new = || watchers.insert(Watcher { id, paths: BTreeSet::new() });
+        let new = || watchers.insert(Watcher { id, paths: BTreeSet::new(), data: 0 });
         *self.by_id.entry(id).or_insert_with(new)
     }
 
@@ -361,8 +390,12 @@ impl WatchTable {
         if before == after {
             return false;
         }
-        self.counts.change(before, after);
-        self.paths.get_mut(path).expect("it has a watch").watches.set(watcher, after);
+        let watches = &mut self.paths.get_mut(path).expect("it has a watch").watches;
+        let had_data = watches.has_data();
+        watches.set(watcher, after);
+        self.counts.change_path(had_data, watches.has_data());
+        let watcher = self.watchers.get_mut(watcher).expect("who has a watch is known");
+        self.counts.change_of(watcher, before, after);
         self.drop_unwatched(path);
         true
     }
@@ -377,24 +410,37 @@ impl WatchTable {
             _ => Modes::NONE,
         };
         let (counts, unsettled) = (&mut self.counts, &mut self.unsettled);
+        let (watchers, mut data_lost) = (&mut self.watchers, 0);
         let mut fire = |watch: &mut Watch| {
             let before = watch.modes;
             if before.has(modes) {
                 out.push(watch.watcher);
                 watch.modes = before.without(once);
-                counts.change(before, watch.modes);
+                if watch.modes != before {
+                    let watcher = watchers.get_mut(watch.watcher);
+                    let watcher = watcher.expect("who has a watch is known");
+                    counts.change_of(watcher, before, watch.modes);
+                    data_lost += u32::from(before.has(Modes::OF_DATA))
+                        - u32::from(watch.modes.has(Modes::OF_DATA));
+                }
             }
             if watch.modes == Modes::NONE {
                 unsettled.push_back((watch.watcher, id));
             }
             watch.modes != Modes::NONE
         };
-        match &mut self.paths.get_mut(id).expect("the index holds live paths").watches {
+        let watches = &mut self.paths.get_mut(id).expect("the index holds live paths").watches;
+        let had_data = watches.has_data();
+        match watches {
             Watches::One(watch) => {
                 fire(watch);
             }
-            Watches::Many(many) => many.list.retain_mut(fire),
+            Watches::Many(many) => {
+                many.list.retain_mut(fire);
+                many.data -= data_lost;
+            }
         }
+        self.counts.change_path(had_data, watches.has_data());
         self.drop_unwatched(id);
     }
 

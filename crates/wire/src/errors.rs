@@ -95,7 +95,7 @@ errors! {
     /// Reconfiguration is switched off.
     -123 ReconfigDisabled "RECONFIGDISABLED" "yes";
     /// The session must authenticate first; the connection is closed next.
-    -124 SessionClosedRequireSaslAuth "SESSIONCLOSEDREQUIRESASLAUTH" "not before enforced authentication";
+    -124 SessionClosedRequireSaslAuth "SESSIONCLOSEDREQUIRESASLAUTH" "yes, with `enforce.auth.enabled`";
     /// A hard quota would be exceeded.
     -125 QuotaExceeded "QUOTAEXCEEDED" "yes";
     /// The server throttled the operation.

@@ -5,6 +5,8 @@
 mod audit;
 mod initialize;
 mod limits;
+mod loglevel;
+mod offline;
 mod process;
 mod purge;
 mod signals;

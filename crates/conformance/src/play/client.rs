@@ -1,7 +1,7 @@
 //! What a client of a scenario can do: connect, send, listen, and go.
 
 use super::Play;
-use crate::connection::{Connection, Heard, is_event};
+use crate::connection::{Connection, Heard, Pending, is_event};
 use crate::request::{Args, change_body, packet};
 use crate::shown::{Shown, hexadecimal};
 use crate::words::{Word, hex, number, split};
@@ -12,6 +12,9 @@ use bellwether_wire::{OpCode, Reader, SessionId, Zxid};
 
 /// What a client asks for when the scenario does not say; nothing expires by itself.
 const TIMEOUT_MS: i32 = 30_000;
+
+/// Without and with the byte that says whether the server only reads.
+const CONNECT_RESPONSE_BYTES: [usize; 2] = [36, 37];
 
 impl Play<'_> {
     /// One command of one client.
@@ -94,6 +97,7 @@ impl Play<'_> {
             word.name.as_ref().is_some_and(|name| name.starts_with('!')) || word.is("!null")
         });
         let mut args = Args::new(words)?;
+        let unsteady = args.flag("unsteady");
         let session = match args.named("session").map(|word| word.text) {
             None => SessionId::NONE,
             Some(text) => match self.clients.get(&text) {
@@ -124,7 +128,13 @@ impl Play<'_> {
         let mut connection = Connection::open(self.server.address())?;
         connection.send(&body);
         match connection.next_frame() {
-            Heard::Frame(frame) => self.connected(name, connection, &frame),
+            Heard::Frame(frame) => {
+                self.connected(name, connection, &frame)?;
+                if let Some(connection) = self.connection(name).ok().filter(|_| unsteady) {
+                    connection.steady = false;
+                }
+                Ok(())
+            }
             Heard::Closed => {
                 self.say(name, "refused");
                 Ok(())
@@ -140,6 +150,7 @@ impl Play<'_> {
         let line = self.shown.connected(&response, frame);
         self.say(name, &line);
         to.steady = response.timeout_ms > 0;
+        to.greeted = true;
         let client = self.clients.entry(name.to_owned()).or_default();
         client.connection = Some(to);
         if response.session != SessionId::NONE {
@@ -161,6 +172,9 @@ impl Play<'_> {
         let mut args = Args::new(words)?;
         let to_the_end = args.flag("closed");
         args.finish()?;
+        if to_the_end && self.clients.get(name).is_some_and(|c| c.connection.is_none()) {
+            return Ok(()); // It was read, and shown, when the last command had been answered.
+        }
         loop {
             match self.connection(name)?.next_frame() {
                 Heard::Frame(frame) => {
@@ -213,8 +227,30 @@ impl Play<'_> {
         self.replies_of(name);
     }
 
+    /// Prints what a frame says if it answers no request but a connect request.
+    fn is_connect_response(&mut self, name: &str, frame: &[u8]) -> bool {
+        let Ok(connection) = self.connection(name) else { return false };
+        let asked = !connection.greeted || connection.pending.iter().any(is_create_session);
+        let Some(response) = ConnectResponse::decode(frame)
+            .ok()
+            .filter(|_| asked && CONNECT_RESPONSE_BYTES.contains(&frame.len()))
+        else {
+            return false;
+        };
+        connection.greeted = true;
+        connection.pending.retain(|pending| !is_create_session(pending));
+        self.shown.meet(response.session, name);
+        self.left.push(response.session);
+        let line = self.shown.connected(&response, frame);
+        self.say(name, &line);
+        true
+    }
+
     /// Prints what a frame says, but for the reply to a barrier.
     fn frame(&mut self, name: &str, frame: &[u8]) {
+        if self.is_connect_response(name, frame) {
+            return;
+        }
         let mut r = Reader::new(frame);
         let Ok(header) = ReplyHeader::decode(&mut r) else {
             let text = String::from_utf8_lossy(frame);
@@ -252,6 +288,10 @@ impl Play<'_> {
             client.alive = false;
         }
     }
+}
+
+fn is_create_session(pending: &Pending) -> bool {
+    pending.op == OpCode::CreateSession.code()
 }
 
 fn password(args: &mut Args, session: SessionId) -> Result<Vec<u8>, String> {

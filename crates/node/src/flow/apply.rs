@@ -34,6 +34,10 @@ pub(crate) fn apply(
     let watched = told.then_some(&mut changes);
     let outcome = node.tree.apply(now, &record, watched);
     node.pending.applied(record.header.zxid);
+    // A wall clock that was set back in between tells nothing.
+    if let Ok(ms) = u64::try_from(now.wall_ms.saturating_sub(record.header.time_ms)) {
+        node.measures.propagation_ms.record(ms);
+    }
     if outcome.digest_matches == Some(false) {
         node.counters.digest_mismatches += 1;
         error!(

@@ -9,6 +9,7 @@ use crate::flow::reply;
 use crate::flow::session::Origin;
 use crate::node::Node;
 use bellwether_tree::Now;
+use bellwether_wire::OpCode;
 use bellwether_wire::client::Request;
 use bellwether_wire::disk::TxnRecord;
 use std::collections::VecDeque;
@@ -70,15 +71,16 @@ pub(crate) fn marker(
 ) {
     let Some(connection) = node.connections.get(conn) else { return };
     let identities = connection.identities.clone();
+    let op = OpCode::Sync;
     let first = connection.queue.is_empty();
     let in_flight = node.proposals.len() > 0;
     let arrived_ms = now.mono_ms;
     if in_flight {
-        node.connections.enqueue(conn, Queued { xid, arrived_ms, waiting: Waiting::Marker });
+        node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting: Waiting::Marker });
         node.proposals.in_flight.push_back(Proposal::Marker(conn));
     }
     let waiting = Waiting::Read { request: Request::Sync { path }, identities };
-    node.connections.enqueue(conn, Queued { xid, arrived_ms, waiting });
+    node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
     if first && !in_flight {
         reply::drain(node, now, (conn, &mut 1), out);
     }

@@ -7,11 +7,13 @@ use crate::event::ConnId;
 use crate::flow::session::{Origin, drop_connection};
 use crate::flow::watches::{self, Fired};
 use crate::node::Node;
-use bellwether_tree::{Identity, Now, Progress, WatchKind, WatcherId};
+use crate::statistics::Answered;
+use bellwether_tree::{Identity, Now, Progress, Schemes, WatchKind, WatcherId};
 use bellwether_wire::client::{
     AddWatchMode, ClientInfo, ConnectResponse, Reply, ReplyBody, Request, WatcherType,
 };
-use bellwether_wire::{ErrorCode, SessionId};
+use bellwether_wire::ops::Kind;
+use bellwether_wire::{ErrorCode, OpCode, SessionId};
 
 /// Tells whoever asked for a transaction what came of it.
 pub(crate) fn outcome(
@@ -53,6 +55,12 @@ fn connected(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
         return; // It was closed meanwhile; the session expires in its time.
     };
     let session = connection.session;
+    let request = Answered {
+        op: Some(OpCode::CreateSession),
+        cxid: 0,
+        arrived_ms: connection.arrived_ms,
+        zxid: node.tree.last_processed(),
+    };
     if node.expiry.is_live(session) {
         node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     }
@@ -62,6 +70,10 @@ fn connected(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
         password: session.password(),
         read_only: connection.read_only_known.then_some(false),
     };
+    let latency_ms = now.mono_ms.saturating_sub(request.arrived_ms);
+    node.counters.latency.record(latency_ms);
+    node.measures.update_latency_ms.record(latency_ms);
+    node.connections.answered(conn, now, request);
     out.push(Effect::Connected(conn, response));
 }
 
@@ -107,22 +119,20 @@ pub(crate) fn drain(
     (conn, visits): (ConnId, &mut usize),
     out: &mut Vec<Effect>,
 ) {
-    while let Some(front) = node.connections.get(conn).and_then(|c| c.queue.front()) {
-        match &front.waiting {
-            Waiting::Commit | Waiting::Marker | Waiting::SetWatches(_) => return,
-            Waiting::Read { .. } | Waiting::Answer(_) | Waiting::LastAnswer(_) => {}
-        }
+    loop {
         if *visits == 0 {
-            node.draining.push_back(conn);
+            if node.connections.is_ready(conn) {
+                node.draining.push_back(conn);
+            }
             return;
         }
+        let Some(queued) = node.connections.dequeue_ready(conn) else { return };
         *visits -= 1;
-        let Some(queued) = node.connections.dequeue(conn) else { return };
-        let Queued { xid, arrived_ms, waiting } = queued;
+        let Queued { xid, op, arrived_ms, waiting } = queued;
         let result = match waiting {
             Waiting::Answer(result) => result,
             Waiting::LastAnswer(result) => {
-                send(node, now, (conn, xid, arrived_ms, result), out);
+                send(node, now, (conn, xid, op, arrived_ms, result), out);
                 out.push(Effect::Close(conn));
                 drop_connection(node, conn);
                 return;
@@ -134,16 +144,16 @@ pub(crate) fn drain(
                 // They are taken from the end, in the order in which they were sent.
                 watches.reverse();
                 let waiting = Waiting::SetWatches(watches);
-                node.connections.requeue(conn, Queued { xid, arrived_ms, waiting });
+                node.connections.requeue(conn, Queued { xid, op, arrived_ms, waiting });
                 node.setting_watches.push_back(conn);
                 return;
             }
             Waiting::Read { request, identities } => read(node, (conn, &request, &identities)),
             Waiting::Commit | Waiting::Marker | Waiting::SetWatches(_) => {
-                unreachable!("the front was looked at above")
+                unreachable!("only what is ready is taken")
             }
         };
-        send(node, now, (conn, xid, arrived_ms, result), out);
+        send(node, now, (conn, xid, op, arrived_ms, result), out);
     }
 }
 
@@ -163,7 +173,7 @@ pub(crate) fn set_watches(node: &mut Node, now: Now, visits: &mut usize, out: &m
         }
         Progress::Done => {
             let result = Ok(ReplyBody::Empty);
-            send(node, now, (conn, queued.xid, queued.arrived_ms, result), out);
+            send(node, now, (conn, queued.xid, queued.op, queued.arrived_ms, result), out);
             drain(node, now, (conn, visits), out);
         }
     }
@@ -172,12 +182,30 @@ pub(crate) fn set_watches(node: &mut Node, now: Now, visits: &mut usize, out: &m
 fn send(
     node: &mut Node,
     now: Now,
-    (conn, xid, arrived_ms, result): (ConnId, i32, u64, Result<ReplyBody, ErrorCode>),
+    (conn, xid, op, arrived_ms, result): (ConnId, i32, OpCode, u64, Result<ReplyBody, ErrorCode>),
     out: &mut Vec<Effect>,
 ) {
-    node.counters.latency.record(now.mono_ms.saturating_sub(arrived_ms));
+    let latency_ms = now.mono_ms.saturating_sub(arrived_ms);
+    node.counters.latency.record(latency_ms);
+    match op.kind() {
+        Kind::Write => node.measures.update_latency_ms.record(latency_ms),
+        Kind::Read | Kind::Internal => node.measures.read_latency_ms.record(latency_ms),
+    }
     let zxid = node.tree.last_processed();
+    let request = Answered { op: told_op(op, &result), cxid: xid, arrived_ms, zxid };
+    node.connections.answered(conn, now, request);
     out.push(Effect::Reply(conn, Reply { xid, zxid, result }));
+}
+
+/// The operation that the figures of the connection name. Apache names none where it did not come
+/// to look at it: a write that was refused, any request of a session that has expired.
+fn told_op(op: OpCode, result: &Result<ReplyBody, ErrorCode>) -> Option<OpCode> {
+    let looked_at = match result {
+        Ok(_) => true,
+        Err(ErrorCode::SessionExpired) => false,
+        Err(_) => op.kind() != Kind::Write,
+    };
+    looked_at.then_some(op)
 }
 
 /// Answers a read, and sets the watch that it asks for.
@@ -190,7 +218,11 @@ fn read(
     match request {
         Request::Ping => Ok(ReplyBody::Empty),
         Request::Sync { path } => Ok(ReplyBody::Path(path.clone())),
-        Request::WhoAmI => Ok(ReplyBody::WhoAmI(identities.iter().map(client_info).collect())),
+        Request::WhoAmI => {
+            let schemes = &node.tree.options().schemes;
+            let info = |identity| client_info(schemes, identity);
+            Ok(ReplyBody::WhoAmI(identities.iter().map(info).collect()))
+        }
         Request::AddWatch { path, mode } => {
             let kind = match AddWatchMode::from_code(*mode) {
                 Some(AddWatchMode::Persistent) => WatchKind::Persistent,
@@ -266,11 +298,9 @@ fn watch(node: &mut Node, conn: ConnId, request: &Request) {
     node.watches.add(WatcherId(conn.0), path, kind);
 }
 
-/// Who a connection is, without the secret part of a digest identity.
-fn client_info(identity: &Identity) -> ClientInfo {
-    let user = match &*identity.scheme {
-        "digest" => identity.id.split(':').next().unwrap_or_default().into(),
-        _ => identity.id.clone(),
-    };
-    ClientInfo { scheme: identity.scheme.clone(), user }
+/// Who a connection is, without what its scheme keeps secret. `super`, which is no scheme, has no
+/// name.
+fn client_info(schemes: &Schemes, identity: &Identity) -> ClientInfo {
+    let user = schemes.get(&identity.scheme).map_or("", |scheme| (scheme.user)(&identity.id));
+    ClientInfo { scheme: identity.scheme.clone(), user: user.into() }
 }

@@ -9,9 +9,10 @@ use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
-use crate::limits::EXPIRIES_PER_STEP;
 use crate::node::Node;
+use crate::statistics::Statistics;
 use bellwether_tree::{Identity, Now, Write};
+use bellwether_wire::client::request::WRITTEN_PATH;
 use bellwether_wire::client::{
     ConnectRequest, ConnectResponse, Reply, ReplyBody, Request, RequestHeader,
 };
@@ -47,7 +48,7 @@ pub(crate) enum Origin {
 pub(crate) fn connect(
     node: &mut Node,
     now: Now,
-    (conn, request, identity): (ConnId, ConnectRequest, Identity),
+    (conn, request, identities): (ConnId, ConnectRequest, Vec<Identity>),
     out: &mut Vec<Effect>,
 ) {
     let last = node.tree.last_processed();
@@ -68,8 +69,10 @@ pub(crate) fn connect(
         session: request.session,
         timeout_ms,
         read_only_known: request.read_only.is_some(),
-        identities: Arc::new([identity]),
+        identities: identities.into(),
         queue: VecDeque::new(),
+        arrived_ms: now.mono_ms,
+        statistics: Statistics::default(),
     };
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);
@@ -134,6 +137,11 @@ pub(crate) fn request(
         return; // It was closed, and its last frames were on their way already.
     };
     let session = connection.session;
+    let proves = [OpCode::Auth, OpCode::Sasl].map(OpCode::code).contains(&header.op);
+    if !proves && !may_ask(&node.settings.enforced_schemes, &connection.identities) {
+        require_authentication(node, conn, header, out);
+        return;
+    }
     if node.expiry.is_live(session) {
         node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     }
@@ -158,38 +166,42 @@ pub(crate) fn request(
     }
     let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
     match (op.kind(), body) {
-        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, Some(body)), out),
-        (Kind::Write, Err(error)) if op == OpCode::Multi && takes_a_zxid(error.problem) => {
-            debug!(%session, %error, "a multi could not be decoded");
-            write(node, now, (conn, xid, None), out);
+        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, op, Some(body)), out),
+        (Kind::Write, Err(error)) if takes_a_zxid(op, &error) => {
+            debug!(%session, %op, %error, "a write could not be decoded");
+            write(node, now, (conn, xid, op, None), out);
         }
         (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
             let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
-            read(node, now, (conn, xid, refusal), out);
+            read(node, now, (conn, xid, op, refusal), out);
         }
         (Kind::Read | Kind::Internal, Ok(Request::Sync { path })) => {
             propose::marker(node, now, (conn, xid, path), out);
         }
         (Kind::Read | Kind::Internal, Ok(request)) => {
             let identities = connection_identities(node, conn);
-            read(node, now, (conn, xid, Waiting::Read { request, identities }), out);
+            read(node, now, (conn, xid, op, Waiting::Read { request, identities }), out);
         }
         // A write other than a multi that cannot be decoded is no transaction either, and not even
         // its session is looked at.
         (Kind::Write | Kind::Read | Kind::Internal, Err(error)) => {
             debug!(%session, %op, %error, "a request could not be decoded");
             let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
-            read(node, now, (conn, xid, refusal), out);
+            read(node, now, (conn, xid, op, refusal), out);
         }
     }
 }
 
-/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null. A frame
-/// beyond the limit it would not have read at all.
-fn takes_a_zxid(problem: Problem) -> bool {
-    match problem {
-        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => true,
-        Problem::Null | Problem::TooLong(_) => false,
+/// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null; over the
+/// null path of a create or delete it stumbles later. A frame beyond the limit it would not have
+/// read at all.
+fn takes_a_zxid(op: OpCode, error: &DecodeError) -> bool {
+    match error.problem {
+        Problem::Truncated | Problem::Length(_) | Problem::Unknown(_) | Problem::Trailing => {
+            op == OpCode::Multi
+        }
+        Problem::Null => error.what == WRITTEN_PATH,
+        Problem::TooLong(_) => false,
     }
 }
 
@@ -200,7 +212,7 @@ fn connection_identities(node: &Node, conn: ConnId) -> Arc<[Identity]> {
 fn write(
     node: &mut Node,
     now: Now,
-    (conn, xid, body): (ConnId, i32, Option<Request>),
+    (conn, xid, op, body): (ConnId, i32, OpCode, Option<Request>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get(conn) else { return };
@@ -226,7 +238,7 @@ fn write(
         node.expiry.remove(session);
     }
     let waiting = Waiting::Commit;
-    node.connections.enqueue(conn, Queued { xid, arrived_ms: now.mono_ms, waiting });
+    node.connections.enqueue(conn, Queued { xid, op, arrived_ms: now.mono_ms, waiting });
     let origin = Origin::Client(conn);
     submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
     if let Some(asked) = asked {
@@ -237,15 +249,39 @@ fn write(
 fn read(
     node: &mut Node,
     now: Now,
-    (conn, xid, waiting): (ConnId, i32, Waiting),
+    (conn, xid, op, waiting): (ConnId, i32, OpCode, Waiting),
     out: &mut Vec<Effect>,
 ) {
-    let queued = Queued { xid, arrived_ms: now.mono_ms, waiting };
+    let queued = Queued { xid, op, arrived_ms: now.mono_ms, waiting };
     let waits = node.connections.get(conn).is_some_and(|c| !c.queue.is_empty());
     node.connections.enqueue(conn, queued);
     if !waits {
         reply::drain(node, now, (conn, &mut 1), out);
     }
+}
+
+/// Whether a connection is somebody by a scheme that everybody must be somebody by.
+fn may_ask(enforced: &[Box<str>], identities: &[Identity]) -> bool {
+    enforced.is_empty() || identities.iter().any(|identity| enforced.contains(&identity.scheme))
+}
+
+/// A request of a client that should have authenticated first: Apache answers it outside the order
+/// of requests, with no zxid, and closes. The session is not touched and lives on.
+fn require_authentication(
+    node: &mut Node,
+    conn: ConnId,
+    header: RequestHeader,
+    out: &mut Vec<Effect>,
+) {
+    info!(
+        op = header.op,
+        needed = node.settings.enforced_schemes.join(","),
+        "closing a connection whose client did not authenticate first; see enforce.auth.schemes"
+    );
+    let result = Err(ErrorCode::SessionClosedRequireSaslAuth);
+    out.push(Effect::Reply(conn, Reply { xid: header.xid, zxid: Zxid::ZERO, result }));
+    out.push(Effect::Close(conn));
+    drop_connection(node, conn);
 }
 
 /// An operation that clients may not send, or that nobody knows: Apache answers it outside the
@@ -261,13 +297,13 @@ fn refuse_operation(node: &mut Node, conn: ConnId, header: RequestHeader, out: &
 /// The shell checked an auth packet. Its answer does not wait for anything, and has no zxid.
 pub(crate) fn authenticated(
     node: &mut Node,
-    (conn, xid, proved): (ConnId, i32, Vec<Identity>),
+    (conn, xid, proved): (ConnId, i32, Option<Vec<Identity>>),
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get_mut(conn) else { return };
-    let result = if proved.is_empty() { Err(ErrorCode::AuthFailed) } else { Ok(ReplyBody::Empty) };
+    let result = proved.as_ref().map(|_| ReplyBody::Empty).ok_or(ErrorCode::AuthFailed);
     let known = connection.identities.clone();
-    let new = proved.into_iter().filter(|identity| !known.contains(identity));
+    let new = proved.into_iter().flatten().filter(|identity| !known.contains(identity));
     connection.identities = known.iter().cloned().chain(new).collect();
     let failed = result.is_err();
     out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));
@@ -288,10 +324,12 @@ pub(super) fn drop_connection(node: &mut Node, conn: ConnId) {
     }
 }
 
-/// Ends sessions that gave no sign of life in time.
-pub(crate) fn expire(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
-    for _ in 0..EXPIRIES_PER_STEP {
+/// Ends sessions that gave no sign of life in time, within `visits`. Each becomes a transaction
+/// with a list of its ephemeral nodes, which is the costly part.
+pub(crate) fn expire(node: &mut Node, now: Now, mut visits: usize, out: &mut Vec<Effect>) {
+    while visits > 0 {
         let Some(session) = node.expiry.pop_expired(now.mono_ms) else { return };
+        visits = visits.saturating_sub(1 + node.tree.ephemerals_count_of(session));
         debug!(%session, "a session expires");
         node.counters.sessions_expired += 1;
         let identities = Arc::new([]);

@@ -28,8 +28,11 @@ pub(crate) struct Fired {
 /// Takes what the changes fire out of the table.
 pub(crate) fn fire(node: &mut Node, applied: Applied) -> Fired {
     let Applied { origin, closed, outcome, changes, asked } = applied;
+    let told = &mut node.measures.watchers_told;
     for change in &changes {
-        node.watches.fire(change, &mut node.firing);
+        for (event, watchers) in node.watches.fire(change, &mut node.firing) {
+            told.record(event, watchers);
+        }
     }
     let is_audited = node.settings.audit && closed.is_some();
     let audited = if is_audited { changes } else { Vec::new() };

@@ -6,31 +6,21 @@
 //! What it leaves to others: counting. Nothing is shared or locked here: the owner of the figures
 //! hands a copy to `View`.
 
+use crate::auth::AuthFigures;
+use bellwether_node::{ConnectionStatus, Histogram, Summary};
 use bellwether_tree::QuotaFigures;
-use bellwether_wire::SessionId;
 use std::net::SocketAddr;
 
-/// Measurements of one thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// How many there were.
-    pub count: u64,
-    /// All together.
-    pub sum: u64,
-    /// The smallest; 0 of none.
-    pub min: u64,
-    /// The largest; 0 of none.
-    pub max: u64,
-}
-
-impl Summary {
-    /// Adds a measurement.
-    pub fn record(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
-        self.max = self.max.max(value);
-        self.count += 1;
-        self.sum = self.sum.saturating_add(value);
-    }
+/// What the shell measured since the process started, or since `srst`, with percentiles.
+/// Microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct ShellMeasures {
+    /// From the handing over of a record to the log until its thread took it.
+    pub log_waited_us: Histogram,
+    /// A batch's write and sync.
+    pub log_flush_us: Histogram,
+    /// From the handing over of a record until it was on stable storage.
+    pub log_waited_and_flushed_us: Histogram,
 }
 
 /// The sizes of replies.
@@ -56,14 +46,14 @@ impl ResponseSizes {
 /// How the data directory was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Startup {
-    /// Until the tree was complete.
-    pub load_ms: u64,
+    /// Until the tree was complete; `None` once the figures were reset.
+    pub load_ms: Option<u64>,
     /// Of that, reading the snapshot; `None` if there was none.
     pub snapshot_load_ms: Option<u64>,
     /// Of that, reading and applying the log.
-    pub txns_load_ms: u64,
+    pub txns_load_ms: Option<u64>,
     /// Transactions that were applied from the log.
-    pub txns_loaded: u64,
+    pub txns_loaded: Option<u64>,
 }
 
 /// What the shell counted since the process started.
@@ -99,8 +89,8 @@ pub struct ShellFigures {
     pub watch_bytes: u64,
     /// `None` before the first reply.
     pub response_sizes: Option<ResponseSizes>,
-    /// Auth packets that proved nothing.
-    pub auth_failed: u64,
+    /// What auth packets came to.
+    pub auth: AuthFigures,
     /// Frames that were longer than `jute.maxbuffer`.
     pub requests_too_large: u64,
     /// Four-letter words that were answered, the refused ones included.
@@ -116,6 +106,10 @@ pub struct ShellFigures {
     pub log_batch: Summary,
     /// Syncs of the log, microseconds.
     pub fsync_us: Summary,
+    /// Batches of the log, from the first record to the end of the sync, microseconds.
+    pub log_process_us: Summary,
+    /// Records that waited for the log's thread when it came for them.
+    pub log_queue: Summary,
 
     /// Snapshots that were completed, microseconds from the first slice to the sync.
     pub snapshot_us: Summary,
@@ -161,17 +155,17 @@ pub enum Mode {
 pub struct ConnectionFigures {
     /// Where it comes from.
     pub peer: SocketAddr,
-    /// `None` before its connect request was answered.
-    pub session: Option<SessionId>,
-    /// The timeout that was agreed.
-    pub timeout_ms: u32,
+    /// When it was accepted, milliseconds since 1970.
+    pub established_ms: i64,
+    /// What the node knows of it; `None` before its connect request.
+    pub status: Option<ConnectionStatus>,
     /// Whether the server waits for bytes from it: not while it has too much in flight, nor after a
     /// four-letter word.
     pub reads: bool,
     /// Whether the server waits until it takes bytes.
     pub writes: bool,
     /// Requests without a reply yet.
-    pub queued: u64,
+    pub queued: usize,
     /// Frames that came.
     pub received: u64,
     /// Frames that went.

@@ -1,9 +1,9 @@
 //! The words against texts that Apache 3.9.5 sent for the same figures.
 
 use super::*;
-use bellwether_node::Latency;
-use bellwether_tree::QuotaFigures;
-use bellwether_wire::{SessionId, Zxid};
+use bellwether_node::{ConnectionStatus, Latency, Statistics, Summary};
+use bellwether_tree::{QuotaFigures, WatchesSummary};
+use bellwether_wire::{OpCode, SessionId, Zxid};
 use expect_test::{expect, expect_file};
 
 fn status() -> Status {
@@ -16,6 +16,9 @@ fn status() -> Status {
         sessions: 3,
         connections: 3,
         watch_count: 7,
+        data_watches: WatchesSummary { watchers: 2, paths: 3, watches: 5 },
+        session_deadlines: 2,
+        ephemeral_owners: 1,
         outstanding: 1,
         latency: Latency { count: 7, sum_ms: 9, min_ms: 0, max_ms: 4 },
         watch_events: 11,
@@ -35,6 +38,12 @@ fn shell() -> ShellFigures {
         packets_sent: 13,
         bytes_received: 60,
         fsync_us,
+        startup: Startup {
+            load_ms: Some(0),
+            snapshot_load_ms: None,
+            txns_load_ms: Some(0),
+            txns_loaded: Some(0),
+        },
         core_step_us_max: 1_234,
         open_files: Some(50),
         ..ShellFigures::default()
@@ -57,29 +66,82 @@ fn check(mode: Mode, word: &str, expected: expect_test::Expect) {
     expected.assert_eq(&told(mode, word));
 }
 
-fn told(mode: Mode, word: &str) -> String {
-    let client = |peer: &str, reads| ConnectionFigures {
+fn client(peer: &str, reads: bool) -> ConnectionFigures {
+    ConnectionFigures {
         peer: peer.parse().expect("an address"),
-        session: Some(SessionId(1)),
-        timeout_ms: 4_000,
+        established_ms: 1_795_265_192_964,
+        status: None,
         reads,
         writes: false,
         queued: 0,
         received: 1,
         sent: 0,
-    };
+    }
+}
+
+fn measures() -> Measures {
+    let mut measures = Measures::default();
+    (1..=100).for_each(|ms| measures.read_latency_ms.record(ms));
+    measures.watchers_told.changed.record(3);
+    measures
+}
+
+struct Told;
+
+impl Facts for Told {
+    fn conf(&self) -> String {
+        "clientPort=2181\n".to_owned()
+    }
+    fn directory_bytes(&self) -> (u64, u64) {
+        (478, 67_108_880)
+    }
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![("host.name", "here".to_owned()), ("java.version", "<NA>".to_owned())]
+    }
+    fn digests(&self) -> Vec<(Zxid, u64)> {
+        vec![(Zxid(0x80), 14_207_234_299), (Zxid(0x1_0000_0080), u64::MAX)]
+    }
+    fn quotas(&self) -> BTreeMap<String, NamespaceFigures> {
+        namespaces()
+    }
+}
+
+fn told(mode: Mode, name: &str) -> String {
+    let clients = [client("127.0.0.1:36450", false), client("[::1]:36452", true)];
+    let text = render(mode, name, &status(), &clients);
+    text.replace(VERSION, "VERSION")
+}
+
+/// The answer, without what the node lists.
+fn render(mode: Mode, name: &str, status: &Status, clients: &[ConnectionFigures]) -> String {
+    let (measures, shell_measures) = (measures(), ShellMeasures::default());
     let view = View {
         mode,
-        status: status(),
+        status: status.clone(),
         shell: shell(),
-        connections: vec![client("127.0.0.1:36450", false), client("[::1]:36452", true)],
-        allows: &|word| word != "wchs",
-        conf: &|| "clientPort=2181\n".to_owned(),
-        quotas: &namespaces,
+        measures: &measures,
+        shell_measures: &shell_measures,
+        trace_mask: 306,
+        facts: &Told,
     };
-    let bytes = word.as_bytes().try_into().expect("four letters");
-    let word = super::word(bytes).expect("a known word");
-    answer(word, &view).replace(VERSION, "VERSION")
+    let bytes = name.as_bytes().try_into().expect("four letters");
+    let word = word(bytes).expect("a known word");
+    let parts = match answer(word, mode, |word| word != "crst") {
+        Answer::Refused(text) => return text,
+        Answer::Parts(parts) => parts,
+    };
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Text(said) => text.push_str(&said(&view)),
+            Part::Clients(detail) => {
+                clients.iter().for_each(|client| lines::client(&mut text, client, *detail));
+            }
+            Part::Listed(_) | Part::Connections => {} // The node's, tested where there is one.
+            Part::ResetServer | Part::ResetConnections => {} // These say nothing.
+        }
+    }
+    text
 }
 
 #[test]
@@ -135,14 +197,14 @@ fn conf_is_the_configurations_text() {
 fn a_word_that_is_not_allowed_is_refused_in_apaches_words() {
     check(
         Mode::Standalone,
-        "wchs",
-        expect![["wchs is not executed because it is not in the whitelist.\n"]],
+        "crst",
+        expect![["crst is not executed because it is not in the whitelist.\n"]],
     );
 }
 
 #[test]
 fn a_server_that_does_not_serve_says_so() {
-    for word in ["srvr", "stat", "mntr", "conf"] {
+    for word in ["srvr", "stat", "mntr", "conf", "wchs", "dump", "cons"] {
         check(
             Mode::NotServing,
             word,
@@ -154,17 +216,76 @@ fn a_server_that_does_not_serve_says_so() {
 }
 
 #[test]
-fn words_without_an_answer_say_so() {
+fn words_say_what_apache_says_for_the_same_figures() {
+    check(Mode::Standalone, "srst", expect![["Server stats reset.\n"]]);
+    check(Mode::Standalone, "gtmk", expect!["306"]);
+    check(Mode::Standalone, "stmk", expect!["306"]);
+    check(Mode::Standalone, "dirs", expect![["datadir_size: 478\nlogdir_size: 67108880\n"]]);
+    check(Mode::Standalone, "hash", expect![["80: 14207234299\n100000080: -1\n"]]);
+    check(Mode::Standalone, "wchs", expect![["2 connections watching 3 paths\nTotal watches:5\n"]]);
     check(
         Mode::Standalone,
-        "cons",
-        expect![["cons is not answered by this version of Bellwether.\n"]],
+        "envi",
+        expect![["Environment:\nzookeeper.version=VERSION\nhost.name=here\njava.version=<NA>\n"]],
     );
     check(
         Mode::Standalone,
-        "gtmk",
-        expect![["gtmk is not answered: Bellwether has no trace mask.\n"]],
+        "dump",
+        expect![[r"
+            SessionTracker dump:
+            Session Sets (2)/(3):
+            ephemeral nodes dump:
+            Sessions with Ephemerals (1):
+            Connections dump:
+        "]],
     );
+    assert_eq!(told(Mode::Standalone, "wchp"), "\n");
+}
+
+/// As Apache 3.9.5 printed them: after the session began, after a refused write, after `crst`.
+#[test]
+fn cons_has_apaches_fields() {
+    let latency = Latency { count: 3, sum_ms: 8, min_ms: 0, max_ms: 8 };
+    let fresh = Statistics::default();
+    let cases = [
+        (
+            Statistics {
+                last_op: Some(OpCode::CreateSession),
+                last_cxid: Some(0),
+                last_zxid: Zxid(1),
+                last_response_ms: 12_593_995,
+                last_latency_ms: 8,
+                latency: Latency { count: 1, sum_ms: 8, min_ms: 8, max_ms: 8 },
+            },
+            "lop=SESS,est=1795265192964,to=10000,lcxid=0x0,lzxid=0x1,lresp=12593995,llat=8,\
+             minlat=8,avglat=8,maxlat=8",
+        ),
+        (
+            Statistics { last_cxid: Some(10), last_zxid: Zxid(5), latency, ..fresh },
+            "lop=NA,est=1795265192964,to=10000,lcxid=0xa,lzxid=0x5,lresp=0,llat=0,minlat=0,\
+             avglat=2,maxlat=8",
+        ),
+        (
+            fresh,
+            "lop=NA,est=1795265192964,to=10000,lzxid=0xffffffffffffffff,lresp=0,llat=0,minlat=0,\
+             avglat=0,maxlat=0",
+        ),
+    ];
+    for (statistics, expected) in cases {
+        let session = SessionId(0x0100_00bb_4dbf_0000);
+        let connection = ConnectionStatus {
+            session,
+            timeout_ms: 10_000,
+            queued: 0,
+            expires_ms: None,
+            statistics,
+        };
+        let client =
+            ConnectionFigures { status: Some(connection), ..client("127.0.0.1:58998", true) };
+        let head = " /127.0.0.1:58998[1](queued=0,recved=1,sent=0,sid=0x10000bb4dbf0000";
+        let text = render(Mode::Standalone, "cons", &status(), &[client]);
+        assert_eq!(text, format!("{head},{expected})\n\n"));
+    }
 }
 
 #[test]
@@ -191,26 +312,10 @@ fn skeleton(text: &str) -> String {
 
 #[test]
 fn texts_have_the_lines_of_apaches_own() {
-    let view = View {
-        mode: Mode::Standalone,
-        status: Status { last_processed: Zxid(0), ..status() },
-        shell: shell(),
-        connections: vec![ConnectionFigures {
-            peer: "127.0.0.1:36450".parse().expect("an address"),
-            session: None,
-            timeout_ms: 0,
-            reads: false,
-            writes: false,
-            queued: 0,
-            received: 1,
-            sent: 0,
-        }],
-        allows: &|_| true,
-        conf: &String::new,
-        quotas: &BTreeMap::new,
-    };
-    for (word, apache) in [(b"srvr", APACHE_SRVR), (b"stat", APACHE_STAT)] {
-        let ours = answer(super::word(*word).expect("a known word"), &view);
+    let status = Status { last_processed: Zxid(0), ..status() };
+    for (word, apache) in [("srvr", APACHE_SRVR), ("stat", APACHE_STAT)] {
+        let clients = [client("127.0.0.1:36450", false)];
+        let ours = render(Mode::Standalone, word, &status, &clients);
         assert_eq!(skeleton(&ours), skeleton(apache));
         assert_eq!(ours.ends_with('\n'), apache.ends_with('\n'));
     }

@@ -1,30 +1,28 @@
-//! What each four-letter word says.
+//! What each four-letter word says at once.
 //!
 //! What it keeps true: the text is Apache 3.9.5's for the same figures, to the last line break.
 
 use super::decimal::Average;
-use super::{ConnectionFigures, METRICS, Mode, VERSION, View, Word};
-use crate::auth::java_address;
+use super::{METRICS, Mode, VERSION, View};
+use bellwether_tree::WatchesSummary;
+use bellwether_wire::Zxid;
 use std::fmt::Write as _;
-use std::net::IpAddr;
-
-const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
 impl Mode {
-    /// As `srvr` and `mntr` say it; `None` where they say that the server does not serve.
-    fn state(self) -> Option<&'static str> {
+    /// As `srvr` and `mntr` say it.
+    fn state(self) -> &'static str {
         match self {
-            Mode::NotServing => None,
-            Mode::Standalone => Some("standalone"),
+            Mode::NotServing => "null",
+            Mode::Standalone => "standalone",
         }
     }
 }
 
-pub(super) fn ruok(_: &Word, _: &View<'_>) -> String {
+pub(super) fn ruok(_: &View<'_>) -> String {
     "imok".to_owned()
 }
 
-pub(super) fn isro(_: &Word, view: &View<'_>) -> String {
+pub(super) fn isro(view: &View<'_>) -> String {
     match view.mode {
         Mode::NotServing => "null",
         Mode::Standalone => "rw",
@@ -32,46 +30,87 @@ pub(super) fn isro(_: &Word, view: &View<'_>) -> String {
     .to_owned()
 }
 
-pub(super) fn conf(_: &Word, view: &View<'_>) -> String {
-    serving(view, |_| (view.conf)())
+pub(super) fn conf(view: &View<'_>) -> String {
+    view.facts.conf()
 }
 
-pub(super) fn srvr(_: &Word, view: &View<'_>) -> String {
-    serving(view, |state| format!("Zookeeper version: {VERSION}\n{}", server(view, state)))
+pub(super) fn dirs(view: &View<'_>) -> String {
+    let (data_bytes, log_bytes) = view.facts.directory_bytes();
+    format!("datadir_size: {data_bytes}\nlogdir_size: {log_bytes}\n")
 }
 
-pub(super) fn stat(_: &Word, view: &View<'_>) -> String {
-    serving(view, |state| {
-        let clients: String = view.connections.iter().map(client).collect();
-        format!("Zookeeper version: {VERSION}\nClients:\n{clients}\n{}", server(view, state))
-    })
+pub(super) fn envi(view: &View<'_>) -> String {
+    let environment = view.facts.environment();
+    let lines = environment.iter().map(|(name, value)| format!("{name}={value}\n"));
+    format!("Environment:\nzookeeper.version={VERSION}\n{}", lines.collect::<String>())
 }
 
-pub(super) fn mntr(_: &Word, view: &View<'_>) -> String {
-    serving(view, |state| {
-        let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{state}\n");
-        let namespaces = (view.quotas)();
-        for metric in METRICS {
-            metric.write(view, &namespaces, &mut text);
-        }
-        text
-    })
+/// Both of the trace mask's words say what it is.
+pub(super) fn mask(view: &View<'_>) -> String {
+    view.trace_mask.to_string()
 }
 
-pub(super) fn later(word: &Word, _: &View<'_>) -> String {
-    format!("{} is not answered by this version of Bellwether.\n", word.name)
+pub(super) fn hash(view: &View<'_>) -> String {
+    let line = |(zxid, digest): &(Zxid, u64)| format!("{:x}: {}\n", zxid.0, digest.cast_signed());
+    view.facts.digests().iter().map(line).collect()
 }
 
-pub(super) fn never(word: &Word, _: &View<'_>) -> String {
-    format!("{} is not answered: Bellwether has no trace mask.\n", word.name)
+pub(super) fn srst(_: &View<'_>) -> String {
+    "Server stats reset.\n".to_owned()
 }
 
-fn serving(view: &View<'_>, text: impl FnOnce(&'static str) -> String) -> String {
-    view.mode.state().map_or_else(|| NOT_SERVING.to_owned(), text)
+pub(super) fn crst(_: &View<'_>) -> String {
+    "Connection stats reset.\n".to_owned()
+}
+
+pub(super) fn wchs(view: &View<'_>) -> String {
+    let WatchesSummary { watchers, paths, watches } = view.status.data_watches;
+    format!("{watchers} connections watching {paths} paths\nTotal watches:{watches}\n")
+}
+
+pub(super) fn dump_sessions(view: &View<'_>) -> String {
+    let (sets, sessions) = (view.status.session_deadlines, view.status.sessions);
+    format!("SessionTracker dump:\nSession Sets ({sets})/({sessions}):\n")
+}
+
+pub(super) fn dump_ephemerals(view: &View<'_>) -> String {
+    let owners = view.status.ephemeral_owners;
+    format!("ephemeral nodes dump:\nSessions with Ephemerals ({owners}):\n")
+}
+
+pub(super) fn dump_connections(_: &View<'_>) -> String {
+    "Connections dump:\n".to_owned()
+}
+
+pub(super) fn line_break(_: &View<'_>) -> String {
+    "\n".to_owned()
+}
+
+pub(super) fn srvr(view: &View<'_>) -> String {
+    format!("Zookeeper version: {VERSION}\n{}", server(view))
+}
+
+pub(super) fn stat_head(_: &View<'_>) -> String {
+    format!("Zookeeper version: {VERSION}\nClients:\n")
+}
+
+pub(super) fn stat_tail(view: &View<'_>) -> String {
+    format!("\n{}", server(view))
+}
+
+pub(super) fn mntr(view: &View<'_>) -> String {
+    let state = view.mode.state();
+    let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{state}\n");
+    let namespaces = view.facts.quotas();
+    for metric in METRICS {
+        metric.write(view, &namespaces, &mut text);
+    }
+    text
 }
 
 /// What `srvr` and `stat` share.
-fn server(view: &View<'_>, state: &str) -> String {
+fn server(view: &View<'_>) -> String {
+    let state = view.mode.state();
     let (status, shell) = (&view.status, &view.shell);
     let latency = &status.latency;
     let average = Average::of(latency.sum_ms, latency.count);
@@ -89,17 +128,4 @@ fn server(view: &View<'_>, state: &str) -> String {
         writeln!(text, "{name}: {value}").expect("writing to a String succeeds");
     }
     text
-}
-
-/// A line of `stat`. The number in brackets is what a selector of Java's would wait for.
-fn client(connection: &ConnectionFigures) -> String {
-    let peer = connection.peer;
-    let address = match peer.ip().to_canonical() {
-        address @ IpAddr::V4(_) => java_address(address),
-        address @ IpAddr::V6(_) => format!("[{}]", java_address(address)),
-    };
-    let interest = u8::from(connection.reads) + 4 * u8::from(connection.writes);
-    let ConnectionFigures { queued, received, sent, .. } = connection;
-    let port = peer.port();
-    format!(" /{address}:{port}[{interest}](queued={queued},recved={received},sent={sent})\n")
 }

@@ -1,9 +1,11 @@
 //! The four-letter words, a row each.
 //!
 //! What it keeps true: every word that Apache 3.9.5 knows has a row, so that none is taken for the
-//! length of a frame; what a word says comes from its row.
+//! length of a frame; what a word says and does comes from its row.
 
-use super::{View, texts};
+use super::{Detail, Part, texts};
+use Part::{Clients, Connections, Listed, ResetConnections, ResetServer, Text};
+use bellwether_node::List;
 
 /// A four-letter word.
 #[derive(Debug)]
@@ -16,44 +18,103 @@ pub struct Word {
     pub doc: &'static str,
     /// What this server does with it, for `docs/COMPAT.md`.
     pub support: &'static str,
-    pub(super) text: fn(&Word, &View<'_>) -> String,
+    /// How many bytes follow the word.
+    pub argument_bytes: usize,
+    /// What it says while the server does not serve; `None` where that makes no difference.
+    pub(super) not_serving: Option<&'static str>,
+    pub(super) parts: &'static [Part],
 }
 
-const fn row(
-    name: &'static str,
-    since: &'static str,
-    doc: &'static str,
-    support: &'static str,
-    text: fn(&Word, &View<'_>) -> String,
-) -> Word {
-    Word { name, since, doc, support, text }
+impl Word {
+    const fn new(name: &'static str, since: &'static str, parts: &'static [Part]) -> Word {
+        let not_serving = Some("This ZooKeeper instance is not currently serving requests\n");
+        Word { name, since, doc: "", support: "yes", argument_bytes: 0, not_serving, parts }
+    }
+
+    const fn tells(self, doc: &'static str) -> Word {
+        Word { doc, ..self }
+    }
+
+    const fn but(self, support: &'static str) -> Word {
+        Word { support, ..self }
+    }
+
+    const fn while_not_serving(self, text: &'static str) -> Word {
+        Word { not_serving: Some(text), ..self }
+    }
+
+    /// It says the same whether the server serves or not.
+    const fn always(self) -> Word {
+        Word { not_serving: None, ..self }
+    }
+
+    const fn with_argument(self, argument_bytes: usize) -> Word {
+        Word { argument_bytes, ..self }
+    }
 }
 
-const NO: &str = "no: it belongs to Apache's logging; one line that says so";
-const YES: &str = "yes";
-const LATER: &str = "later; until then one line that says so";
+const MASK: &str = "yes: the number is kept and told; it switches nothing on, because it belongs to \
+                    Apache's own trace messages; `bellwether loglevel` changes the log";
+const WATCHED: &str = "yes; a connection whose last data watch fired is not counted any more, as it \
+                       is by Apache";
 
 /// Every word, in the alphabet's order.
-#[rustfmt::skip]
 pub const WORDS: &[Word] = &[
-    row("conf", "3.3", "settings in effect", YES, texts::conf),
-    row("cons", "3.3", "connections in full", LATER, texts::later),
-    row("crst", "3.3", "resets the figures of connections", LATER, texts::later),
-    row("dirs", "3.5", "bytes in the data directories", LATER, texts::later),
-    row("dump", "3.0", "sessions and their ephemeral nodes", LATER, texts::later),
-    row("envi", "3.0", "the process and its system", LATER, texts::later),
-    row("gtmk", "3.5", "the trace mask", NO, texts::never),
-    row("hash", "3.6", "digests of recent transactions", LATER, texts::later),
-    row("isro", "3.4", "`rw`, or `ro` for a server that only reads", YES, texts::isro),
-    row("mntr", "3.4", "the metrics below, a line each", YES, texts::mntr),
-    row("ruok", "3.0", "`imok`", YES, texts::ruok),
-    row("srst", "3.0", "resets the figures of the server", LATER, texts::later),
-    row("srvr", "3.3", "the server in short", YES, texts::srvr),
-    row("stat", "3.0", "the server in short, and its connections", YES, texts::stat),
-    row("stmk", "3.5", "sets the trace mask", NO, texts::never),
-    row("wchc", "3.3", "watches by session", LATER, texts::later),
-    row("wchp", "3.3", "watches by path", LATER, texts::later),
-    row("wchs", "3.3", "how many watches there are", LATER, texts::later),
+    Word::new("conf", "3.3", &[Text(texts::conf)]).tells("settings in effect"),
+    Word::new("cons", "3.3", &[Clients(Detail::Full), Text(texts::line_break)])
+        .tells("connections in full"),
+    Word::new("crst", "3.3", &[ResetConnections, Text(texts::crst)])
+        .tells("resets the figures of connections"),
+    Word::new("dirs", "3.5", &[Text(texts::dirs)]).tells("bytes in the data directories"),
+    Word::new(
+        "dump",
+        "3.0",
+        &[
+            Text(texts::dump_sessions),
+            Listed(List::Sessions),
+            Text(texts::dump_ephemerals),
+            Listed(List::Ephemerals),
+            Text(texts::dump_connections),
+            Connections,
+        ],
+    )
+    .tells("sessions, their ephemeral nodes, connections")
+    .but("yes; times are UTC, and there are no empty sets"),
+    Word::new("envi", "3.0", &[Text(texts::envi)])
+        .always()
+        .tells("the process and its system")
+        .but("yes; what only a Java machine has is `<NA>`"),
+    Word::new("gtmk", "3.5", &[Text(texts::mask)]).always().tells("the trace mask").but(MASK),
+    Word::new("hash", "3.6", &[Text(texts::hash)])
+        .while_not_serving("This ZooKeeper instance is not currently serving requests")
+        .tells("digests of recent transactions"),
+    Word::new("isro", "3.4", &[Text(texts::isro)])
+        .always()
+        .tells("`rw`, or `ro` for a server that only reads"),
+    Word::new("mntr", "3.4", &[Text(texts::mntr)]).tells("the metrics below, a line each"),
+    Word::new("ruok", "3.0", &[Text(texts::ruok)]).always().tells("`imok`"),
+    Word::new("srst", "3.0", &[ResetServer, Text(texts::srst)])
+        .tells("resets the figures of the server"),
+    Word::new("srvr", "3.3", &[Text(texts::srvr)]).tells("the server in short"),
+    Word::new(
+        "stat",
+        "3.0",
+        &[Text(texts::stat_head), Clients(Detail::Brief), Text(texts::stat_tail)],
+    )
+    .tells("the server in short, and its connections"),
+    Word::new("stmk", "3.5", &[Text(texts::mask)])
+        .always()
+        .with_argument(8)
+        .tells("sets the trace mask: eight bytes follow")
+        .but(MASK),
+    Word::new("wchc", "3.3", &[Listed(List::WatchesBySession), Text(texts::line_break)])
+        .tells("data watches by session")
+        .but(WATCHED),
+    Word::new("wchp", "3.3", &[Listed(List::WatchesByPath), Text(texts::line_break)])
+        .tells("data watches by path"),
+    Word::new("wchs", "3.3", &[Text(texts::wchs)])
+        .tells("how many data watches there are")
+        .but(WATCHED),
 ];
 
 /// The rows of the section on four-letter words in `docs/COMPAT.md`.

@@ -5,11 +5,12 @@
 //!
 //! What it leaves to others: single values (`values`), and acting on the result.
 
+use super::auth;
 use super::member::{self, ClientPart};
 use super::report::Findings;
 use super::values::Values;
 use super::words::FourLetterWords;
-use super::{Args, AsWritten, ClientAddress, Compression, Config, Secret};
+use super::{Args, AsWritten, ClientAddress, Compression, Config};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(super) fn build(
     membership(values, lone, findings);
     remark(values, findings);
     let snap_retain_count = snap_retain_count(values, findings);
-    let super_digest = super_digest(values, findings);
+    let auth = auth::settings(values, findings);
     let data_dir = data_dir?;
     let read_only_mode = values.flag("readonlymode.enabled");
     let jute_max_buffer = number(values.int("jute.maxbuffer"));
@@ -81,9 +82,8 @@ pub(super) fn build(
         )),
         skip_acl: values.flag("skipACL"),
         audit: audit(values, findings),
+        auth,
         enforce_quota: values.flag("enforceQuota"),
-        digest_provider_enabled: values.flag("DigestAuthenticationProvider.enabled"),
-        super_digest,
         four_letter_words: FourLetterWords::parse(
             &values.text("4lw.commands.whitelist"),
             read_only_mode,
@@ -307,19 +307,6 @@ fn snap_retain_count(values: &Values, findings: &mut Findings) -> u32 {
         findings.warn(values.written(key), text);
     }
     given.max(SNAP_RETAIN_COUNT_MIN)
-}
-
-fn super_digest(values: &Values, findings: &mut Findings) -> Option<Secret> {
-    let key = "DigestAuthenticationProvider.superDigest";
-    let digest = values.text_if_any(key)?;
-    if digest.split_once(':').is_none_or(|(user, hash)| user != "super" || hash.is_empty()) {
-        findings.warn(
-            values.written(key),
-            "no password matches it: expected super:DIGEST, where DIGEST is the base64 form of \
-             the SHA-1 of super:PASSWORD",
-        );
-    }
-    Some(Secret(digest))
 }
 
 /// Settings that are honoured and less safe than their default, and what does not exist.

@@ -8,6 +8,7 @@
 
 use super::kinds::{Kind, Read, Value};
 use super::table;
+use crate::auth;
 
 /// One setting, or one family of settings that share a prefix.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub enum Harmless {
     NotPositive,
     /// These texts.
     Words(&'static [&'static str]),
+    /// Classes of Apache's that stand for a scheme this server has.
+    Provider,
 }
 
 /// The headings of the reference, in their order.
@@ -126,6 +129,7 @@ impl Setting {
         let Status::Refused(why, harmless) = self.status else { return None };
         let asks_for_nothing = match harmless {
             Harmless::Never => false,
+            Harmless::Provider => auth::of_class(raw).is_some(),
             Harmless::Words(words) => words.iter().any(|word| word.eq_ignore_ascii_case(raw)),
             Harmless::False => matches!(
                 self.kind.read(raw),

@@ -111,7 +111,7 @@ fn defaults_are_apaches() {
     assert_eq!(config.txn_log_size_limit_bytes, None);
     assert_eq!(config.pre_alloc_bytes, 64 << 20);
     assert!(config.force_sync && config.digest_enabled && config.close_session_txn);
-    assert!(config.serialize_last_processed_zxid && config.digest_provider_enabled);
+    assert!(config.serialize_last_processed_zxid && config.auth.digest.is_some());
     assert!(
         config.datadir_autocreate
             && config.db_autocreate
@@ -126,7 +126,7 @@ fn defaults_are_apaches() {
     assert_eq!(config.container_max_per_minute.get(), 10_000);
     assert_eq!(config.container_max_never_used_ms, None);
     assert_eq!(config.autopurge_interval_hours, None);
-    assert_eq!(config.super_digest, None);
+    assert_eq!(config.auth, AuthSettings::default());
     assert!(config.four_letter_words.allow("srvr") && !config.four_letter_words.allow("ruok"));
 }
 
@@ -356,15 +356,12 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
         "quorum.auth.enableSasl=true",
         "quorum.auth.serverRequireSasl=true",
         "sessionRequireClientSASLAuth=true",
-        "enforce.auth.enabled=true",
-        "ensembleAuthName=mine",
         "request_throttle_max_requests=1",
         "connection_throttle_tokens=1",
         "throttled_op_wait_time=1",
         "largeRequestThreshold=1",
         "metricsProvider.className=\
          org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
-        "DigestAuthenticationProvider.digestAlg=SHA-256",
     ] {
         let errors = bad(line, &[]);
         assert!(errors.iter().all(|error| error.contains(": refused: ")), "{errors:?}");
@@ -417,7 +414,10 @@ fn the_files_of_foreign_suites_are_good() {
     )
     .expect("what go-zookeeper's tests write");
     assert!(config.extended_types && config.emulate_353_ttl && config.reconfig_enabled);
-    assert!(config.super_digest.is_some() && config.four_letter_words.allow("ruok"));
+    assert!(
+        config.auth.digest.is_some_and(|digest| digest.super_digest.is_some())
+            && config.four_letter_words.allow("ruok")
+    );
     let (config, _) = load_text(
         "tickTime=2000\ndataDir=@\nclientPort=20000\nmaxClientCnxns=0\nadmin.serverPort=20003\n\
          serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
@@ -483,7 +483,7 @@ fn a_secret_is_in_no_message_and_no_listing() {
     for text in shown {
         assert!(!text.contains("S3CRET"), "{text}");
     }
-    assert_eq!(config.super_digest.unwrap().expose(), "S3CRETtoo");
+    assert_eq!(config.auth.digest.unwrap().super_digest.as_deref(), Some("S3CRETtoo"));
     assert!(config.effective.iter().any(|e| e.value == report::HIDDEN));
 }
 

@@ -109,6 +109,12 @@ impl Values {
         }
     }
 
+    /// The texts of a family, such as `authProvider.N`, by name.
+    pub(super) fn texts_of(&self, row: &str) -> impl Iterator<Item = String> {
+        let members = self.given.iter().filter(move |(_, given)| given.row.key == row);
+        members.filter_map(|(name, _)| self.text_if_any(name))
+    }
+
     /// What was written for a setting, for messages about it.
     pub(super) fn written(&self, key: &str) -> Option<Written> {
         self.given.get(key).map(super::sources::Assignment::written)

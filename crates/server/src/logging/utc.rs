@@ -48,7 +48,7 @@ pub(crate) fn write_as_java(out: &mut impl fmt::Write, since_epoch: Duration) ->
 
 /// The Gregorian date of a day, counted from 1970-01-01. Years are counted from March, so that the
 /// leap day is the last day of its year and months are regular (30.6 days on average).
-const fn date(day: u64) -> (u64, u64, u64) {
+pub(crate) const fn date(day: u64) -> (u64, u64, u64) {
     const DAYS_OF_400_YEARS: u64 = 146_097;
     // 1 March of the year 0 lies 719,468 days before 1970-01-01.
     let day = day + 719_468;

@@ -10,6 +10,8 @@ use crate::net::oversize::Oversize;
 use crate::net::partial::Partial;
 use crate::net::readiness::Wants;
 use crate::net::socket::Socket;
+use crate::run::words::Telling;
+use bellwether_tree::Now;
 use bellwether_wire::client::frame::{self, Length};
 use bellwether_wire::limits::MAX_CONNECT_BYTES;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) outbox: Outbox,
     /// When it was accepted, monotonic milliseconds.
     pub(crate) accepted_ms: u64,
+    /// The same by the wall clock, milliseconds since 1970.
+    pub(crate) established_ms: i64,
     /// When its incomplete frame last grew, monotonic milliseconds.
     pub(crate) grew_ms: u64,
     /// Whether its socket is to be read when it is readable, as of its last turn.
@@ -37,6 +41,8 @@ pub(crate) struct Client {
     /// Frames that came and replies that went.
     pub(crate) received: u64,
     pub(crate) sent: u64,
+    /// What is still to be said of the answer to a four-letter word.
+    pub(crate) telling: Option<Box<Telling>>,
     wants: Wants,
     armed: Option<Interest>,
     /// Held for its drop.
@@ -75,7 +81,7 @@ impl Client {
     pub(crate) fn new(
         socket: Arc<dyn Socket>,
         peer: SocketAddr,
-        now_ms: u64,
+        now: Now,
         (wants, descriptor): (Wants, Descriptor),
     ) -> Client {
         Client {
@@ -85,12 +91,14 @@ impl Client {
             partial: Partial::default(),
             oversize: None,
             outbox: Outbox::default(),
-            accepted_ms: now_ms,
-            grew_ms: now_ms,
+            accepted_ms: now.mono_ms,
+            established_ms: now.wall_ms,
+            grew_ms: now.mono_ms,
             reads: false,
             dirty: false,
             received: 0,
             sent: 0,
+            telling: None,
             wants,
             armed: None,
             _descriptor: descriptor,

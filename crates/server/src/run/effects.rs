@@ -15,7 +15,7 @@ impl Core {
         match effect {
             Effect::Connected(conn, response) => {
                 if self.put(conn, |outbox| response.encode(outbox)).is_some() {
-                    if let Some(client) = self.clients.get_mut(&conn) {
+                    if let Some(client) = self.clients.get_mut(conn) {
                         client.phase = Phase::Open;
                     }
                     // Frames may have come behind the connect request.
@@ -50,7 +50,7 @@ impl Core {
     /// Adds a frame to what is sent to a connection and returns its length; `None` if it is closing
     /// or gone.
     fn put(&mut self, conn: ConnId, body: impl FnOnce(&mut Outbox)) -> Option<usize> {
-        let client = self.clients.get_mut(&conn)?;
+        let client = self.clients.get_mut(conn)?;
         match client.phase {
             Phase::Closing { .. } => return None,
             Phase::New | Phase::Connecting | Phase::Open => {}
@@ -70,7 +70,7 @@ impl Core {
 
     /// A client that takes nothing but has watches that fire is closed at some point.
     fn limit_unsent(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get(&conn) else { return };
+        let Some(client) = self.clients.get(conn) else { return };
         let unsent = client.outbox.len();
         let alone = unsent > UNSENT_BYTES_MAX;
         let together = self.unsent > UNSENT_BYTES_ALL && unsent > UNSENT_BYTES_ALL / 256;
@@ -85,7 +85,7 @@ impl Core {
 
     /// Sends what the socket takes now and waits for the rest.
     pub(super) fn flush(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.dirty = false;
         let before = (client.outbox.copied(), client.outbox.len());
         let socket = client.socket.clone();
@@ -93,7 +93,14 @@ impl Core {
         self.unsent -= before.0 - client.outbox.copied();
         self.figures.counts.bytes_sent +=
             u64::try_from(before.1 - client.outbox.len()).unwrap_or(0);
+        let moved = client.outbox.len() < before.1;
         match (result, client.phase) {
+            (Ok(_), Phase::Closing { .. }) if client.telling.is_some() => {
+                client.arm();
+                if moved {
+                    self.has_room(conn);
+                }
+            }
             (Ok(true), Phase::Closing { .. }) => self.close_now(conn),
             (Ok(_), _) => {
                 client.arm();
@@ -112,7 +119,7 @@ impl Core {
     /// Closes a connection once everything for it is sent.
     pub(super) fn close_after_sending(&mut self, conn: ConnId) {
         let since_ms = self.clock.now().mono_ms;
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         match client.phase {
             Phase::Closing { .. } => return,
             Phase::New | Phase::Connecting | Phase::Open => {}
@@ -127,7 +134,8 @@ impl Core {
 
     /// Closes a connection and drops what is unsent.
     pub(super) fn close_now(&mut self, conn: ConnId) {
-        let Some(mut client) = self.clients.remove(&conn) else { return };
+        let Some(mut client) = self.clients.remove(conn) else { return };
+        self.end_telling(client.telling.take());
         client.partial.release(&mut self.partials);
         self.unsent -= client.outbox.copied();
         self.admission.leave(client.peer.ip());
@@ -143,9 +151,7 @@ impl Core {
     }
 
     fn start_snapshot(&mut self, zxid: Zxid) {
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.send_log_batch();
         self.log.send(LogTask::Roll);
         self.figures.snapshot_started();
         match disk::start_snapshot(self.snapshots.opener(zxid), self.sender.clone()) {

@@ -12,7 +12,8 @@ use super::{Core, Message, Parts, SnapshotFiles};
 use crate::admin::ShellFigures;
 use crate::clock::Clock;
 use crate::config::{self, Args};
-use crate::disk::{Log, LogTask, Synced};
+use crate::disk::{BatchTimes, Log, LogTask, Synced};
+use crate::net::clients::Client;
 use crate::net::socket::Socket;
 use crate::start::node_settings;
 use crate::systemd::Systemd;
@@ -36,7 +37,7 @@ const ROUNDS_MAX: usize = 100_000;
 
 /// A server's core, and the other ends of its connections.
 pub struct Offline {
-    core: Core,
+    pub(super) core: Core,
     log: Receiver<LogTask>,
     /// The last record that is not on stable storage yet.
     appended: Option<LogToken>,
@@ -60,6 +61,8 @@ struct Traffic {
     /// Pieces that one read takes each.
     pieces: VecDeque<Vec<u8>>,
     hung_up: bool,
+    /// How many bytes it still takes; `None` for any number.
+    room: Option<usize>,
     sent: Vec<u8>,
 }
 
@@ -89,10 +92,16 @@ impl Socket for Wire {
     }
 
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let sent = &mut self.traffic().sent;
-        let before = sent.len();
-        slices.iter().for_each(|slice| sent.extend_from_slice(slice));
-        Ok(sent.len() - before)
+        let traffic = &mut *self.traffic();
+        if traffic.room == Some(0) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let before = traffic.sent.len();
+        let bytes = slices.iter().flat_map(|slice| slice.iter());
+        traffic.sent.extend(bytes.take(traffic.room.unwrap_or(usize::MAX)));
+        let taken = traffic.sent.len() - before;
+        traffic.room = traffic.room.map(|room| room - taken);
+        Ok(taken)
     }
 }
 
@@ -155,6 +164,11 @@ impl Offline {
         self.line(conn).wire.traffic().hung_up = true;
     }
 
+    /// The client takes this many bytes more and then none; `None`: it takes everything.
+    pub fn takes(&mut self, conn: ConnId, room: Option<usize>) {
+        self.line(conn).wire.traffic().room = room;
+    }
+
     /// Everything that was sent to a client.
     pub fn sent(&self, conn: ConnId) -> Vec<u8> {
         self.line(conn).wire.traffic().sent.clone()
@@ -181,16 +195,26 @@ impl Offline {
             self.take_log();
             if let Some(conn) = self.ready() {
                 self.round(Message::Ready(conn));
-            } else if self.core.node.has_work() || !self.core.turns.is_empty() {
+            } else if self.core.is_busy() {
                 self.core.go_on();
             } else if let Some(token) = self.appended.take() {
-                let elapsed = Duration::ZERO;
-                self.round(Message::Synced(Synced { token, bytes: 1, records: 1, elapsed }));
+                let (elapsed, times) = (Duration::ZERO, BatchTimes::default());
+                let synced = Synced { token, bytes: 1, records: 1, elapsed, times };
+                self.round(Message::Synced(synced));
             } else {
                 return self.check();
             }
         }
         panic!("the core never comes to rest");
+    }
+
+    /// One round with what is ready, or with nothing.
+    #[cfg(test)]
+    pub(super) fn one_round(&mut self) {
+        match self.ready() {
+            Some(conn) => self.round(Message::Ready(conn)),
+            None => self.core.go_on(),
+        }
     }
 
     fn round(&mut self, message: Message) {
@@ -201,7 +225,7 @@ impl Offline {
     fn take_log(&mut self) {
         for task in self.log.try_iter() {
             match task {
-                LogTask::Append(records) => {
+                LogTask::Append(records, _) => {
                     self.appended = records.last().map(|(token, _)| *token).or(self.appended);
                 }
                 LogTask::Roll => {} // There is no file.
@@ -222,7 +246,8 @@ impl Offline {
             let Some(interest) = line.interest.filter(|_| line.is_open) else { continue };
             let traffic = line.wire.traffic();
             let readable = !traffic.pieces.is_empty() || traffic.hung_up;
-            if interest.is_writable() || (interest.is_readable() && readable) {
+            let writable = interest.is_writable() && traffic.room != Some(0);
+            if writable || (interest.is_readable() && readable) {
                 line.interest = None;
                 return Some(*conn);
             }
@@ -233,12 +258,17 @@ impl Offline {
     /// What must hold of a core at rest.
     fn check(&self) {
         let core = &self.core;
-        let granted: usize = core.clients.values().map(|client| client.partial.granted()).sum();
+        let granted: usize = core.clients.iter().map(|(_, client)| client.partial.granted()).sum();
         assert_eq!(core.partials.used(), granted, "the budget for incomplete frames");
+        let leaks = |client: &Client| client.partial.is_empty() && client.partial.granted() > 0;
+        assert!(
+            !core.clients.iter().any(|(_, client)| leaks(client)),
+            "a part of it is held for nothing"
+        );
         assert_eq!(core.unsent, 0, "sockets that take everything");
         assert!(core.throttled.is_empty() && core.starved.is_empty(), "nobody holds others up");
         for (conn, line) in &self.lines {
-            let is_client = core.clients.contains_key(conn);
+            let is_client = core.clients.get(*conn).is_some();
             assert_eq!(is_client, line.is_open, "a connection is open and forgotten");
             let pieces = line.wire.traffic().pieces.len();
             assert!(!line.is_open || pieces == 0, "an open connection is not read from");

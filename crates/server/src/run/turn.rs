@@ -1,16 +1,16 @@
 //! A connection's turn: what its socket has, as far as limits allow, becomes events.
 
 use super::Core;
-use crate::admin;
-use crate::auth;
+use crate::auth::{self, Credentials, Verdict};
 use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
 use crate::net::oversize::{self, Oversize};
 use crate::warn_limited;
 use bellwether_node::{ConnId, Event};
+use bellwether_tree::Identity;
 use bellwether_wire::OpCode;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
-use bellwether_wire::jute::{DecodeError, Problem, Put, Reader};
+use bellwether_wire::jute::{DecodeError, Problem, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
 use tracing::debug;
@@ -35,7 +35,7 @@ impl Core {
         let mut buffer = std::mem::take(&mut self.buffer);
         let wants_more = self.take_waiting(conn) && self.read(conn, &mut buffer);
         self.buffer = buffer;
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.reads = wants_more && self.stopping.is_none();
         if client.outbox.is_empty() {
             client.arm();
@@ -48,7 +48,7 @@ impl Core {
 
     /// Takes frames that came earlier; `true` if the socket may be read for more.
     fn take_waiting(&mut self, conn: ConnId) -> bool {
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         if client.partial.is_empty() {
             return true;
         }
@@ -57,7 +57,7 @@ impl Core {
         if stopped == Stopped::Closed {
             return false; // Nothing is kept for a connection that closes.
         }
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         client.partial.put_back(waiting, taken, &mut self.partials);
         if taken > 0 {
             self.turns.extend(std::mem::take(&mut self.starved));
@@ -69,7 +69,7 @@ impl Core {
         match stopped {
             Stopped::Closed | Stopped::Full => false,
             Stopped::Partial { len } => {
-                let Some(client) = self.clients.get_mut(&conn) else { return false };
+                let Some(client) = self.clients.get_mut(conn) else { return false };
                 let granted = client.partial.grant(len, &mut self.partials);
                 if !granted {
                     self.starved.insert(conn);
@@ -82,7 +82,7 @@ impl Core {
     /// Reads what the socket has, up to this turn's share; `true` if it should be waited for.
     fn read(&mut self, conn: ConnId, buffer: &mut [u8]) -> bool {
         for _ in 0..READS_PER_TURN {
-            let Some(client) = self.clients.get_mut(&conn) else { return false };
+            let Some(client) = self.clients.get_mut(conn) else { return false };
             if !client.takes_frames() || self.stopping.is_some() {
                 return false;
             }
@@ -117,14 +117,14 @@ impl Core {
     /// Takes the frames in what was read and keeps the rest; `true` if more may be read.
     fn received(&mut self, conn: ConnId, input: &[u8]) -> bool {
         let now_ms = self.clock.now().mono_ms;
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         client.grew_ms = now_ms;
         if client.partial.is_empty() {
             let (taken, stopped) = self.take_frames(conn, input);
             if stopped == Stopped::Closed {
                 return false;
             }
-            let Some(client) = self.clients.get_mut(&conn) else { return false };
+            let Some(client) = self.clients.get_mut(conn) else { return false };
             client.partial.extend(input.get(taken..).unwrap_or_default());
             self.may_read_on(conn, stopped)
         } else {
@@ -135,11 +135,19 @@ impl Core {
 
     /// Takes frames while it may; returns how many bytes they were and why it stopped.
     fn take_frames(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
+        let result = self.take_run(conn, input);
+        if self.unclocked > 0 {
+            self.read_clock();
+        }
+        result
+    }
+
+    fn take_run(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
         let max_bytes = self.frame_bytes_max();
         let mut taken = 0;
         loop {
             let has_too_much = self.has_too_much();
-            let Some(client) = self.clients.get_mut(&conn) else { return (taken, Stopped::Closed) };
+            let Some(client) = self.clients.get_mut(conn) else { return (taken, Stopped::Closed) };
             match client.phase {
                 Phase::Closing { .. } => return (taken, Stopped::Closed),
                 Phase::New | Phase::Connecting | Phase::Open => {}
@@ -171,7 +179,10 @@ impl Core {
                     self.frame(conn, body);
                 }
                 Next::Word(word) => {
-                    self.four_letter_word(conn, word);
+                    if let Some(len) = self.lacks_argument(word, rest) {
+                        return (taken, Stopped::Partial { len });
+                    }
+                    self.four_letter_word(conn, word, rest);
                     return (input.len(), Stopped::Closed);
                 }
                 Next::TooLong { bytes } => {
@@ -199,7 +210,7 @@ impl Core {
     /// unless it would take it for something else.
     fn too_long(&mut self, conn: ConnId) {
         let max = self.frame_bytes_max();
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         let Some(oversize) = client.oversize.take() else { return };
         client.received += 1;
         self.figures.counts.packets_received += 1;
@@ -225,7 +236,7 @@ impl Core {
     }
 
     fn frame(&mut self, conn: ConnId, body: &[u8]) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.received += 1;
         self.figures.counts.packets_received += 1;
         match client.phase {
@@ -233,8 +244,8 @@ impl Core {
                 Ok(request) => {
                     client.phase = Phase::Connecting;
                     self.figures.counts.connect_requests += 1;
-                    let identity = auth::ip_identity(client.peer.ip());
-                    self.step(Event::Connect { conn, request, identity });
+                    let identities = auth::by_connection(client.peer.ip(), &self.config.auth);
+                    self.step(Event::Connect { conn, request, identities });
                 }
                 Err(error) => {
                     debug!(conn = conn.0, %error, "this is no connect request");
@@ -262,13 +273,8 @@ impl Core {
         let request = op.map(|op| Request::decode(op, &mut r));
         let event = match request {
             Some(Ok(Request::Auth { scheme, auth })) => {
-                let Some(client) = self.clients.get(&conn) else { return };
-                let peer = client.peer.ip();
-                let identities = auth::authenticate(&scheme, auth.as_deref(), peer, &self.auth);
-                if identities.is_empty() {
-                    self.figures.counts.auth_failed += 1;
-                }
-                Event::Authenticated { conn, xid: header.xid, identities }
+                let Some(proved) = self.proved(conn, &scheme, auth.as_deref()) else { return };
+                Event::Authenticated { conn, xid: header.xid, proved }
             }
             request => {
                 self.figures.counts.requests_handed_in += 1;
@@ -278,26 +284,32 @@ impl Core {
         self.step(event);
     }
 
-    fn four_letter_word(&mut self, conn: ConnId, word: [u8; 4]) {
-        let Some(word) = admin::word(word) else {
-            debug!(conn = conn.0, "neither a frame nor a four-letter word");
-            self.dismiss(conn);
-            return;
-        };
-        self.figures.counts.four_letter_words += 1;
-        self.figures.counts.packets_received += 1;
-        let text = self.answer(word);
-        let Some(client) = self.clients.get_mut(&conn) else { return };
-        client.outbox.put_slice(text.as_bytes());
-        self.unsent += text.len();
-        self.figures.counts.packets_sent += 1;
-        self.close_after_sending(conn);
+    /// What an auth packet proves, or that it failed; `None` if the connection was closed for it.
+    fn proved(
+        &mut self,
+        conn: ConnId,
+        scheme: &str,
+        secret: Option<&[u8]>,
+    ) -> Option<Option<Vec<Identity>>> {
+        let credentials = Credentials { secret, peer: self.clients.get(conn)?.peer.ip() };
+        let figures = &mut self.figures.counts.auth;
+        match auth::authenticate(scheme, &credentials, &self.config.auth, figures) {
+            Verdict::Proved(identities) => Some(Some(identities)),
+            Verdict::Failed => Some(None),
+            Verdict::HangUp { reason } => {
+                let address = credentials.peer;
+                warn_limited!(self.figures.repeats, "hung up", %address, reason,
+                        "a connection was closed when its client authenticated");
+                self.close_now(conn);
+                None
+            }
+        }
     }
 
     /// The client closed its side. What it asked for before is still answered: a script may send a
     /// four-letter word and close at once.
     fn hung_up(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get(&conn) else { return };
+        let Some(client) = self.clients.get(conn) else { return };
         if client.phase == Phase::Open {
             self.figures.counts.connections_dropped += 1;
         }
@@ -305,7 +317,7 @@ impl Core {
     }
 
     /// Closes a connection that nothing more is expected of, behind what it was answered before.
-    fn dismiss(&mut self, conn: ConnId) {
+    pub(super) fn dismiss(&mut self, conn: ConnId) {
         self.step(Event::ClientGone(conn));
         self.close_after_sending(conn);
     }

@@ -7,6 +7,7 @@
 use super::command;
 use super::words::{Words, zxid};
 use crate::trace::{self, Names};
+use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings};
 use bellwether_tree::{Identity, Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::{ConnectRequest, RequestHeader, xid};
@@ -113,11 +114,13 @@ impl Server {
     }
 
     fn start(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let visits = words.named_number("visits")?.unwrap_or(VISITS_PER_STEP);
         self.settings = settings(words)?;
         self.log = Log { auto: self.log.auto, ..Log::default() };
         self.connections.clear();
         let tree = Tree::new(self.settings.tree.clone());
-        self.node = Some(Node::new(self.settings.clone(), tree, self.now));
+        let node = Node::new(self.settings.clone(), tree, self.now);
+        self.node = Some(node.with_visits_per_step(visits));
         Ok(())
     }
 
@@ -302,20 +305,20 @@ impl Server {
         }
         self.clients.insert(name.to_string(), Client { conn, session: None, last_xid: 0 });
         self.connections.insert(conn, name.to_string());
-        self.step(Event::Connect { conn, request, identity })
+        self.step(Event::Connect { conn, request, identities: vec![identity] })
     }
 
     /// `auth scheme:id`, as the shell reports it once it has checked the packet, or `auth fail`.
     fn authenticate(&mut self, name: &str, words: &mut Words<'_>) -> Result<(), String> {
         let conn = self.client_named(name)?.conn;
-        let identities = match words.need("an identity")? {
-            "fail" => Vec::new(),
+        let proved = match words.need("an identity")? {
+            "fail" => None,
             identity => {
                 let (scheme, id) = identity.split_once(':').ok_or("an identity is scheme:id")?;
-                vec![Identity { scheme: scheme.into(), id: id.into() }]
+                Some(vec![Identity { scheme: scheme.into(), id: id.into() }])
             }
         };
-        self.step(Event::Authenticated { conn, xid: xid::AUTH, identities })
+        self.step(Event::Authenticated { conn, xid: xid::AUTH, proved })
     }
 
     fn frame<F>(&mut self, name: &str, frame: F) -> Result<(), String>
@@ -435,7 +438,7 @@ fn plural(count: u64, what: &str) -> String {
 }
 
 /// `start [tick=] [min=] [max=] [snap-count=] [reaper=] [per-minute=] [never-used=] [id=] [ttl]
-/// [reconfig]`; times in milliseconds.
+/// [reconfig] [enforce=SCHEME,SCHEME] [visits=]`; times in milliseconds.
 fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
     let tick_ms: u64 = words.named_number("tick")?.unwrap_or(2000);
     let tick = i32::try_from(tick_ms).map_err(|error| error.to_string())?;
@@ -453,6 +456,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         server_id: words.named_number("id")?.unwrap_or(0),
         reconfig_enabled: words.flag("reconfig"),
         audit: words.flag("audit"),
+        enforced_schemes: words.named_list("enforce")?,
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),
         snap_bytes: 0,
         snapshot_last_zxid: false,

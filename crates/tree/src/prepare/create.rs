@@ -54,7 +54,7 @@ impl Preparation<'_> {
         if path.contains('\0') {
             return Err(ErrorCode::BadArguments);
         }
-        let acl = acl::fix(create.acl, self.caller.identities)?;
+        let acl = acl::fix(&self.tree.options.schemes, create.acl, self.caller.identities)?;
         let parent_key = self.key(parent_path);
         let parent = self.view(parent_key)?;
         self.check_acl(&parent, Perms::CREATE)?;

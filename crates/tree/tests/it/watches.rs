@@ -2,7 +2,10 @@
 
 use crate::script::acl;
 use arbtest::arbitrary::{Result, Unstructured};
-use bellwether_tree::{Change, ChangeKind, Firing, Progress, WatchKind, WatchTable, WatcherId};
+use bellwether_tree::{
+    Change, ChangeKind, Firing, Progress, WatchKind, WatchTable, WatchVisit, WatchWalk, WatcherId,
+    WatchesSummary,
+};
 use bellwether_wire::client::{EventType, WatcherType};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,6 +185,52 @@ fn step(table: &mut WatchTable, naive: &mut Naive, u: &mut Unstructured<'_>) -> 
     Ok(())
 }
 
+/// The pairs that a walk tells; it tells none twice, and no head without what belongs below it.
+fn walked(table: &WatchTable, mut walk: WatchWalk) -> BTreeSet<(String, WatcherId)> {
+    let (mut path, mut watcher) = (None, None);
+    let (mut pairs, mut heads_alone) = (BTreeSet::new(), 0);
+    let mut first = None;
+    loop {
+        let visit = walk.next(table);
+        match visit {
+            WatchVisit::Nothing => continue,
+            WatchVisit::End => break,
+            WatchVisit::Path(told) => path = Some(told.to_owned()),
+            WatchVisit::Watcher(told) => watcher = Some(told),
+        }
+        let kind = std::mem::discriminant(&visit);
+        let is_head = *first.get_or_insert(kind) == kind;
+        if is_head {
+            heads_alone += 1;
+            assert_eq!(heads_alone, 1, "nothing stood below the head before");
+            continue;
+        }
+        heads_alone = 0;
+        let pair = path.clone().zip(watcher).expect("a head comes first");
+        assert!(pairs.insert(pair), "{path:?} {watcher:?}");
+    }
+    assert_eq!(heads_alone, 0);
+    pairs
+}
+
+#[test]
+fn a_walk_tells_nothing_wrong_when_all_changes_between_its_visits() {
+    let mut table = WatchTable::new([1, 2]);
+    for watcher in 1..=3 {
+        table.add(WatcherId(watcher), "/a", WatchKind::Data);
+    }
+    let mut walk = WatchWalk::by_path();
+    assert_eq!(walk.next(&table), WatchVisit::Path("/a"));
+    assert_eq!(walk.next(&table), WatchVisit::Watcher(WatcherId(1)));
+    // The path's number goes to another path.
+    fire(&mut table, ChangeKind::Deleted, "/a");
+    for watcher in 1..=3 {
+        table.add(WatcherId(watcher), "/b", WatchKind::Data);
+    }
+    assert_eq!(walk.next(&table), WatchVisit::Nothing);
+    assert_eq!(walk.next(&table), WatchVisit::End);
+}
+
 #[test]
 fn it_tells_whom_the_naive_one_tells() {
     arbtest::arbtest(|u| {
@@ -192,16 +241,22 @@ fn it_tells_whom_the_naive_one_tells() {
             let all: BTreeSet<_> = keys(&naive.data).union(&keys(&naive.child)).cloned().collect();
             let paths: BTreeSet<_> = all.iter().map(|(path, _)| path).collect();
             assert_eq!(table.len(), naive.data.len() + naive.child.len());
-            assert_eq!(table.data_watches_count(), naive.data.len());
             assert_eq!(table.paths_count(), paths.len());
             let watchers: BTreeSet<_> = all.iter().map(|(_, watcher)| *watcher).collect();
-            let listed: BTreeSet<_> = table.watchers().collect();
-            assert_eq!((watchers.len(), &watchers), (table.watchers_count(), &listed));
-            for watcher in watchers {
-                let listed: BTreeSet<&str> = table.data_paths(watcher).collect();
-                let own = naive.data.keys().filter(|(_, other)| *other == watcher);
-                assert!(listed.into_iter().eq(own.map(|(path, _)| path.as_str())));
-            }
+            assert_eq!(watchers.len(), table.watchers_count());
+            let expected = keys(&naive.data);
+            assert_eq!(walked(&table, WatchWalk::by_path()), expected);
+            assert_eq!(walked(&table, WatchWalk::by_watcher()), expected);
+            let summary = WatchesSummary {
+                watchers: expected
+                    .iter()
+                    .map(|(_, watcher)| watcher)
+                    .collect::<BTreeSet<_>>()
+                    .len(),
+                paths: expected.iter().map(|(path, _)| path).collect::<BTreeSet<_>>().len(),
+                watches: expected.len(),
+            };
+            assert_eq!(table.summary(), summary);
         }
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! Requests: header, and a body per operation.
 //!
 //! Decoding follows Java where Java is lenient: bytes after the body are ignored, and a null path
-//! of a write reads as the empty path, which the write then refuses.
+//! of setData, setACL and check reads as the empty path, which the write then refuses.
 
 use crate::Data;
 use crate::acl::Acl;
@@ -311,7 +311,7 @@ fn decode_write(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
             Request::CreateTtl { create: Create::decode(r)?, ttl_ms: r.long("createTTL.ttl")? }
         }
         OpCode::Delete => {
-            Request::Delete { path: written_path(r)?, version: r.int("delete.version")? }
+            Request::Delete { path: r.text(WRITTEN_PATH)?, version: r.int("delete.version")? }
         }
         OpCode::SetData => Request::SetData {
             path: written_path(r)?,
@@ -387,7 +387,11 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
     })
 }
 
-/// A null path of a write is refused as an empty one is, after the session was checked.
+/// The path of a create or delete. Java decodes a null one and fails where it looks for the parent,
+/// so that the request has taken a zxid: whoever numbers them asks what could not be decoded.
+pub const WRITTEN_PATH: &str = "write.path";
+
+/// A null path of another write is refused as an empty one is, after the session was checked.
 fn written_path(r: &mut Reader<'_>) -> Decoded<Box<str>> {
     Ok(r.string("path")?.unwrap_or_default())
 }
@@ -406,7 +410,7 @@ fn encode_acl(acl: Option<&[Acl]>, out: &mut Vec<u8>) {
 impl Create {
     fn decode(r: &mut Reader<'_>) -> Decoded<Create> {
         Ok(Create {
-            path: written_path(r)?,
+            path: r.text(WRITTEN_PATH)?,
             data: r.buffer("create.data")?.map(Data::from),
             acl: Acl::decode_list(r)?,
             flags: r.int("create.flags")?,

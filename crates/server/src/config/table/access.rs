@@ -2,7 +2,7 @@
 
 use super::super::kinds::Kind::{Address, Choice, Class, Secret, Text};
 use super::super::kinds::{Kind, Reading};
-use super::super::setting::Harmless::{False, Never, Words};
+use super::super::setting::Harmless::{False, Never, Provider};
 use super::super::setting::Place::{Both, File, Java};
 use super::super::setting::Setting;
 use super::super::setting::Status::{Honoured, Refused, WithoutEffect};
@@ -14,27 +14,24 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
     ["skipACL", Both, OFF_UNLESS_YES, "no", "", "3.0.0", Honoured,
      "With `yes`, no access is checked: every client may read and write everything."]
     ["DigestAuthenticationProvider.superDigest", Both, Secret, "", "", "3.2.0", Honoured,
-     "Who may do everything: `super:` and the digest of `super:password` (SHA-1, base64)."]
+     "Who may do everything: `super:` and the digest of `super:password`, in base64."]
     ["DigestAuthenticationProvider.enabled", Both, FLAG, "true", "", "3.7.0", Honoured,
-     "Whether clients may authenticate by scheme digest."]
-    ["DigestAuthenticationProvider.digestAlg", Both, Text, "SHA1", "", "3.7.0",
-     Refused("only SHA1 digests are computed in this version. Remove the line, or keep Apache's \
-              server for a tree whose ACLs were made with another digest",
-             Words(&["SHA1", "SHA-1", "SHA"])),
-     "The digest of scheme digest. Changing it makes existing ACLs useless."]
+     "Whether there is a scheme digest, for clients to authenticate by and in access lists."]
+    ["DigestAuthenticationProvider.digestAlg", Both, Text, "SHA1", "", "3.7.0", Honoured,
+     "The hash of scheme digest: SHA1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, \
+      SHA-512/256, SHA3-224, SHA3-256, SHA3-384 or SHA3-512. Changing it makes existing access \
+      lists useless."]
     ["authProvider.N", Both, Class, "", "", "3.0.0",
      Refused("classes of Java cannot be loaded, and authentication by SASL and X.509 does not \
               exist in this version: clients could not prove who they are. Schemes digest and ip \
-              are there without any line. Remove the line",
-             Words(&["org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
-                     "org.apache.zookeeper.server.auth.IPAuthenticationProvider"])),
-     "A class that authenticates clients by a further scheme."]
-    ["enforce.auth.enabled", Both, FLAG, "false", "", "3.7.0",
-     Refused("clients that did not authenticate are not turned away by this version. Remove the \
-              line if ACLs alone protect enough", False),
-     "Whether a client must authenticate before anything else."]
-    ["enforce.auth.schemes", Both, Text, "", "", "3.7.0",
-     WithoutEffect("it is read only where enforce.auth.enabled is true"),
+              are there without any line. Remove the line", Provider),
+     "A class that authenticates clients by a further scheme. Apache's classes of the schemes \
+      digest, ip and ensemble stand for what is built in; without a line there is no scheme \
+      ensemble."]
+    ["enforce.auth.enabled", Both, FLAG, "false", "", "3.7.0", Honoured,
+     "Whether a client must authenticate before anything else; its first other request is \
+      answered with SESSIONCLOSEDREQUIRESASLAUTH, and its connection is closed."]
+    ["enforce.auth.schemes", Both, Text, "", "", "3.7.0", Honoured,
      "The schemes, separated by commas, of which one must be used."]
     ["sessionRequireClientSASLAuth", Both, FLAG, "false", "", "3.5.9",
      Refused("SASL does not exist in this version, so nobody could connect as asked. Remove the \
@@ -44,10 +41,10 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Access
      WithoutEffect("SASL does not exist in this version; a request for it is answered with an \
                     error"),
      "Whether a client whose SASL authentication failed stays connected."]
-    ["ensembleAuthName", Both, Text, "", "", "3.6.0",
-     Refused("clients are not asked for the ensemble's name in this version: one that means \
-              another ensemble would get in. Remove the line", Never),
-     "Names, separated by commas, of which a client must say one by scheme ensemble."]
+    ["ensembleAuthName", Both, Text, "", "", "3.6.0", Honoured,
+     "Names, separated by commas, of which a client that names an ensemble by scheme ensemble must \
+      say one. It needs authProvider.N=\
+      org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider."]
     ["superUser", Both, Text, "", "", "3.4.0",
      WithoutEffect("SASL does not exist in this version, so nobody can be this user"),
      "The SASL user who may do everything."]
