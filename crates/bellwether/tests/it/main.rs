@@ -9,6 +9,7 @@ mod loglevel;
 mod offline;
 mod process;
 mod purge;
+mod shell;
 mod signals;
 mod stored;
 mod supervised;
