@@ -1,9 +1,9 @@
 //! The audit log: a file of its own, written by a thread of its own.
 //!
-//! What it keeps true: lines stand in the order of their events; the core never waits for the file;
-//! no line is lost in silence. While more lines wait than [`AUDIT_LINES_WAITING`], the core takes no
-//! more requests, so a slow disk slows clients down, as Apache's logging does. A line that the file
-//! does not take is counted, and an error says so.
+//! What it keeps true: lines stand in the order of their events; the core never waits for the
+//! file; no line is lost in silence. While more lines wait than [`AUDIT_LINES_WAITING`], the core
+//! takes no more requests, so a slow disk slows clients down, as Apache's logging does. A line that
+//! the file does not take is counted, and a warning says so.
 //!
 //! The file is rotated as Apache's own configuration does it: at 10 MB it becomes `.1`, and up to
 //! ten old files are kept. Times are UTC.
