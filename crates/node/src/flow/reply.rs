@@ -1,5 +1,6 @@
 //! Step 10: outcomes become replies, in the order of the requests of each connection.
 
+use crate::audit;
 use crate::connections::{Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
@@ -21,7 +22,14 @@ pub(crate) fn outcome(
     (fired, visits): (Fired, &mut usize),
     out: &mut Vec<Effect>,
 ) {
-    let Fired { origin, closed, outcome } = fired;
+    let Fired { origin, closed, outcome, asked, audited } = fired;
+    let mut audit = |event| out.push(Effect::Audit(Box::new(event)));
+    if let Some(session) = closed {
+        audit::ended(session, &audited, &mut audit);
+    }
+    if let Some(asked) = asked {
+        asked.lines(&outcome.result, &mut audit);
+    }
     match origin {
         Origin::Client(conn) => {
             let answer = match closed {

@@ -118,6 +118,11 @@ pub struct ShellFigures {
     /// How long ago the last snapshot was completed, or loaded; `None` before the first.
     pub snapshot_age_ms: Option<u64>,
 
+    /// Lines of the audit log that were written; `None` where nothing is audited.
+    pub audit_lines: Option<u64>,
+    /// Lines that its file did not take.
+    pub audit_lines_lost: Option<u64>,
+
     /// The longest step of the node.
     pub core_step_us_max: u64,
 
