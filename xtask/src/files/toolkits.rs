@@ -144,7 +144,6 @@ type Facts = BTreeMap<String, String>;
 /// The facts in our dump.
 fn nodes(objects: &[Json]) -> Result<Facts, String> {
     let mut facts = Facts::new();
-    let mut last = String::new();
     let mut count = 0;
     for object in objects {
         if is(object, "session") {
@@ -166,23 +165,18 @@ fn nodes(objects: &[Json]) -> Result<Facts, String> {
             );
             facts.insert(text(object, "path")?.to_owned(), fact);
         }
-        if is(object, "digest") {
-            let digest = text(object, "digest")?.to_owned();
-            last = format!("{}, {digest}", text(object, "zxid")?.trim_start_matches("0x"));
-        }
     }
     facts.insert("count".to_owned(), count.to_string());
-    facts.insert("digest".to_owned(), last);
     Ok(facts)
 }
 
-/// The facts in Apache's text.
+/// The facts in Apache's text. Its formatter does not read as far as the digest.
 fn formatted(text: &str) -> Result<Facts, String> {
     let mut facts = Facts::new();
-    let digest = value(text, "Target zxid digest is: ").unwrap_or_default();
-    facts.insert("digest".to_owned(), digest.to_owned());
-    let count = value(text, "(count=")?.trim_end_matches("):");
-    facts.insert("count".to_owned(), count.to_owned());
+    // Apache's tree has its root under two names, and counts both.
+    let count = value(text, "(count=")?.trim_end_matches("):").parse::<u64>();
+    let count = count.map_err(|error| format!("the count of nodes: {error}"))? - 1;
+    facts.insert("count".to_owned(), count.to_string());
     let hex = |value: &str| match value.trim_start_matches("0x").trim_start_matches('0') {
         "" => "0x0".to_owned(),
         digits => format!("0x{digits}"),
