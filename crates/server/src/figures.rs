@@ -1,6 +1,7 @@
 //! What the shell counts, and how often it may warn of the same thing.
 
-use crate::admin::{ResponseSizes, ShellFigures};
+use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
+use crate::auth::AuthFigures;
 use crate::disk::Synced;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Figures {
     /// The counters themselves, as the four-letter words show them.
     pub(crate) counts: ShellFigures,
+    /// What is measured with percentiles.
+    pub(crate) measures: ShellMeasures,
     /// When the server began to serve.
     started: Instant,
     snapshot_started: Option<Instant>,
@@ -29,6 +32,7 @@ impl Figures {
         let started = Instant::now();
         Figures {
             counts,
+            measures: ShellMeasures::default(),
             started,
             snapshot_started: None,
             // One that was loaded counts as one that was saved when the server began to serve.
@@ -38,9 +42,12 @@ impl Figures {
         }
     }
 
-    /// Starts anew what `srst` starts anew: all that is counted or measured, as Apache does.
+    /// Starts anew what `srst` starts anew: all that is counted or measured, but for failed
+    /// authentications, as Apache does.
     pub(crate) fn reset(&mut self) {
-        self.counts = ShellFigures::default();
+        let auth = AuthFigures { failed: self.counts.auth.failed, ..AuthFigures::default() };
+        self.counts = ShellFigures { auth, ..ShellFigures::default() };
+        self.measures = ShellMeasures::default();
         self.quota_refusals.clear();
     }
 
@@ -66,12 +73,19 @@ impl Figures {
     }
 
     /// The log has a batch on stable storage.
-    pub(crate) fn synced(&mut self, synced: Synced, warn_ms: u64) {
+    pub(crate) fn synced(&mut self, synced: &Synced, warn_ms: u64) {
         let counts = &mut self.counts;
         counts.log_records += synced.records;
         counts.log_bytes += synced.bytes;
         counts.log_batch.record(synced.records);
         counts.fsync_us.record(micros(synced.elapsed));
+        counts.log_queue.record(synced.times.queue);
+        counts.log_process_us.record(micros(synced.times.process));
+        self.measures.log_flush_us.record(micros(synced.times.flush));
+        for (records, waited, synced) in &synced.times.records {
+            self.measures.log_waited_us.record_all(micros(*waited), *records);
+            self.measures.log_waited_and_flushed_us.record_all(micros(*synced), *records);
+        }
         let elapsed_ms = millis(synced.elapsed);
         if elapsed_ms > warn_ms {
             warn_limited!(

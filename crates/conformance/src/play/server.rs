@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 /// How often a state that nobody announces is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The line of several words that names a build.
+const VERSION: &str = "Zookeeper version: ";
 /// The line of `mntr` that counts sessions.
 const SESSIONS: &str = "zk_global_sessions\t";
 
@@ -55,6 +57,10 @@ impl Play<'_> {
 
     /// A line without what differs from server to server and from run to run.
     fn normal(&self, line: &str) -> String {
+        if let Some((version, _)) = line.strip_prefix(VERSION).and_then(|rest| rest.split_once('-'))
+        {
+            return format!("{VERSION}{version}-BUILD");
+        }
         let mut line = line.replace(&self.server.home.display().to_string(), "HOME");
         line = line.replace(&format!(":{}", self.server.port), ":PORT");
         line = line.replace(&format!("={}", self.server.port), "=PORT");
@@ -79,7 +85,9 @@ impl Play<'_> {
             let line = text.lines().find_map(|line| line.strip_prefix(SESSIONS));
             play.keep_alive(name)?;
             Ok(line == Some(&expected))
-        })
+        })?;
+        // A server may count it out before its end is applied; what comes later comes behind that.
+        self.ask(&Request::Sync { path: "/".into() }).map(|_| ())
     }
 
     /// Pings every client but one.

@@ -34,6 +34,7 @@ impl Core {
                 }
             }
             Effect::Close(conn) => self.close_after_sending(conn),
+            Effect::Audit(event) => self.audit(event),
             Effect::QuotaExceeded(exceeded) => self.figures.quota_exceeded(&exceeded),
             Effect::Append(token, record) => self.log_batch.push((token, record)),
             Effect::StartSnapshot(zxid) => self.start_snapshot(zxid),
@@ -150,9 +151,7 @@ impl Core {
     }
 
     fn start_snapshot(&mut self, zxid: Zxid) {
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.send_log_batch();
         self.log.send(LogTask::Roll);
         self.figures.snapshot_started();
         match disk::start_snapshot(self.snapshots.opener(zxid), self.sender.clone()) {

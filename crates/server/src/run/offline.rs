@@ -12,7 +12,7 @@ use super::{Core, Message, Parts, SnapshotFiles};
 use crate::admin::ShellFigures;
 use crate::clock::Clock;
 use crate::config::{self, Args};
-use crate::disk::{Log, LogTask, Synced};
+use crate::disk::{BatchTimes, Log, LogTask, Synced};
 use crate::net::clients::Client;
 use crate::net::socket::Socket;
 use crate::start::node_settings;
@@ -130,6 +130,7 @@ impl Offline {
             clock,
             node,
             log: Log::to(tasks),
+            audit: None,
             snapshots: Box::new(NoSnapshots),
             systemd: Systemd::default(),
             figures: ShellFigures::default(),
@@ -197,8 +198,9 @@ impl Offline {
             } else if self.core.is_busy() {
                 self.core.go_on();
             } else if let Some(token) = self.appended.take() {
-                let elapsed = Duration::ZERO;
-                self.round(Message::Synced(Synced { token, bytes: 1, records: 1, elapsed }));
+                let (elapsed, times) = (Duration::ZERO, BatchTimes::default());
+                let synced = Synced { token, bytes: 1, records: 1, elapsed, times };
+                self.round(Message::Synced(synced));
             } else {
                 return self.check();
             }
@@ -223,7 +225,7 @@ impl Offline {
     fn take_log(&mut self) {
         for task in self.log.try_iter() {
             match task {
-                LogTask::Append(records) => {
+                LogTask::Append(records, _) => {
                     self.appended = records.last().map(|(token, _)| *token).or(self.appended);
                 }
                 LogTask::Roll => {} // There is no file.

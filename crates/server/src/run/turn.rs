@@ -143,9 +143,10 @@ impl Core {
     }
 
     fn take_run(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
-        let (max_bytes, outstanding_max) = (self.frame_bytes_max(), self.outstanding_max());
+        let max_bytes = self.frame_bytes_max();
         let mut taken = 0;
         loop {
+            let has_too_much = self.has_too_much();
             let Some(client) = self.clients.get_mut(conn) else { return (taken, Stopped::Closed) };
             match client.phase {
                 Phase::Closing { .. } => return (taken, Stopped::Closed),
@@ -160,7 +161,7 @@ impl Core {
             if too_much || !client.takes_frames() {
                 return (taken, Stopped::Full);
             }
-            if self.node.outstanding() >= outstanding_max {
+            if has_too_much {
                 self.throttled.insert(conn);
                 return (taken, Stopped::Full);
             }

@@ -19,7 +19,7 @@ and clients try again without end; it takes no zxid. The connection is closed, a
 (`setWatches`, `auth`, `sasl`, the close of a session) and for lengths below 0 or beyond. A reply is never too long for the server; a Java
 client gives up the connection for one beyond its own `jute.maxbuffer`, so that both sides should have the same.
 
-Not yet: ensembles, TLS, SASL, the HTTP admin server, the audit log. What would need them is refused by name.
+Not yet: ensembles, TLS, SASL, the HTTP admin server. What would need them is refused by name.
 JMX does not exist outside of a JVM.
 ";
 
