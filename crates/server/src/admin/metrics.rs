@@ -124,7 +124,7 @@ pub const METRICS: &[Metric] = &[
     apache("min_client_response_size", |v| size(v, |s| s.min_bytes),
         "bytes of the smallest reply or watch event, -1 before the first"),
     apache("auth_failed_count", |v| Count(v.shell.auth.failed),
-        "auth packets that proved nothing"),
+        "auth packets that proved nothing; Apache counts TLS handshakes alone"),
     apache("ensemble_auth_success", |v| Count(v.shell.auth.ensemble_right),
         "auth packets that named this ensemble"),
     apache("ensemble_auth_fail", |v| Count(v.shell.auth.ensemble_wrong),
