@@ -219,10 +219,8 @@ fn directories_are_measured_in_slices_one_at_a_time() {
         std::fs::write(version_2.join(format!("log.{file}")), "four").expect("it can be written");
     }
     let dir = base.to_str().expect("the test's own path is text");
-    let mut server = Offline::new(&[
-        ("zookeeper.dataDir", dir),
-        ("zookeeper.4lw.commands.whitelist", "*"),
-    ]);
+    let mut server =
+        Offline::new(&[("zookeeper.dataDir", dir), ("zookeeper.4lw.commands.whitelist", "*")]);
     let (text, rounds) = ask(&mut server, "dirs");
     assert_eq!(text, "datadir_size: 10000\nlogdir_size: 10000\n");
     assert!(rounds >= 5, "{rounds}");
