@@ -2,8 +2,8 @@
 //!
 //! Keeps true: the suite is the wheel's own, started through the same stand-in for `java` for both
 //! servers; what is not run stands in `conformance/foreign-skips.txt`, and nothing skips itself
-//! beyond that. Both servers are asked at the same time: the tests mostly wait. A test that fails is
-//! asked once more on its own, of either server, and the stage says so: some measure by their clock.
+//! beyond that. A test that fails is asked once more on its own, of either server, and the stage
+//! says so: some measure by their clock. Both servers are asked at once: the tests mostly wait.
 //! Leaves to the stand-in what the suite's zoo.cfg is stripped of, and prints it.
 
 use std::collections::BTreeSet;

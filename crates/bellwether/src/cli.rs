@@ -20,6 +20,7 @@ mod complete;
 mod ensemble;
 mod failure;
 mod format;
+mod four_letters;
 mod history;
 mod input;
 mod json;
@@ -32,6 +33,9 @@ mod reporter;
 mod session;
 mod shell;
 mod table;
+mod top;
+mod transfer;
+mod tree;
 mod walk;
 mod watches;
 mod words;
@@ -85,7 +89,8 @@ async fn run_options(options: Options) -> ExitCode {
             }
         },
     }
-    reporter.during(shell.disconnect()).await;
+    // What the end of the session tells is not printed: who leaves knows.
+    shell.disconnect().await;
     ExitCode::from(shell.exit_code())
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How long a reply may take before its absence counts as the observation: far more than a busy
 /// machine needs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The longest frame that is taken from a server.
 const FRAME_BYTES_MAX: usize = 1 << 24;

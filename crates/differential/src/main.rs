@@ -26,10 +26,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 /// How many operations one stream has: the smaller, the sooner a difference is cut down.
 const STREAM_OPS: usize = 250;
+/// How long a difference may be cut down: where a reply is missing, every try takes its time.
+const SHRINK_MAX: Duration = Duration::from_mins(2);
 /// How many kinds of difference are cut down and shown in one run.
 const SHOWN_MAX: usize = 6;
 
@@ -181,7 +184,11 @@ impl<'a> Driver<'a> {
         }
         println!("stream {name} differs after step {}: {kind}", difference.at);
         let found = Found { steps, difference };
+        let end = Instant::now() + SHRINK_MAX;
         let found = shrink::shrink(found, &mut |steps| {
+            if Instant::now() > end {
+                return Ok(None);
+            }
             Ok(self.compare(steps)?.filter(|found| found.kind() == kind))
         })?;
         report(&found);

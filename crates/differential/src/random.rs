@@ -153,12 +153,13 @@ impl Generator {
     }
 
     /// A request whose outcome and whose place among its slot's others do not depend on what other
-    /// slots do meanwhile.
+    /// slots do meanwhile, nor what its slot is told of them: an identity that arrives in between
+    /// decides which of their events may be seen.
     fn one_at_home(&mut self) -> Sent {
         loop {
             let request = self.request();
             let op = request.op();
-            let depends = [OpCode::SetWatches, OpCode::SetWatches2, OpCode::Reconfig];
+            let depends = [OpCode::SetWatches, OpCode::SetWatches2, OpCode::Reconfig, OpCode::Auth];
             if !depends.contains(&op) {
                 return self.sent(request);
             }
