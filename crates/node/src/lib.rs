@@ -16,6 +16,7 @@
 //! The node leaves to others: sockets and framing (`server`), files (`store`), what a write means
 //! (`tree`).
 
+pub mod audit;
 mod by_conn;
 mod connections;
 mod effect;

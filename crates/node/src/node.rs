@@ -4,6 +4,7 @@
 //! fired watches, the reply that waits for them, the next commits, events that came meanwhile, and
 //! only then what nobody waits for. So nothing overtakes a watch event.
 
+use crate::audit::Audits;
 use crate::connections::Connections;
 use crate::effect::Effect;
 use crate::event::{ConnId, Event};
@@ -36,6 +37,8 @@ pub struct Node {
     pub(crate) proposals: Proposals,
     pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
+    /// What is put aside for the audit log of requests in flight.
+    pub(crate) audits: Audits,
     pub(crate) measures: Measures,
     /// The zxid given out last.
     pub(crate) last_zxid: Zxid,
@@ -88,6 +91,7 @@ impl Node {
             expiry,
             proposals: Proposals::default(),
             counters: Counters::default(),
+            audits: Audits::default(),
             measures: Measures::default(),
             firing: Firing::new(),
             forgetting: VecDeque::new(),
@@ -313,6 +317,7 @@ impl Node {
             connections: self.connections.len(),
             watch_count: self.watches.len(),
             data_watches: self.watches.summary(),
+            watching_connections: self.connections.watching(),
             session_deadlines: self.expiry.buckets_count(),
             ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),

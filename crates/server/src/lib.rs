@@ -6,6 +6,7 @@
 //! Start reading at [`serve`]; a request's way begins in `net/clients.rs`.
 
 pub mod admin;
+mod audit;
 pub mod auth;
 mod clock;
 pub mod config;

@@ -64,6 +64,15 @@ pub(crate) const FRAMES_PER_CLOCK: u32 = 16;
 /// How long a stop waits for requests in flight and for unsent replies.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
+/// Lines of the audit log that may wait for its file before no more requests are taken.
+pub(crate) const AUDIT_LINES_WAITING: usize = 8192;
+
+/// The length at which the audit log's file is rotated, in bytes, as in Apache's configuration.
+pub(crate) const AUDIT_FILE_BYTES: u64 = 10 << 20;
+
+/// How many rotated files of the audit log are kept, likewise.
+pub(crate) const AUDIT_FILES_KEPT: u32 = 10;
+
 /// Segments that one write hands to the kernel.
 pub(crate) const SEGMENTS_PER_WRITE: usize = 64;
 
@@ -80,3 +89,6 @@ pub(crate) const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest line on the control socket, in bytes.
 pub(crate) const CONTROL_BYTES_MAX: u64 = 4096;
+
+/// What stands before each frame, in bytes.
+pub(crate) const FRAME_LENGTH_BYTES: usize = 4;

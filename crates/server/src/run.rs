@@ -7,6 +7,7 @@
 //! The loop keeps true: effects are performed in their order; the core never blocks; it stops
 //! reading from whoever has too much unanswered or unsent.
 
+mod audited;
 mod effects;
 pub mod offline;
 mod turn;
@@ -14,6 +15,7 @@ pub(crate) mod words;
 
 use self::words::Sorters;
 use crate::admin::ShellFigures;
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{Log, LogTask, Slice, Synced};
@@ -56,6 +58,8 @@ pub(crate) enum Message {
     SliceTaken,
     /// The snapshot's thread is through.
     SnapshotEnded { saved: bool },
+    /// The audit log has room again.
+    AuditDrained,
     /// Stop: answer what is in flight, and no more.
     Stop,
 }
@@ -96,6 +100,8 @@ pub(crate) struct Core {
     systemd: Systemd,
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
+    /// `None` where nothing is audited.
+    audit: Option<AuditLog>,
     /// Connections to be flushed at the end of this round, once each.
     dirty: Vec<ConnId>,
     /// Connections that have frames and may take them again.
@@ -139,22 +145,24 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) node: Node,
     pub(crate) log: Log,
+    pub(crate) audit: Option<AuditLog>,
     pub(crate) snapshots: Box<dyn SnapshotFiles>,
     pub(crate) systemd: Systemd,
     pub(crate) figures: ShellFigures,
 }
 
+/// The two ends of the queue to the core.
+pub(crate) type Queue = (mpsc::Sender<Message>, mpsc::Receiver<Message>);
+
 /// The queue to the core.
-pub(crate) fn queue() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
+pub(crate) fn queue() -> Queue {
     mpsc::channel(CORE_MESSAGES)
 }
 
 impl Core {
-    pub(crate) fn new(
-        parts: Parts,
-        (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
-    ) -> Core {
-        let Parts { config, client_port, clock, node, log, snapshots, systemd, figures } = parts;
+    pub(crate) fn new(parts: Parts, (sender, messages): Queue) -> Core {
+        let Parts { config, client_port, clock, node, log, audit, .. } = parts;
+        let Parts { snapshots, systemd, figures, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
@@ -170,6 +178,7 @@ impl Core {
             unsent: 0,
             log,
             log_batch: Vec::new(),
+            audit,
             snapshot: None,
             snapshots,
             systemd,
@@ -252,6 +261,7 @@ impl Core {
                 self.figures.snapshot_ended(saved);
                 self.step(Event::SnapshotEnded { saved });
             }
+            Message::AuditDrained => {} // Who waits for it has a turn at the end of each round.
             Message::Stop => {
                 info!("stopping: requests in flight are answered, new ones are not taken");
                 self.systemd.notify("STOPPING=1");
@@ -268,7 +278,7 @@ impl Core {
         } else if self.node.has_work() {
             self.step(Event::Continue);
         }
-        if self.node.outstanding() < self.outstanding_max() {
+        if !self.has_too_much() {
             self.turns.extend(std::mem::take(&mut self.throttled));
         }
         for _ in 0..self.turns.len() {
@@ -276,6 +286,7 @@ impl Core {
                 self.turn(conn);
             }
         }
+        self.hand_over_audit();
         self.send_log_batch();
         self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {

@@ -35,7 +35,7 @@ pub(super) enum Told {
 }
 
 /// Said where a lasting watch may have missed something. zkCli keeps silent here.
-const GAP: &str = "Events may be missing here: the connection was lost for a while, or they came \
+pub(super) const GAP: &str = "Events may be missing here: the connection was lost for a while, or they came \
                    too fast. Read again what you watch.";
 
 /// See the module's own words.

@@ -526,6 +526,28 @@ mod tests {
         }
     }
 
+    /// A command as `docs/cli.md` has it.
+    fn section(row: &Row) -> String {
+        let usage = row.usage.split(" # ").next().unwrap_or_default();
+        let text = format!("**`{}`** {}\n", format!("{} {usage}", row.name).trim_end(), row.about);
+        let options = row.options.iter().map(|option| {
+            let value = if option.value == Value::Needed { " …" } else { "" };
+            format!("- `-{}{value}` {}\n", option.name, option.about)
+        });
+        let options: String = options.collect();
+        if options.is_empty() { text } else { format!("{text}\n{options}") }
+    }
+
+    #[test]
+    fn the_page_of_the_shell_has_every_command() {
+        let page = expect_test::expect_file!["../../../../docs/cli.md"];
+        let mark = "cli::table -->\n";
+        let text = page.data();
+        let (head, _) = text.split_once(mark).expect("the page has a mark where commands begin");
+        let sections: Vec<String> = ROWS.iter().map(section).collect();
+        page.assert_eq(&format!("{head}{mark}\n{}", sections.join("\n")));
+    }
+
     #[track_caller]
     fn check(line: &str, expected: &str) {
         let words = split(line);

@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use bellwether_client::{Acl, Client, Create, CreateMode, Data, Error, ErrorCode, Multi, Servers};
 use bellwether_client::{Stat, ZPath};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write};
 use std::path::Path;
@@ -49,7 +50,7 @@ pub(super) async fn export(shell: &mut Shell, words: &Words) -> Result<(), Faile
     let (client, top) = (shell.client()?, path(words));
     let file = words.value("f");
     let mut out: Box<dyn Write> = match file {
-        None => Box::new(std::io::stdout().lock()),
+        None => Box::new(BufWriter::new(std::io::stdout().lock())),
         Some(name) => Box::new(BufWriter::new(create_file(name)?)),
     };
     let written =
@@ -342,7 +343,7 @@ impl Import<'_> {
             };
         }
         let names = self.client.get_children("/").await?;
-        let present: Vec<String> = names.iter().map(|name| child("/", name)).collect();
+        let present: BTreeSet<String> = names.iter().map(|name| child("/", name)).collect();
         let mut lines = Lines::open(name)?;
         while let Some(line) = lines.next()? {
             let Line::Node(node) = line else { continue };

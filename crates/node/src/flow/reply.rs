@@ -1,5 +1,6 @@
 //! Step 10: outcomes become replies, in the order of the requests of each connection.
 
+use crate::audit;
 use crate::connections::{Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
@@ -21,7 +22,14 @@ pub(crate) fn outcome(
     (fired, visits): (Fired, &mut usize),
     out: &mut Vec<Effect>,
 ) {
-    let Fired { origin, closed, outcome } = fired;
+    let Fired { origin, closed, outcome, asked, audited } = fired;
+    let mut audit = |event| out.push(Effect::Audit(Box::new(event)));
+    if let Some(session) = closed {
+        audit::ended(session, &audited, &mut audit);
+    }
+    if let Some(asked) = asked {
+        asked.lines(&outcome.result, &mut audit);
+    }
     match origin {
         Origin::Client(conn) => {
             let answer = match closed {
@@ -222,6 +230,7 @@ fn read(
                 None => return Err(ErrorCode::MarshallingError),
             };
             watches.add(watcher, path, kind);
+            node.connections.set_has_watched_data(conn, true);
             Ok(ReplyBody::ErrorRecord)
         }
         Request::CheckWatches { path, watcher: kind } => {
@@ -231,7 +240,11 @@ fn read(
         }
         Request::RemoveWatches { path, watcher: kind } => {
             let kind = WatcherType::from_code(*kind).ok_or(ErrorCode::MarshallingError)?;
+            let before = watches.data_watches_of(watcher);
             let removed = watches.remove(watcher, path, kind);
+            if before > 0 && watches.data_watches_of(watcher) == 0 {
+                node.connections.set_has_watched_data(conn, false);
+            }
             if removed { Ok(ReplyBody::Empty) } else { Err(ErrorCode::NoWatcher) }
         }
         Request::Create(_)
@@ -288,6 +301,9 @@ fn watch(node: &mut Node, conn: ConnId, request: &Request) {
         _ => return,
     };
     node.watches.add(WatcherId(conn.0), path, kind);
+    if kind == WatchKind::Data {
+        node.connections.set_has_watched_data(conn, true);
+    }
 }
 
 /// Who a connection is, without what its scheme keeps secret. `super`, which is no scheme, has no

@@ -4,6 +4,7 @@
 //! answered at once unless something of the same connection waits before it. Sessions begin, move
 //! between connections, are closed and expire here.
 
+use crate::audit::Asked;
 use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
@@ -72,6 +73,7 @@ pub(crate) fn connect(
         queue: VecDeque::new(),
         arrived_ms: now.mono_ms,
         statistics: Statistics::default(),
+        has_watched_data: false,
     };
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);
@@ -218,6 +220,8 @@ fn write(
     let session = connection.session;
     let identities = connection.identities.clone();
     let live = node.expiry.is_live(session);
+    let audits = node.settings.audit;
+    let asked = audits.then(|| Asked::of(body.as_ref(), session, &identities)).flatten();
     let write = match body {
         Some(Request::CloseSession) => Write::CloseSession,
         None => Write::Malformed,
@@ -238,6 +242,9 @@ fn write(
     node.connections.enqueue(conn, Queued { xid, op, arrived_ms: now.mono_ms, waiting });
     let origin = Origin::Client(conn);
     submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
+    if let Some(asked) = asked {
+        node.audits.put(node.last_zxid, asked);
+    }
 }
 
 fn read(

@@ -23,7 +23,7 @@ pub struct ShellMeasures {
     pub log_waited_and_flushed_us: Histogram,
 }
 
-/// The sizes of replies.
+/// The sizes of replies and watch events, without the length before each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseSizes {
     /// Of the one that was sent last.
@@ -117,6 +117,11 @@ pub struct ShellFigures {
     pub snapshots_failed: u64,
     /// How long ago the last snapshot was completed, or loaded; `None` before the first.
     pub snapshot_age_ms: Option<u64>,
+
+    /// Lines of the audit log that were written; `None` where nothing is audited.
+    pub audit_lines: Option<u64>,
+    /// Lines that its file did not take.
+    pub audit_lines_lost: Option<u64>,
 
     /// The longest step of the node.
     pub core_step_us_max: u64,

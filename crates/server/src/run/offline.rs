@@ -130,6 +130,7 @@ impl Offline {
             clock,
             node,
             log: Log::to(tasks),
+            audit: None,
             snapshots: Box::new(NoSnapshots),
             systemd: Systemd::default(),
             figures: ShellFigures::default(),

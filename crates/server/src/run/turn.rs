@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::auth::{self, Credentials, Verdict};
-use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
+use crate::limits::{FRAME_LENGTH_BYTES, READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
 use crate::net::oversize::{self, Oversize};
 use crate::warn_limited;
@@ -14,9 +14,6 @@ use bellwether_wire::jute::{DecodeError, Problem, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
 use tracing::debug;
-
-/// What stands before each frame, in bytes.
-const FRAME_LENGTH_BYTES: usize = 4;
 
 /// Why no more was taken from some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,9 +140,10 @@ impl Core {
     }
 
     fn take_run(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
-        let (max_bytes, outstanding_max) = (self.frame_bytes_max(), self.outstanding_max());
+        let max_bytes = self.frame_bytes_max();
         let mut taken = 0;
         loop {
+            let has_too_much = self.has_too_much();
             let Some(client) = self.clients.get_mut(conn) else { return (taken, Stopped::Closed) };
             match client.phase {
                 Phase::Closing { .. } => return (taken, Stopped::Closed),
@@ -160,7 +158,7 @@ impl Core {
             if too_much || !client.takes_frames() {
                 return (taken, Stopped::Full);
             }
-            if self.node.outstanding() >= outstanding_max {
+            if has_too_much {
                 self.throttled.insert(conn);
                 return (taken, Stopped::Full);
             }

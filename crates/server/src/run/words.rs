@@ -297,7 +297,7 @@ impl Core {
         said(&View {
             mode: Mode::Standalone,
             status: self.node.status(),
-            shell: self.figures.view(self.clients.len()),
+            shell: self.shell_figures(),
             measures: self.node.measures(),
             shell_measures: &self.figures.measures,
             trace_mask: self.trace_mask,

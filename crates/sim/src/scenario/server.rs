@@ -382,6 +382,13 @@ impl Server {
                 format!("{} <- {}", self.who(conn), trace::event(&event))
             }
             Effect::Close(conn) => format!("close {}", self.who(conn)),
+            Effect::Audit(event) => {
+                let line = format!("audit {}", event.line("server").replace('\t', " "));
+                match event.actor.session() {
+                    Some(id) => line.replace(&id.to_string(), &self.names.session(id)),
+                    None => line,
+                }
+            }
             Effect::QuotaExceeded(exceeded) => trace::exceeded(&exceeded),
             Effect::Append(token, record) => {
                 self.log.records.push(record.clone());
@@ -448,6 +455,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         session_timeout_ms_max: words.named_number("max")?.unwrap_or(20 * tick),
         server_id: words.named_number("id")?.unwrap_or(0),
         reconfig_enabled: words.flag("reconfig"),
+        audit: words.flag("audit"),
         enforced_schemes: words.named_list("enforce")?,
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),
         snap_bytes: 0,

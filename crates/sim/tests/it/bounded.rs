@@ -36,6 +36,7 @@ impl Driver {
             session_timeout_ms_max: 40_000,
             server_id: 1,
             reconfig_enabled: false,
+            audit: false,
             enforced_schemes: Vec::new(),
             snap_count,
             snap_bytes: 0,
@@ -127,6 +128,7 @@ fn weight(effects: &[Effect]) -> usize {
         | Effect::Notify(..)
         | Effect::Close(_)
         | Effect::Append(..)
+        | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
         | Effect::StartSnapshot(_) => 1,
     };
@@ -146,6 +148,7 @@ fn replies(effects: &[Effect]) -> Vec<i32> {
         | Effect::Close(_)
         | Effect::Append(..)
         | Effect::StartSnapshot(_)
+        | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
         | Effect::SnapshotSlice { .. } => None,
     };
@@ -329,6 +332,7 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
             | Effect::Close(_)
             | Effect::Append(..)
             | Effect::StartSnapshot(_)
+            | Effect::Audit(_)
             | Effect::QuotaExceeded(_)
             | Effect::SnapshotSlice { .. } => None,
         })
