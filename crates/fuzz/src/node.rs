@@ -35,6 +35,7 @@ fn settings() -> Settings {
         server_id: 1,
         reconfig_enabled: false,
         enforced_schemes: Vec::new(),
+        throttle: None,
         snap_count: 20,
         snap_bytes: 0,
         snapshot_last_zxid: true,

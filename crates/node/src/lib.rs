@@ -32,8 +32,9 @@ mod status;
 
 pub use effect::Effect;
 pub use event::{ConnId, Event, LogToken};
+pub use flow::throttle::ThrottleFigures;
 pub use listing::{List, Listed, Listing, Visit};
 pub use node::Node;
-pub use settings::{ReaperSettings, Settings};
+pub use settings::{ReaperSettings, Settings, ThrottleSettings};
 pub use statistics::Statistics;
 pub use status::{ConnectionStatus, Latency, Status};

@@ -1,5 +1,6 @@
 //! What a node tells of itself: a read-only view for the four-letter words and the metrics.
 
+use crate::flow::throttle::ThrottleFigures;
 use crate::statistics::Statistics;
 use bellwether_tree::WatchesSummary;
 use bellwether_wire::{SessionId, Zxid};
@@ -88,4 +89,6 @@ pub struct Status {
     pub digest_mismatches: u64,
     /// Whether a snapshot is being made.
     pub snapshot_running: bool,
+    /// What was held back.
+    pub throttle: ThrottleFigures,
 }

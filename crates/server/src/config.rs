@@ -11,6 +11,7 @@
 //! (kinds), `build` (rules between settings), `render` (help and reference).
 
 use crate::auth::AuthSettings;
+use bellwether_node::ThrottleSettings;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -28,9 +29,12 @@ pub mod report;
 pub mod setting;
 mod sources;
 pub mod table;
+mod throttle;
 mod values;
 mod words;
 
+pub use crate::net::large::LargeRequestSettings;
+pub use crate::net::tokens::{DropSettings, TokenSettings};
 pub use report::{ConfigError, Severity, Source, Warning};
 pub use values::Effective;
 pub use words::FourLetterWords;
@@ -93,6 +97,12 @@ pub struct Config {
     /// From all addresses together.
     pub max_cnxns: Option<NonZeroU32>,
     pub global_outstanding_limit: u32,
+    /// `None`: requests are not held back.
+    pub request_throttle: Option<ThrottleSettings>,
+    /// `None`: every connection is let in.
+    pub connection_throttle: Option<TokenSettings>,
+    /// `None`: large requests are not told apart.
+    pub large_requests: Option<LargeRequestSettings>,
     pub jute_max_buffer: u32,
     /// How much larger than `jute_max_buffer` a record of the log or a snapshot may be.
     pub jute_extra_size: u32,

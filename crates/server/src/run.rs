@@ -8,6 +8,7 @@
 //! reading from whoever has too much unanswered or unsent.
 
 mod effects;
+mod limits;
 pub mod offline;
 mod turn;
 pub(crate) mod words;
@@ -24,10 +25,12 @@ use crate::limits::{
     SWEEP_EVERY_MS,
 };
 use crate::net::clients::{Client, Phase};
+use crate::net::large::LargeRequests;
 use crate::net::listen::{Admission, Descriptor};
 use crate::net::partial::PartialBudget;
 use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
+use crate::net::tokens::Tokens;
 use crate::systemd::Systemd;
 use crate::warn_limited;
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
@@ -84,6 +87,8 @@ pub(crate) struct Core {
     node: Node,
     clients: BTreeMap<ConnId, Client>,
     admission: Admission,
+    tokens: Tokens,
+    large: LargeRequests,
     partials: PartialBudget,
     unsent: usize,
     log: Log,
@@ -98,7 +103,8 @@ pub(crate) struct Core {
     dirty: Vec<ConnId>,
     /// Connections that have frames and may take them again.
     turns: VecDeque<ConnId>,
-    /// Connections that are not read from because too much is outstanding in all.
+    /// Connections that are not read from because too much is outstanding in all, and something of
+    /// theirs.
     throttled: BTreeSet<ConnId>,
     /// Connections that wait for a part of the budget for large frames.
     starved: BTreeSet<ConnId>,
@@ -135,6 +141,8 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) client_port: u16,
     pub(crate) clock: Clock,
+    /// What chance derives from.
+    pub(crate) seed: u64,
     pub(crate) node: Node,
     pub(crate) log: Log,
     pub(crate) snapshots: Box<dyn SnapshotFiles>,
@@ -152,10 +160,13 @@ impl Core {
         parts: Parts,
         (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     ) -> Core {
-        let Parts { config, client_port, clock, node, log, snapshots, systemd, figures } = parts;
+        let Parts { config, client_port, clock, seed, node, log, snapshots, systemd, figures } =
+            parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
+            tokens: Tokens::new(config.connection_throttle, clock.now().mono_ms, seed),
+            large: LargeRequests::new(config.large_requests),
             figures: Figures::new(figures),
             config,
             client_port,
@@ -264,7 +275,7 @@ impl Core {
         } else if self.node.has_work() {
             self.step(Event::Continue);
         }
-        if self.node.outstanding() < self.outstanding_max() {
+        if !self.is_crowded() {
             self.turns.extend(std::mem::take(&mut self.throttled));
         }
         for _ in 0..self.turns.len() {
@@ -294,10 +305,6 @@ impl Core {
             deadline = deadline.min(stopping);
         }
         deadline
-    }
-
-    fn outstanding_max(&self) -> usize {
-        usize::try_from(self.config.global_outstanding_limit).unwrap_or(usize::MAX).max(1)
     }
 
     /// One step of the node, and what it asks for. The clock is read once per step: the end of one

@@ -134,7 +134,9 @@ fn try_serve(
         started(&Listening { clients });
         let snapshots = Box::new(Files { disk, options });
         let client_port = clients.port();
-        let parts = Parts { config, client_port, clock, node, log, snapshots, systemd, figures };
+        let seed = seeds[1];
+        let parts =
+            Parts { config, client_port, clock, seed, node, log, snapshots, systemd, figures };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
         drop(purging);
@@ -253,6 +255,7 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         server_id: config.session_server_id,
         reconfig_enabled: config.reconfig_enabled,
         enforced_schemes: config.auth.enforced.clone(),
+        throttle: config.request_throttle,
         snap_count: u64::from(config.snap_count),
         snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
         snapshot_last_zxid: config.serialize_last_processed_zxid,

@@ -10,5 +10,6 @@ mod purge;
 mod signals;
 mod stored;
 mod supervised;
+mod throttled;
 mod too_long;
 mod tools;

@@ -127,6 +127,7 @@ impl Offline {
             config,
             client_port: 2181,
             clock,
+            seed: 1,
             node,
             log: Log::to(tasks),
             snapshots: Box::new(NoSnapshots),

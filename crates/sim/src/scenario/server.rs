@@ -7,7 +7,9 @@
 use super::command;
 use super::words::{Words, zxid};
 use crate::trace::{self, Names};
-use bellwether_node::{ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings};
+use bellwether_node::{
+    ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings, ThrottleSettings,
+};
 use bellwether_tree::{Identity, Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::{ConnectRequest, RequestHeader, xid};
 use bellwether_wire::disk::TxnRecord;
@@ -428,7 +430,8 @@ fn plural(count: u64, what: &str) -> String {
 }
 
 /// `start [tick=] [min=] [max=] [snap-count=] [reaper=] [per-minute=] [never-used=] [id=] [ttl]
-/// [reconfig] [enforce=SCHEME,SCHEME]`; times in milliseconds.
+/// [reconfig] [enforce=SCHEME,SCHEME] [throttle=] [stall=] [op-wait=] [keep-stale] [stale-latency]
+/// [ignore-gone]`; times in milliseconds.
 fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
     let tick_ms: u64 = words.named_number("tick")?.unwrap_or(2000);
     let tick = i32::try_from(tick_ms).map_err(|error| error.to_string())?;
@@ -446,6 +449,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         server_id: words.named_number("id")?.unwrap_or(0),
         reconfig_enabled: words.flag("reconfig"),
         enforced_schemes: words.named_list("enforce")?,
+        throttle: throttle(words)?,
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),
         snap_bytes: 0,
         snapshot_last_zxid: false,
@@ -457,6 +461,19 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
             ..TreeOptions::new([1, 2])
         },
     })
+}
+
+/// `throttle=` is how many requests may be in process.
+fn throttle(words: &mut Words<'_>) -> Result<Option<ThrottleSettings>, String> {
+    let Some(requests_max) = words.named_number("throttle")? else { return Ok(None) };
+    Ok(Some(ThrottleSettings {
+        requests_max,
+        stall_ms: words.named_number("stall")?.unwrap_or(100),
+        drop_stale: !words.flag("keep-stale"),
+        stale_by_connection: !words.flag("ignore-gone"),
+        stale_by_latency: words.flag("stale-latency"),
+        op_wait_ms_max: words.named_number("op-wait")?,
+    }))
 }
 
 /// The lines of a trace. Equal lines in a row are counted.

@@ -37,6 +37,7 @@ impl Driver {
             server_id: 1,
             reconfig_enabled: false,
             enforced_schemes: Vec::new(),
+            throttle: None,
             snap_count,
             snap_bytes: 0,
             snapshot_last_zxid: false,
