@@ -14,6 +14,7 @@ use crate::server::{Flavour, Launch, Server, bellwether};
 use crate::workspace::Workspace;
 
 mod page;
+mod steps;
 
 /// Where the result is written.
 const PAGE: &str = "docs/BENCHMARKS.md";
@@ -89,8 +90,9 @@ pub(crate) fn command(workspace: &Workspace, plan: Plan) -> Result<(), String> {
             }
         }
     }
-    let machine = page::Machine::look(workspace)?;
-    write(&workspace.root().join(PAGE), page::render(plan, &machine, &samples))?;
+    let mut text = page::render(plan, &page::Machine::look(workspace)?, &samples);
+    text.push_str(&page::longest_step(steps::measure(workspace)?));
+    write(&workspace.root().join(PAGE), text)?;
     say(&format!("wrote {PAGE}"));
     Ok(())
 }

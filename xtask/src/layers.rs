@@ -47,6 +47,7 @@ const LAYERS: &[Layer] = &[
     layer("bellwether-sim",    &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-faults", &["bellwether-client", "bellwether-wire"], &[]),
     layer("bellwether-fuzz",   &["bellwether-node", "bellwether-server", "bellwether-store", "bellwether-tree", "bellwether-wire"], &[]),
+    layer("bellwether-differential", &["bellwether-wire"], &[]),
     layer("bellwether",        &["bellwether-client", "bellwether-server", "bellwether-store", "bellwether-wire"], &[]),
     layer("bellwether-conformance", &["bellwether-wire"], &[]),
     layer("xtask",             &[], &[]),
@@ -64,6 +65,12 @@ const OTHER_RUNTIMES: [&str; 4] = ["async-io", "async-std", "blocking", "smol"];
 
 /// Packages that stand in the tree in two versions, and why that is accepted.
 const DUPLICATES: &[(&str, &str)] = &[];
+
+/// Packages whose licence is none of ours to pass on, and why nothing of them is ever built.
+const NEVER_BUILT: &[(&str, &str)] = &[
+    ("clipboard-win", "below rustyline on Windows only, which nothing of ours is built for"),
+    ("error-code", "below clipboard-win"),
+];
 
 /// The stage `layers`.
 pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
@@ -225,6 +232,7 @@ impl Metadata {
         self.packages
             .iter()
             .filter(|package| !package.licence.as_deref().is_some_and(licence::allowed))
+            .filter(|package| !NEVER_BUILT.iter().any(|(name, _)| *name == package.name))
             .map(|package| {
                 let stated = package.licence.as_deref().unwrap_or("no licence");
                 format!("{} {}: {stated}", package.name, package.version)

@@ -9,6 +9,7 @@ mod bench;
 mod conformance;
 mod core;
 mod crash;
+mod differential;
 mod fast;
 mod files;
 mod gozk;
@@ -42,6 +43,8 @@ Usage: cargo xtask COMMAND
   crash              run the crash rounds alone
   sim SEED [OPTION …]
                      repeat one simulation; the options are those of bellwether-sim
+  differential SEED [OPERATIONS] | FILE
+                     repeat a comparison with Apache, or one stream that it wrote
   bench [--rounds N] [--seconds S]
                      measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md
   help               print this text and the table of stages";
@@ -90,6 +93,9 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
         }
         ["conformance", names @ ..] => conformance::command(&Workspace::discover()?, names),
         ["crash"] => single(crash::stage),
+        ["differential", arguments @ ..] => {
+            differential::repeat(&Workspace::discover()?, arguments)
+        }
         ["sim", seed, options @ ..] => {
             core::repeat_simulation(&Workspace::discover()?, seed, options)
         }

@@ -31,11 +31,17 @@ const START_ATTEMPTS: usize = 3;
 const COMMON_LINES: &str = "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
     4lw.commands.whitelist=*\ninitLimit=10\nsyncLimit=5\n";
 
-/// Log to the console as Apache's own configuration does, and no more than that.
+/// Log to the console as Apache's own configuration does, and audit lines, where there are some, in
+/// its form to the file that a harness names; the names of both are relative to the server's own
+/// directory.
 const LOGBACK: &str = "<configuration>\n  <appender name=\"OUT\" \
     class=\"ch.qos.logback.core.ConsoleAppender\">\n    <encoder><pattern>%d %-5p [%t:%C{1}] \
     %m%n</pattern></encoder>\n  </appender>\n  <root level=\"${level:-INFO}\">\
-    <appender-ref ref=\"OUT\"/></root>\n</configuration>\n";
+    <appender-ref ref=\"OUT\"/></root>\n  <appender name=\"AUDIT\" \
+    class=\"ch.qos.logback.core.FileAppender\">\n    <file>${logback.audit.file:-/dev/null}</file>\n    \
+    <encoder><pattern>%d{ISO8601} %p %c{2}: %m%n</pattern></encoder>\n  </appender>\n  \
+    <logger name=\"org.apache.zookeeper.audit.Slf4jAuditLogger\" additivity=\"false\" \
+    level=\"INFO\"><appender-ref ref=\"AUDIT\"/></logger>\n</configuration>\n";
 
 /// The digest of `super:test`, the super user of every harness.
 pub(crate) const SUPER_DIGEST: &str = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
@@ -85,6 +91,12 @@ impl Launch {
     /// Adds `-Dzookeeper.NAME=VALUE`.
     pub(crate) fn property(mut self, name: &str, value: &str) -> Self {
         self.properties.push(format!("-Dzookeeper.{name}={value}"));
+        self
+    }
+
+    /// Adds `-DNAME=VALUE`, for the properties whose names do not begin with `zookeeper`.
+    pub(crate) fn bare_property(mut self, name: &str, value: &str) -> Self {
+        self.properties.push(format!("-D{name}={value}"));
         self
     }
 
@@ -163,7 +175,7 @@ impl Flavour {
 /// Java with Apache's class path and our logging, ready for the name of a main class.
 pub(crate) fn apache_java(workspace: &Workspace) -> Result<Command, String> {
     let class_path = maven::class_path(workspace)?;
-    let logback = workspace.cached("logback")?.join("logback.xml");
+    let logback = workspace.cached("logback")?.join("harness.xml");
     workspace.exclusively("logback", || write(&logback, LOGBACK))?;
     let mut java = workspace.command("java");
     java.arg("-Xmx1000m").arg(format!("-Dlogback.configurationFile={}", logback.display()));

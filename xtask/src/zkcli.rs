@@ -2,7 +2,7 @@
 //!
 //! Keeps true: what it prints must be equal line by line, zxids and versions included; only times,
 //! session ids and the address differ between two runs. Leaves the script to
-//! `conformance/foreign/zkcli.txt`.
+//! `conformance/foreign/zkcli.txt`, and the comparison with our own shell to `shells`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use crate::process::run;
 use crate::report::{Passed, Report};
 use crate::server::{Flavour, Launch, SUPER_DIGEST, apache_java};
 use crate::workspace::Workspace;
+
+mod shells;
 
 const SCRIPT: &str = "conformance/foreign/zkcli.txt";
 /// One Java virtual machine and about a hundred commands.
@@ -36,6 +38,7 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
         compare(&expected, &transcript(workspace, Flavour::Bellwether)?)?;
         Ok(Passed::noting(format!("{} lines", expected.lines().count())))
     });
+    shells::stage(workspace, report);
 }
 
 /// Everything that the shell printed, without what differs between two runs.

@@ -6,19 +6,23 @@
 //! anything else as a script. Watch events are printed as they come. Dates are in UTC.
 
 use crate::say;
+use failure::Failed;
+use input::{Input, Read};
 use options::{Options, Wish};
 use reporter::Reporter;
 use shell::{Mode, Shell};
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use tokio::sync::mpsc;
 
 mod acls;
+mod complete;
 mod ensemble;
 mod failure;
 mod format;
+mod four_letters;
 mod history;
+mod input;
 mod json;
 mod nodes;
 mod options;
@@ -29,12 +33,12 @@ mod reporter;
 mod session;
 mod shell;
 mod table;
+mod top;
+mod transfer;
+mod tree;
 mod walk;
 mod watches;
 mod words;
-
-/// Lines that are read ahead from stdin.
-const LINES_WAITING: usize = 16;
 
 /// The exit code of a wrong command line, as other programs have it.
 const EXIT_USAGE: u8 = 2;
@@ -76,10 +80,17 @@ async fn run_options(options: Options) -> ExitCode {
     let mut reporter = Reporter::new(&shell);
     match mode {
         Mode::Once => once(&mut shell, &mut reporter).await,
-        Mode::Script => lines(&mut shell, &mut reporter).await,
-        Mode::Prompt => lines(&mut shell, &mut reporter).await,
+        Mode::Script => lines(&mut shell, &mut reporter, Input::script()).await,
+        Mode::Prompt => match Input::terminal() {
+            Ok(input) => lines(&mut shell, &mut reporter, input).await,
+            Err(error) => {
+                say::error(format_args!("the terminal: {error}"));
+                return ExitCode::FAILURE;
+            }
+        },
     }
-    reporter.during(shell.disconnect()).await;
+    // What the end of the session tells is not printed: who leaves knows.
+    shell.disconnect().await;
     ExitCode::from(shell.exit_code())
 }
 
@@ -99,54 +110,67 @@ async fn once(shell: &mut Shell, reporter: &mut Reporter) {
     reporter.settle(shell).await;
 }
 
-/// Runs the lines of stdin.
-async fn lines(shell: &mut Shell, reporter: &mut Reporter) {
+/// Runs line by line.
+async fn lines(shell: &mut Shell, reporter: &mut Reporter, mut input: Input) {
     if shell.mode == Mode::Prompt {
         say::line(format_args!("Connecting to {}", shell.options.servers));
-        say::line("Welcome to Bellwether!");
+        say::line("Welcome to Bellwether! help lists the commands.");
     }
     let connected = shell.connect().await;
     shell.settle(connected);
     reporter.settle(shell).await;
-    let mut lines = read_lines();
     while !shell.is_leaving() {
-        if shell.mode == Mode::Prompt {
-            let (servers, state) = (&shell.options.servers, shell.session_state());
-            say::prompt(format_args!("[zk: {servers}({state}) {}] ", shell.history.next()));
-        }
-        let line = loop {
-            tokio::select! {
-                biased;
-                told = reporter.next() => {
-                    if let Some(text) = reporter.text_of(&told) {
-                        say::line(text);
-                    }
-                    reporter::settle(shell, &told);
-                }
-                line = lines.recv() => break line,
-            }
-        };
-        let Some(line) = line else { break };
-        reporter.during(shell.line(&line)).await;
+        let (servers, state) = (&shell.options.servers, shell.session_state());
+        input.prompt(format!("[zk: {servers}({state}) {}] ", shell.history.next()));
+        let Some(line) = next_line(shell, reporter, &mut input).await else { break };
+        run_line(shell, reporter, &line).await;
         reporter.settle(shell).await;
     }
 }
 
-/// Lines of stdin, read by a thread: it cannot be waited for in another way. The thread ends with
-/// stdin or with the process.
-fn read_lines() -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel(LINES_WAITING);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines() {
-            match line {
-                Ok(line) => {
-                    if sender.blocking_send(line).is_err() {
-                        return; // The shell has ended.
+/// Waits for a line, printing what is told and completing words meanwhile; `None` at the end.
+async fn next_line(
+    shell: &mut Shell,
+    reporter: &mut Reporter,
+    input: &mut Input,
+) -> Option<String> {
+    loop {
+        tokio::select! {
+            biased;
+            told = reporter.next() => {
+                if let Some(text) = reporter.text_of(&told) {
+                    input.print(text);
+                }
+                reporter::settle(shell, &told);
+            }
+            read = input.next() => match read {
+                Read::Line(line) => return Some(line),
+                Read::End => return None,
+                Read::Children(path, reply) => {
+                    if let Ok(client) = shell.client() {
+                        tokio::spawn(async move {
+                            // Nothing to complete is no failure: the person sees that.
+                            let names = client.get_children(&path).await.unwrap_or_default();
+                            reply.send(names.into_iter().map(String::from).collect()).ok();
+                        });
                     }
                 }
-                Err(error) => return say::error(format!("stdin: {error}")),
-            }
+            },
         }
-    });
-    lines
+    }
+}
+
+/// Runs a line. A person who is tired of waiting ends the command, not the shell.
+async fn run_line(shell: &mut Shell, reporter: &mut Reporter, line: &str) {
+    if shell.mode != Mode::Prompt {
+        return reporter.during(shell.line(line)).await;
+    }
+    let interrupted = tokio::select! {
+        () = reporter.during(shell.line(line)) => false,
+        Ok(()) = tokio::signal::ctrl_c() => true,
+    };
+    if interrupted {
+        let what = "Interrupted: what was sent to the server may still happen";
+        shell.settle(Err(Failed::local(what)));
+    }
 }

@@ -1,8 +1,10 @@
-//! The one binary: `server`, `cli`, `bench`, and `log`, `snapshot` and `purge` for directories. Any
-//! other name runs the program `bellwether-NAME` that stands beside this one or on PATH.
+//! The one binary: `server` and `loglevel`, `cli`, `bench`, and `log`, `snapshot` and `purge` for
+//! directories. Any other name runs the program `bellwether-NAME` that stands beside this one or on
+//! PATH.
 
 mod bench;
 mod cli;
+mod loglevel;
 mod offline;
 mod say;
 mod server;
@@ -21,6 +23,7 @@ usage: bellwether COMMAND [ARGUMENT …]
   server [ZOO_CFG] [-Dname=value …]   run a server; without a file one on loopback, for trying
   server --help-config                every setting
   cli [-server HOST:PORT] [COMMAND]   the shell: zkCli's commands, and more
+  loglevel [LEVEL] [-c ZOO_CFG]       the level of a running server's log
   bench --help                        the load generator
   log dump|verify|recover|cut         transaction logs, while no server runs
   snapshot dump|verify|compare|summary  snapshots
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Some("server") => server::run(rest),
         Some("cli") => cli::run(rest),
         Some("bench") => bench::run(rest),
+        Some("loglevel") => loglevel::run(rest),
         Some("log") => offline::run("log", rest),
         Some("snapshot") => offline::run("snapshot", rest),
         Some("purge") => offline::run("purge", rest),

@@ -18,12 +18,6 @@ pub(crate) fn bytes(bytes: &[u8]) {
     out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).ok();
 }
 
-/// Result without the end of the line: a prompt.
-pub(crate) fn prompt(text: impl Display) {
-    let mut out = std::io::stdout().lock();
-    write!(out, "{text}").and_then(|()| out.flush()).ok();
-}
-
 /// A line about what is done, or why it failed.
 pub(crate) fn error(text: impl Display) {
     writeln!(std::io::stderr().lock(), "{text}").ok();

@@ -21,7 +21,8 @@ on 127.0.0.1, port 2181, with a data directory of its own.
   --help-config          prints every setting, and ends
   --log-format FORMAT    text (default) or json
   --log-level FILTER     error, warn, info (default), debug, trace, or target=level,…;
-                         while it runs, SIGUSR1 and SIGUSR2 make it one level louder or quieter
+                         while it runs, `bellwether loglevel` changes it, and SIGUSR1 and SIGUSR2
+                         make it one level louder or quieter
 ";
 
 /// What the command line asks for.

@@ -6,6 +6,7 @@
 //!
 //! What it leaves to others: the words of requests and replies.
 
+mod audit;
 mod clean;
 mod client;
 mod server;
@@ -42,6 +43,8 @@ pub(crate) struct Play<'a> {
     left: Vec<SessionId>,
     shown: Shown,
     lines: Vec<String>,
+    /// How many lines of the audit log were read.
+    audited: usize,
 }
 
 /// Plays the blocks in order; gives what each printed.
@@ -58,6 +61,7 @@ pub(crate) fn play(
         clients: BTreeMap::new(),
         left: Vec::new(),
         lines: Vec::new(),
+        audited: 0,
     };
     play.prepare(number)?;
     let mut outputs = Vec::new();
@@ -124,6 +128,7 @@ impl Play<'_> {
             ("kill", "server") => self.server.kill()?,
             ("start", "server") => self.server.up()?,
             ("restart", "server") => self.server.stop().and_then(|()| self.server.up())?,
+            ("audit", "log") => self.audit_log()?,
             ("wait", "expired") => self.wait_expired(&args.next("the client")?.text)?,
             ("wait", "gone") => self.wait_node(&args.next("the path")?.text, Presence::Gone)?,
             ("wait", "exists") => self.wait_node(&args.next("the path")?.text, Presence::There)?,

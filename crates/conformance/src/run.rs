@@ -1,8 +1,8 @@
 //! All scenarios on both sides, at the same time: compared with what they expect, or recorded.
 //!
-//! What it keeps true: a line per scenario and side, `ok SIDE NAME` or `FAIL SIDE NAME` with an
-//! indented reason below it; scenarios with equal settings share a server, in the order of their
-//! names; a server that a scenario broke is not used again.
+//! What it keeps true: a line per scenario and side, `ok SIDE NAME (TIME)` or `FAIL SIDE NAME`,
+//! with an indented reason below the latter; scenarios with equal settings share a server, in the
+//! order of their names; a server that a scenario broke is not used again.
 
 use crate::launch::{Recipe, Server};
 use crate::play::play;
@@ -10,6 +10,7 @@ use crate::scenario::{Scenario, Settings, Side};
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// How many lines from the first difference on are shown of either output.
 const LINES_SHOWN: usize = 6;
@@ -22,8 +23,8 @@ pub(crate) fn compare(scenarios: &[Scenario], apache: &Recipe, ours: &Recipe) ->
     let all: Vec<&Scenario> = scenarios.iter().collect();
     let failed = |recipe: &Recipe| {
         let mut failed = 0;
-        play_all(&all, recipe, &mut |scenario, played| {
-            failed += usize::from(!verdict(scenario, recipe.side, &played));
+        play_all(&all, recipe, &mut |scenario, played, took| {
+            failed += usize::from(!verdict(scenario, recipe.side, (&played, took)));
         });
         failed
     };
@@ -39,14 +40,14 @@ pub(crate) fn compare(scenarios: &[Scenario], apache: &Recipe, ours: &Recipe) ->
     failed == 0
 }
 
-fn verdict(scenario: &Scenario, side: Side, played: &Played) -> bool {
+fn verdict(scenario: &Scenario, side: Side, (played, took): (&Played, Duration)) -> bool {
     let (side_name, name) = (side.name(), &scenario.name);
     let problem = match played {
         Ok(outputs) => difference(scenario, side, outputs),
         Err(why) => Some(why.clone()),
     };
     match problem {
-        None => println!("ok {side_name} {name}"),
+        None => println!("ok {side_name} {name} ({:.1} s)", took.as_secs_f64()),
         Some(ref why) => {
             println!("FAIL {side_name} {name}\n    {}", why.trim_end().replace('\n', "\n    "));
         }
@@ -83,7 +84,7 @@ pub(crate) fn record(
     let mut good = true;
     let mut collect = |list: &[&Scenario], recipe: &Recipe| {
         let mut outputs = BTreeMap::new();
-        play_all(list, recipe, &mut |scenario, played| match played {
+        play_all(list, recipe, &mut |scenario, played, _| match played {
             Ok(played) => {
                 outputs.insert(scenario.name.clone(), played);
             }
@@ -118,7 +119,11 @@ pub(crate) fn record(
 }
 
 /// Plays scenarios on one side, those with equal settings one after the other on one server.
-fn play_all(scenarios: &[&Scenario], recipe: &Recipe, done: &mut dyn FnMut(&Scenario, Played)) {
+fn play_all(
+    scenarios: &[&Scenario],
+    recipe: &Recipe,
+    done: &mut dyn FnMut(&Scenario, Played, Duration),
+) {
     let mut groups: BTreeMap<(&Settings, Option<&str>), Vec<&Scenario>> = BTreeMap::new();
     for scenario in scenarios {
         let own = scenario.fresh.then_some(scenario.name.as_str());
@@ -128,6 +133,7 @@ fn play_all(scenarios: &[&Scenario], recipe: &Recipe, done: &mut dyn FnMut(&Scen
     for ((settings, _), group) in groups {
         let mut server: Option<Server> = None;
         for (number, scenario) in (1..).zip(group) {
+            let begun = Instant::now();
             let ready = match server.take() {
                 Some(server) => Ok(server),
                 None => {
@@ -140,7 +146,7 @@ fn play_all(scenarios: &[&Scenario], recipe: &Recipe, done: &mut dyn FnMut(&Scen
                 server = Some(ready);
                 Ok(played)
             });
-            done(scenario, played);
+            done(scenario, played, begun.elapsed());
         }
     }
 }

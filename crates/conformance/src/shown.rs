@@ -62,7 +62,7 @@ impl Shown {
         for (id, name) in &self.sessions {
             text = text.replace(&format!("0x{:x}", id.0), &format!("(session {name})"));
         }
-        text.replace(&self.place.root, "~")
+        if self.place.root.is_empty() { text } else { text.replace(&self.place.root, "~") }
     }
 
     pub(crate) fn connected(&self, response: &ConnectResponse, frame: &[u8]) -> String {

@@ -34,6 +34,7 @@ fn settings() -> Settings {
         session_timeout_ms_max: 40_000,
         server_id: 1,
         reconfig_enabled: false,
+        audit: true,
         enforced_schemes: Vec::new(),
         throttle: None,
         snap_count: 20,
@@ -167,6 +168,11 @@ impl World {
                     *slot = Slot::default();
                 }
                 return Some(Event::ClientGone(conn));
+            }
+            Effect::Audit(event) => {
+                let line = event.line("server");
+                assert!(!line.contains(char::is_control) || line.contains('\t'), "{line}");
+                assert_eq!(line.lines().count(), 1, "{line}");
             }
             Effect::QuotaExceeded(exceeded) => {
                 assert!(!exceeded.on.is_empty(), "the root has no quota");

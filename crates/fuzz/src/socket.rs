@@ -11,13 +11,30 @@ use bellwether_wire::Zxid;
 /// Longer streams could give the node work for several steps, between which bytes may come or not.
 const STREAM_BYTES_MAX: usize = 1_000;
 
+/// Stands for many bytes, so that a small input has frames which need a part of the budget for
+/// incomplete ones.
+const LONG: &[u8] = b"LONG";
+const LONG_BYTES: usize = 20_000;
+const LONGS_MAX: usize = 3;
+
 /// Small enough that a stream can have frames beyond it.
-const PROPERTIES: [(&str, &str); 4] = [
+const FRAME_BYTES_MAX: &str = "200";
+/// Frames of two long pieces are taken.
+const LONG_FRAME_BYTES_MAX: &str = "50000";
+
+const PROPERTIES: [(&str, &str); 3] = [
     ("zookeeper.dataDir", "/nowhere"),
-    ("jute.maxbuffer", "200"),
     ("zookeeper.extendedTypesEnabled", "true"),
     ("zookeeper.4lw.commands.whitelist", "ruok,srvr,stat,isro"),
 ];
+
+/// What the server and the client are told besides the bytes.
+#[derive(Clone, Copy)]
+struct Settings {
+    frame_bytes_max: &'static str,
+    /// Whether the client closes its side in the end.
+    hangs_up: bool,
+}
 
 /// What the client and the tree know in the end.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,13 +53,45 @@ enum Pace {
     Slow,
 }
 
-/// Its first byte has the number of cuts and whether the client closes its side in the end; two
-/// bytes for each cut follow, then the stream.
+/// Its first byte has the number of cuts, whether the client closes its side in the end and whether
+/// there are long pieces; two bytes for each cut follow, then the stream.
 pub(crate) fn socket(bytes: &[u8]) -> Verdict {
     let Some((flags, bytes)) = bytes.split_first() else { return Verdict::Refused };
-    let (cuts, hangs_up) = (2 * usize::from(flags % 8), flags & 0x80 != 0);
+    let (cuts, is_long) = (2 * usize::from(flags % 8), flags & 0x40 != 0);
     let Some((cuts, stream)) = bytes.split_at_checked(cuts) else { return Verdict::Refused };
     let stream = stream.get(..STREAM_BYTES_MAX).unwrap_or(stream);
+    let stream = &if is_long { lengthened(stream) } else { stream.to_vec() };
+    let settings = Settings {
+        frame_bytes_max: if is_long { LONG_FRAME_BYTES_MAX } else { FRAME_BYTES_MAX },
+        hangs_up: flags & 0x80 != 0,
+    };
+    let pieces = pieces(stream, cuts);
+    let whole = outcome([&stream[..]], Pace::Fast, settings);
+    let in_pieces = outcome(pieces.iter().copied(), Pace::Fast, settings);
+    assert_eq!(in_pieces, whole, "the pieces in which a stream comes change its answers");
+    let bytes_at_once = if stream.len() > STREAM_BYTES_MAX { 997 } else { 1 };
+    let in_crumbs = outcome(stream.chunks(bytes_at_once), Pace::Fast, settings);
+    assert_eq!(in_crumbs, whole, "a stream that comes byte by byte has other answers");
+    outcome(pieces, Pace::Slow, settings);
+    Verdict::accepted_if(!whole.sent.is_empty())
+}
+
+/// The stream with zeros where long pieces are.
+fn lengthened(mut stream: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for _ in 0..LONGS_MAX {
+        let Some(at) = stream.windows(LONG.len()).position(|word| word == LONG) else { break };
+        let (before, rest) = stream.split_at(at);
+        out.extend_from_slice(before);
+        out.resize(out.len() + LONG_BYTES, 0);
+        stream = rest.get(LONG.len()..).unwrap_or_default();
+    }
+    out.extend_from_slice(stream);
+    out
+}
+
+/// The stream, cut at these places.
+fn pieces<'a>(stream: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
     let mut cuts: Vec<usize> = cuts
         .chunks_exact(2)
         .filter_map(|pair| pair.first_chunk())
@@ -58,17 +107,18 @@ pub(crate) fn socket(bytes: &[u8]) -> Verdict {
     }
     pieces.push(rest);
     pieces.reverse();
-    let whole = outcome([stream], Pace::Fast, hangs_up);
-    let in_pieces = outcome(pieces.iter().copied(), Pace::Fast, hangs_up);
-    assert_eq!(in_pieces, whole, "the pieces in which a stream comes change its answers");
-    let bytewise = outcome(stream.chunks(1), Pace::Fast, hangs_up);
-    assert_eq!(bytewise, whole, "a stream that comes byte by byte has other answers");
-    outcome(pieces, Pace::Slow, hangs_up);
-    Verdict::accepted_if(!whole.sent.is_empty())
+    pieces
 }
 
-fn outcome<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, pace: Pace, hangs_up: bool) -> Outcome {
-    let mut server = Offline::new(&PROPERTIES);
+fn outcome<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    pace: Pace,
+    settings: Settings,
+) -> Outcome {
+    let Settings { frame_bytes_max, hangs_up } = settings;
+    let mut properties = PROPERTIES.to_vec();
+    properties.push(("jute.maxbuffer", frame_bytes_max));
+    let mut server = Offline::new(&properties);
     let client = server.connect();
     for piece in pieces {
         server.send(client, piece);

@@ -1,5 +1,6 @@
 //! The connections of clients: who each one is, and what it waits for, in order.
 
+use crate::by_conn::ByConn;
 use crate::event::ConnId;
 use crate::statistics::{Answered, Statistics};
 use bellwether_tree::{Identity, Now};
@@ -7,6 +8,7 @@ use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{ReplyBody, Request};
 use bellwether_wire::{ErrorCode, OpCode, SessionId};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A connection with a session, or one whose session is being made.
@@ -30,6 +32,9 @@ pub(crate) struct Connection {
     pub(crate) arrived_ms: u64,
     /// What its requests were like.
     pub(crate) statistics: Statistics,
+    /// Whether Apache counts it among those that watch: from its first data watch on, fired or
+    /// not, until it removes the last one itself.
+    pub(crate) has_watched_data: bool,
 }
 
 /// A request that waits for its turn.
@@ -77,9 +82,11 @@ impl Waiting {
 /// Invariant: `by_session` holds exactly the connections that own their session.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    by_id: BTreeMap<ConnId, Connection>,
+    by_id: ByConn<Connection>,
     by_session: BTreeMap<SessionId, ConnId>,
     queued: usize,
+    /// How many have watched data.
+    watching: usize,
 }
 
 impl Connections {
@@ -89,11 +96,11 @@ impl Connections {
     }
 
     pub(crate) fn get(&self, id: ConnId) -> Option<&Connection> {
-        self.by_id.get(&id)
+        self.by_id.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(id)
     }
 
     pub(crate) fn owner_of(&self, session: SessionId) -> Option<ConnId> {
@@ -102,8 +109,9 @@ impl Connections {
 
     /// Forgets a connection; the session stays.
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Connection> {
-        let connection = self.by_id.remove(&id)?;
+        let connection = self.by_id.remove(id)?;
         self.queued -= connection.queue.len();
+        self.watching -= usize::from(connection.has_watched_data);
         if self.owner_of(connection.session) == Some(id) {
             self.by_session.remove(&connection.session);
         }
@@ -111,26 +119,26 @@ impl Connections {
     }
 
     pub(crate) fn enqueue(&mut self, id: ConnId, queued: Queued) {
-        let connection = self.by_id.get_mut(&id).expect("only live connections are served");
+        let connection = self.by_id.get_mut(id).expect("only live connections are served");
         connection.queue.push_back(queued);
         self.queued += 1;
     }
 
     pub(crate) fn dequeue(&mut self, id: ConnId) -> Option<Queued> {
-        let queued = self.by_id.get_mut(&id)?.queue.pop_front()?;
+        let queued = self.by_id.get_mut(id)?.queue.pop_front()?;
         self.queued -= 1;
         Some(queued)
     }
 
     /// Whether the front of its queue needs nothing but its turn.
     pub(crate) fn is_ready(&self, id: ConnId) -> bool {
-        let front = self.by_id.get(&id).and_then(|connection| connection.queue.front());
+        let front = self.by_id.get(id).and_then(|connection| connection.queue.front());
         front.is_some_and(|queued| queued.waiting.is_ready())
     }
 
     /// Takes the front of a queue if it needs nothing but its turn.
     pub(crate) fn dequeue_ready(&mut self, id: ConnId) -> Option<Queued> {
-        let connection = self.by_id.get_mut(&id)?;
+        let connection = self.by_id.get_mut(id)?;
         connection.queue.front().filter(|queued| queued.waiting.is_ready())?;
         self.queued -= 1;
         connection.queue.pop_front()
@@ -138,14 +146,14 @@ impl Connections {
 
     /// Counts a request that gets its answer at this moment.
     pub(crate) fn answered(&mut self, id: ConnId, now: Now, request: Answered) {
-        if let Some(connection) = self.by_id.get_mut(&id) {
+        if let Some(connection) = self.by_id.get_mut(id) {
             connection.statistics.answered(now, request);
         }
     }
 
     /// Takes the oldest marker out of the queue of a connection, if that is still there.
     pub(crate) fn dequeue_marker(&mut self, id: ConnId) {
-        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        let Some(connection) = self.by_id.get_mut(id) else { return };
         let is_proposed =
             |queued: &Queued| matches!(queued.waiting, Waiting::Marker | Waiting::Commit);
         let place = connection.queue.iter().position(is_proposed);
@@ -160,7 +168,7 @@ impl Connections {
 
     /// Puts back what [`Self::dequeue`] took.
     pub(crate) fn requeue(&mut self, id: ConnId, queued: Queued) {
-        let connection = self.by_id.get_mut(&id).expect("it was dequeued from a live connection");
+        let connection = self.by_id.get_mut(id).expect("it was dequeued from a live connection");
         connection.queue.push_front(queued);
         self.queued += 1;
     }
@@ -170,8 +178,27 @@ impl Connections {
         self.queued
     }
 
+    /// The connection set a data watch, or has removed its last one.
+    pub(crate) fn set_has_watched_data(&mut self, id: ConnId, has: bool) {
+        if let Some(connection) = self.by_id.get_mut(id) {
+            self.watching -= usize::from(connection.has_watched_data);
+            self.watching += usize::from(has);
+            connection.has_watched_data = has;
+        }
+    }
+
+    /// How many have watched data.
+    pub(crate) fn watching(&self) -> usize {
+        self.watching
+    }
+
+    /// The first connection after `id`.
+    pub(crate) fn after(&self, id: Option<ConnId>) -> Option<(ConnId, &Connection)> {
+        self.by_id.after(id.map_or(Bound::Unbounded, Bound::Excluded)).next()
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.by_id.keys().copied()
+        self.by_id.iter().map(|(id, _)| id)
     }
 
     pub(crate) fn len(&self) -> usize {

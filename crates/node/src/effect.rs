@@ -1,5 +1,6 @@
 //! Everything a replica can ask of the world. The shell performs effects in their order.
 
+use crate::audit::AuditEvent;
 use crate::event::{ConnId, LogToken};
 use bellwether_tree::Exceeded;
 use bellwether_wire::Zxid;
@@ -20,6 +21,8 @@ pub enum Effect {
     Close(ConnId),
     /// Warn, or count a refusal: a write exceeds a quota.
     QuotaExceeded(Exceeded),
+    /// Write a line to the audit log.
+    Audit(Box<AuditEvent>),
     /// Append to the log and report [`crate::Event::Durable`] once it is synced.
     Append(LogToken, Arc<TxnRecord>),
     /// Begin a new log file, and a snapshot named by this zxid.

@@ -16,11 +16,14 @@
 //! The node leaves to others: sockets and framing (`server`), files (`store`), what a write means
 //! (`tree`).
 
+pub mod audit;
+mod by_conn;
 mod connections;
 mod effect;
 mod event;
 mod expiry;
 pub mod flow;
+mod histogram;
 pub mod limits;
 mod listing;
 mod node;
@@ -30,11 +33,13 @@ mod snapshots;
 mod statistics;
 mod status;
 
+pub use by_conn::ByConn;
 pub use effect::Effect;
 pub use event::{ConnId, Event, LogToken};
 pub use flow::throttle::ThrottleFigures;
+pub use histogram::{Histogram, Summary};
 pub use listing::{List, Listed, Listing, Visit};
 pub use node::Node;
 pub use settings::{ReaperSettings, Settings, ThrottleSettings};
 pub use statistics::Statistics;
-pub use status::{ConnectionStatus, Latency, Status};
+pub use status::{ConnectionStatus, Latency, Measures, Status, WatchersTold};

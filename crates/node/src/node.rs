@@ -4,6 +4,7 @@
 //! fired watches, the reply that waits for them, the next commits, events that came meanwhile, and
 //! only then what nobody waits for. So nothing overtakes a watch event.
 
+use crate::audit::Audits;
 use crate::connections::Connections;
 use crate::effect::Effect;
 use crate::event::{ConnId, Event};
@@ -18,7 +19,7 @@ use crate::reaper::Reaper;
 use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::statistics::Statistics;
-use crate::status::{ConnectionStatus, Counters, Status};
+use crate::status::{ConnectionStatus, Counters, Measures, Status};
 use bellwether_tree::{Firing, Now, Pending, Progress, Tree, WatchTable};
 use bellwether_wire::{SessionId, Zxid};
 use std::collections::VecDeque;
@@ -37,6 +38,9 @@ pub struct Node {
     pub(crate) proposals: Proposals,
     pub(crate) snapshots: Snapshots,
     pub(crate) counters: Counters,
+    /// What is put aside for the audit log of requests in flight.
+    pub(crate) audits: Audits,
+    pub(crate) measures: Measures,
     /// The zxid given out last.
     pub(crate) last_zxid: Zxid,
     /// Events of fired watches that are still to be made.
@@ -90,6 +94,8 @@ impl Node {
             expiry,
             proposals: Proposals::default(),
             counters: Counters::default(),
+            audits: Audits::default(),
+            measures: Measures::default(),
             firing: Firing::new(),
             forgetting: VecDeque::new(),
             setting_watches: VecDeque::new(),
@@ -214,7 +220,7 @@ impl Node {
 
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         if now.mono_ms >= self.expiry_not_before_ms {
-            session::expire(self, now, out);
+            session::expire(self, now, self.visits_per_step, out);
         }
         self.reaper.tick(now, &self.tree);
     }
@@ -305,6 +311,12 @@ impl Node {
     pub fn reset_statistics(&mut self) {
         self.counters = Counters::default();
         self.throttle.figures = ThrottleFigures::default();
+        self.measures = Measures::default();
+    }
+
+    /// What was measured with percentiles.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// What it tells of itself.
@@ -320,6 +332,7 @@ impl Node {
             connections: self.connections.len(),
             watch_count: self.watches.len(),
             data_watches: self.watches.summary(),
+            watching_connections: self.connections.watching(),
             session_deadlines: self.expiry.buckets_count(),
             ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),

@@ -15,6 +15,8 @@ pub struct Settings {
     pub server_id: u8,
     /// `reconfigEnabled`: which error a reconfig gets.
     pub reconfig_enabled: bool,
+    /// `audit.enable`: whether writes become lines of the audit log.
+    pub audit: bool,
     /// `snapCount`: a snapshot begins after between half and all of this many transactions.
     pub snap_count: u64,
     /// `snapSizeLimitInKb` in bytes: likewise by the bytes of the log; 0 for no limit.

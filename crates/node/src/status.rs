@@ -1,8 +1,10 @@
 //! What a node tells of itself: a read-only view for the four-letter words and the metrics.
 
 use crate::flow::throttle::ThrottleFigures;
+use crate::histogram::{Histogram, Summary};
 use crate::statistics::Statistics;
 use bellwether_tree::WatchesSummary;
+use bellwether_wire::client::EventType;
 use bellwether_wire::{SessionId, Zxid};
 
 /// How long requests took from their arrival to their reply, milliseconds.
@@ -34,6 +36,53 @@ pub(crate) struct Counters {
     pub(crate) watch_events: u64,
     pub(crate) sessions_expired: u64,
     pub(crate) digest_mismatches: u64,
+}
+
+/// What was measured since the start, or since the last reset of the statistics, with percentiles.
+#[derive(Clone, Debug, Default)]
+pub struct Measures {
+    /// From the arrival of a request that reads to its reply, milliseconds.
+    pub read_latency_ms: Histogram,
+    /// The same of requests that write, and of those that begin a session.
+    pub update_latency_ms: Histogram,
+    /// From a transaction's stamp to its application, milliseconds.
+    pub propagation_ms: Histogram,
+    /// Watchers that one event told, by what happened.
+    pub watchers_told: WatchersTold,
+}
+
+/// Watchers that one event told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WatchersTold {
+    /// That a node was created.
+    pub created: Summary,
+    /// That it was deleted.
+    pub deleted: Summary,
+    /// That its data changed.
+    pub changed: Summary,
+    /// That its children changed.
+    pub children: Summary,
+}
+
+impl WatchersTold {
+    pub(crate) fn record(&mut self, event: EventType, watchers: usize) {
+        let watchers = match u64::try_from(watchers) {
+            Ok(0) => return, // Nobody was told, which Apache does not count either.
+            Ok(watchers) => watchers,
+            Err(_too_many) => u64::MAX,
+        };
+        match event {
+            EventType::NodeCreated => self.created.record(watchers),
+            EventType::NodeDeleted => self.deleted.record(watchers),
+            EventType::NodeDataChanged => self.changed.record(watchers),
+            EventType::NodeChildrenChanged => self.children.record(watchers),
+            // These are told to one connection and concern no change of a node.
+            EventType::None
+            | EventType::DataWatchRemoved
+            | EventType::ChildWatchRemoved
+            | EventType::PersistentWatchRemoved => {}
+        }
+    }
 }
 
 /// A connection that has a session, or gets one, at one moment.
@@ -73,6 +122,9 @@ pub struct Status {
     pub watch_count: usize,
     /// Watches in Apache's table of data watches.
     pub data_watches: WatchesSummary,
+    /// Connections that Apache counts among those that watch: from their first data watch on, fired
+    /// or not, until they remove the last one themselves.
+    pub watching_connections: usize,
     /// Different deadlines of sessions.
     pub session_deadlines: usize,
     /// Sessions that own nodes.

@@ -11,7 +11,7 @@
 //! once), `lines` (what is said of each thing of a list), `metrics` (the rows of `mntr`),
 //! `unmeasured` (Apache's metrics that are not in it, and why).
 
-use bellwether_node::Status;
+use bellwether_node::{Measures, Status};
 use bellwether_wire::Zxid;
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ mod unmeasured;
 mod words;
 
 pub use figures::{
-    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, Startup, Summary,
+    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, ShellMeasures, Startup,
 };
 pub use metrics::{METRICS, METRICS_COMPAT_HEADER, Metric, Origin, metrics_compat_rows};
 pub use parts::{Answer, Detail, Part};
@@ -48,6 +48,10 @@ pub struct View<'a> {
     pub status: Status,
     /// What the shell counted.
     pub shell: ShellFigures,
+    /// What the node measured.
+    pub measures: &'a Measures,
+    /// What the shell measured.
+    pub shell_measures: &'a ShellMeasures,
     /// The number that `stmk` set.
     pub trace_mask: i64,
     /// What is gathered only for the word that tells it.

@@ -136,6 +136,8 @@ pub struct Config {
     /// `None`: a container that never had a child stays.
     pub container_max_never_used_ms: Option<NonZeroU64>,
 
+    /// The audit log's file, if there is to be one.
+    pub audit: Option<PathBuf>,
     /// Whether a write beyond a hard quota is refused.
     pub enforce_quota: bool,
 

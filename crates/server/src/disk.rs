@@ -9,9 +9,10 @@ use bellwether_node::LogToken;
 use bellwether_store::{SnapshotWriter, Store, StoreError};
 use bellwether_wire::disk::{SnapshotItem, TxnRecord};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
@@ -20,8 +21,8 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// What the core asks of the log.
 pub(crate) enum LogTask {
-    /// Append these, in order.
-    Append(Vec<(LogToken, Arc<TxnRecord>)>),
+    /// Append these, in order; they were handed over at this moment.
+    Append(Vec<(LogToken, Arc<TxnRecord>)>, Instant),
     /// Begin a new file with the next record.
     Roll,
 }
@@ -29,16 +30,34 @@ pub(crate) enum LogTask {
 /// The way to the log's thread. Dropping `tasks` ends it after what is queued.
 pub(crate) struct Log {
     tasks: Option<Sender<LogTask>>,
+    /// Records that the thread has not taken.
+    waiting: Arc<AtomicU64>,
     thread: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
 /// A batch that is on stable storage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Synced {
     pub(crate) token: LogToken,
     pub(crate) bytes: u64,
     pub(crate) records: u64,
+    /// The sync alone.
     pub(crate) elapsed: Duration,
+    pub(crate) times: BatchTimes,
+}
+
+/// What took how long with a batch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BatchTimes {
+    /// Records that waited when the thread came for them.
+    pub(crate) queue: u64,
+    /// From the first record to the end of the sync.
+    pub(crate) process: Duration,
+    /// Writing what is buffered, and the sync.
+    pub(crate) flush: Duration,
+    /// For records that were handed over together: how many, until they were taken, and until they
+    /// were on stable storage.
+    pub(crate) records: Vec<(u64, Duration, Duration)>,
 }
 
 impl Log {
@@ -46,17 +65,26 @@ impl Log {
     pub(crate) fn start(store: Store, core: mpsc::Sender<Message>) -> std::io::Result<Log> {
         // Bounded by the requests in flight, which the core bounds by globalOutstandingLimit.
         let (tasks, queue) = channel();
-        let run = move || run_log(store, &queue, &core);
+        let waiting = Arc::new(AtomicU64::new(0));
+        let counted = waiting.clone();
+        let run = move || run_log(store, (&queue, &counted), &core);
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run)?;
-        Ok(Log { tasks: Some(tasks), thread: Some(thread) })
+        Ok(Log { tasks: Some(tasks), waiting, thread: Some(thread) })
     }
 
     /// A log whose tasks another takes.
     pub(crate) fn to(tasks: Sender<LogTask>) -> Log {
-        Log { tasks: Some(tasks), thread: None }
+        Log { tasks: Some(tasks), waiting: Arc::default(), thread: None }
     }
 
     pub(crate) fn send(&self, task: LogTask) {
+        match &task {
+            LogTask::Append(records, _) => {
+                // A figure, which orders nothing.
+                self.waiting.fetch_add(len(records), Ordering::Relaxed);
+            }
+            LogTask::Roll => {} // Only records are counted.
+        }
         // A thread that has ended has reported why, and the core will hear of it.
         let sent = self.tasks.as_ref().map(|tasks| tasks.send(task));
         drop(sent);
@@ -75,7 +103,7 @@ impl Log {
 
 fn run_log(
     mut store: Store,
-    queue: &Receiver<LogTask>,
+    (queue, waiting): (&Receiver<LogTask>, &AtomicU64),
     core: &mpsc::Sender<Message>,
 ) -> Result<(), StoreError> {
     loop {
@@ -90,7 +118,7 @@ fn run_log(
             }
             Err(RecvTimeoutError::Disconnected) => return store.close().map(drop),
         };
-        match write_batch(&mut store, first, queue) {
+        match write_batch(&mut store, first, (queue, waiting)) {
             Ok(Some(synced)) => drop(core.blocking_send(Message::Synced(synced))),
             Ok(None) => {} // Only a roll was asked for.
             Err(failure) => {
@@ -106,13 +134,18 @@ fn run_log(
 fn write_batch(
     store: &mut Store,
     first: LogTask,
-    queue: &Receiver<LogTask>,
+    (queue, waiting): (&Receiver<LogTask>, &AtomicU64),
 ) -> Result<Option<Synced>, StoreError> {
+    let began = Instant::now();
+    let mut times = BatchTimes { queue: waiting.load(Ordering::Relaxed), ..BatchTimes::default() };
+    let mut handed_over = Vec::new();
     let mut last = None;
     let mut next = Some(first);
     while let Some(task) = next {
         match task {
-            LogTask::Append(records) => {
+            LogTask::Append(records, since) => {
+                waiting.fetch_sub(len(&records), Ordering::Relaxed);
+                handed_over.push((len(&records), since, since.elapsed()));
                 for (token, record) in records {
                     store.append(&record)?;
                     last = Some(token);
@@ -123,13 +156,26 @@ fn write_batch(
         next = queue.try_recv().ok();
     }
     let Some(token) = last else { return Ok(None) };
+    let flushing = Instant::now();
     let report = store.sync()?;
+    let ended = Instant::now();
+    times.flush = ended.saturating_duration_since(flushing);
+    times.process = ended.saturating_duration_since(began);
+    let until_synced = |(records, since, waited): (u64, Instant, Duration)| {
+        (records, waited, ended.saturating_duration_since(since))
+    };
+    times.records = handed_over.into_iter().map(until_synced).collect();
     Ok(Some(Synced {
         token,
         bytes: report.bytes,
         records: report.records,
         elapsed: report.elapsed,
+        times,
     }))
+}
+
+fn len(records: &[(LogToken, Arc<TxnRecord>)]) -> u64 {
+    u64::try_from(records.len()).unwrap_or(u64::MAX)
 }
 
 /// A slice of a snapshot, on its way to the file.

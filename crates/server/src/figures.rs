@@ -1,11 +1,14 @@
 //! What the shell counts, and how often it may warn of the same thing.
 
-use crate::admin::{ResponseSizes, ShellFigures};
+use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
+use crate::auth::AuthFigures;
 use crate::disk::Synced;
+use crate::limits::FRAME_LENGTH_BYTES;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
 use bellwether_tree::{Exceeded, Limit, Measure};
+use bellwether_wire::client::xid;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Figures {
     /// The counters themselves, as the four-letter words show them.
     pub(crate) counts: ShellFigures,
+    /// What is measured with percentiles.
+    pub(crate) measures: ShellMeasures,
     /// When the server began to serve.
     started: Instant,
     snapshot_started: Option<Instant>,
@@ -29,6 +34,7 @@ impl Figures {
         let started = Instant::now();
         Figures {
             counts,
+            measures: ShellMeasures::default(),
             started,
             snapshot_started: None,
             // One that was loaded counts as one that was saved when the server began to serve.
@@ -38,9 +44,12 @@ impl Figures {
         }
     }
 
-    /// Starts anew what `srst` starts anew: all that is counted or measured, as Apache does.
+    /// Starts anew what `srst` starts anew: all that is counted or measured, but for failed
+    /// authentications, as Apache does.
     pub(crate) fn reset(&mut self) {
-        self.counts = ShellFigures::default();
+        let auth = AuthFigures { failed: self.counts.auth.failed, ..AuthFigures::default() };
+        self.counts = ShellFigures { auth, ..ShellFigures::default() };
+        self.measures = ShellMeasures::default();
         self.quota_refusals.clear();
     }
 
@@ -66,12 +75,19 @@ impl Figures {
     }
 
     /// The log has a batch on stable storage.
-    pub(crate) fn synced(&mut self, synced: Synced, warn_ms: u64) {
+    pub(crate) fn synced(&mut self, synced: &Synced, warn_ms: u64) {
         let counts = &mut self.counts;
         counts.log_records += synced.records;
         counts.log_bytes += synced.bytes;
         counts.log_batch.record(synced.records);
         counts.fsync_us.record(micros(synced.elapsed));
+        counts.log_queue.record(synced.times.queue);
+        counts.log_process_us.record(micros(synced.times.process));
+        self.measures.log_flush_us.record(micros(synced.times.flush));
+        for (records, waited, synced) in &synced.times.records {
+            self.measures.log_waited_us.record_all(micros(*waited), *records);
+            self.measures.log_waited_and_flushed_us.record_all(micros(*synced), *records);
+        }
         let elapsed_ms = millis(synced.elapsed);
         if elapsed_ms > warn_ms {
             warn_limited!(
@@ -115,11 +131,24 @@ impl Figures {
         &self.quota_refusals
     }
 
-    /// A reply of this many bytes was made.
-    pub(crate) fn replied(&mut self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.counts.response_bytes += bytes;
+    /// A reply of this many bytes was made, its length included. As Apache counts: without the
+    /// length, and pings and answers to auth packets are no responses.
+    pub(crate) fn replied(&mut self, request_xid: i32, bytes: usize) {
+        let bytes = self.sized(bytes);
+        if request_xid != xid::PING && request_xid != xid::AUTH {
+            self.counts.response_bytes += bytes;
+        }
+    }
+
+    /// A watch event of this many bytes was made, its length included.
+    pub(crate) fn notified(&mut self, bytes: usize) {
+        self.counts.watch_bytes += self.sized(bytes);
+    }
+
+    fn sized(&mut self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes.saturating_sub(FRAME_LENGTH_BYTES)).unwrap_or(u64::MAX);
         self.counts.response_sizes = Some(ResponseSizes::with(self.counts.response_sizes, bytes));
+        bytes
     }
 
     pub(crate) fn snapshot_started(&mut self) {

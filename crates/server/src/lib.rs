@@ -6,9 +6,11 @@
 //! Start reading at [`serve`]; a request's way begins in `net/clients.rs`.
 
 pub mod admin;
+mod audit;
 pub mod auth;
 mod clock;
 pub mod config;
+pub mod control;
 mod disk;
 mod environment;
 mod figures;

@@ -58,8 +58,20 @@ pub(crate) const CORE_MESSAGES: usize = 4096;
 /// Messages that the core takes before it performs effects.
 pub(crate) const CORE_BATCH: usize = 1024;
 
+/// Frames of one connection between two looks at the clock.
+pub(crate) const FRAMES_PER_CLOCK: u32 = 16;
+
 /// How long a stop waits for requests in flight and for unsent replies.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Lines of the audit log that may wait for its file before no more requests are taken.
+pub(crate) const AUDIT_LINES_WAITING: usize = 8192;
+
+/// The length at which the audit log's file is rotated, in bytes, as in Apache's configuration.
+pub(crate) const AUDIT_FILE_BYTES: u64 = 10 << 20;
+
+/// How many rotated files of the audit log are kept, likewise.
+pub(crate) const AUDIT_FILES_KEPT: u32 = 10;
 
 /// Segments that one write hands to the kernel.
 pub(crate) const SEGMENTS_PER_WRITE: usize = 64;
@@ -71,3 +83,12 @@ pub(crate) const SORTERS_MAX: usize = 4;
 /// What a text of a four-letter word counts as, in visits of a list. The longest takes some ten
 /// times as long as a line.
 pub(crate) const TEXT_VISITS: usize = 20;
+
+/// How long a client of the control socket may take to say what it wants.
+pub(crate) const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest line on the control socket, in bytes.
+pub(crate) const CONTROL_BYTES_MAX: u64 = 4096;
+
+/// What stands before each frame, in bytes.
+pub(crate) const FRAME_LENGTH_BYTES: usize = 4;

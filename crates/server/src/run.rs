@@ -7,6 +7,7 @@
 //! The loop keeps true: effects are performed in their order; the core never blocks; it stops
 //! reading from whoever has too much unanswered or unsent.
 
+mod audited;
 mod effects;
 mod limits;
 pub mod offline;
@@ -15,14 +16,15 @@ pub(crate) mod words;
 
 use self::words::Sorters;
 use crate::admin::ShellFigures;
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{Log, LogTask, Slice, Synced};
 use crate::environment::Environment;
 use crate::figures::Figures;
 use crate::limits::{
-    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, PARTIAL_STALL, READ_BYTES, STOP_PATIENCE,
-    SWEEP_EVERY_MS,
+    CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, FRAMES_PER_CLOCK, PARTIAL_STALL, READ_BYTES,
+    STOP_PATIENCE, SWEEP_EVERY_MS,
 };
 use crate::net::clients::{Client, Phase};
 use crate::net::large::LargeRequests;
@@ -33,9 +35,9 @@ use crate::net::socket::Socket;
 use crate::net::tokens::Tokens;
 use crate::systemd::Systemd;
 use crate::warn_limited;
-use bellwether_node::{ConnId, Effect, Event, LogToken, Node};
+use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
 use bellwether_wire::disk::TxnRecord;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -59,6 +61,8 @@ pub(crate) enum Message {
     SliceTaken,
     /// The snapshot's thread is through.
     SnapshotEnded { saved: bool },
+    /// The audit log has room again.
+    AuditDrained,
     /// Stop: answer what is in flight, and no more.
     Stop,
 }
@@ -84,8 +88,10 @@ pub(crate) struct Core {
     /// The time of the next step: the end of the last one, the last read of a socket, or the
     /// beginning of this round, whichever was last.
     instant: Instant,
+    /// Steps since then.
+    unclocked: u32,
     node: Node,
-    clients: BTreeMap<ConnId, Client>,
+    clients: ByConn<Client>,
     admission: Admission,
     tokens: Tokens,
     large: LargeRequests,
@@ -99,6 +105,8 @@ pub(crate) struct Core {
     systemd: Systemd,
     messages: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
+    /// `None` where nothing is audited.
+    audit: Option<AuditLog>,
     /// Connections to be flushed at the end of this round, once each.
     dirty: Vec<ConnId>,
     /// Connections that have frames and may take them again.
@@ -145,23 +153,24 @@ pub(crate) struct Parts {
     pub(crate) seed: u64,
     pub(crate) node: Node,
     pub(crate) log: Log,
+    pub(crate) audit: Option<AuditLog>,
     pub(crate) snapshots: Box<dyn SnapshotFiles>,
     pub(crate) systemd: Systemd,
     pub(crate) figures: ShellFigures,
 }
 
+/// The two ends of the queue to the core.
+pub(crate) type Queue = (mpsc::Sender<Message>, mpsc::Receiver<Message>);
+
 /// The queue to the core.
-pub(crate) fn queue() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
+pub(crate) fn queue() -> Queue {
     mpsc::channel(CORE_MESSAGES)
 }
 
 impl Core {
-    pub(crate) fn new(
-        parts: Parts,
-        (sender, messages): (mpsc::Sender<Message>, mpsc::Receiver<Message>),
-    ) -> Core {
-        let Parts { config, client_port, clock, seed, node, log, snapshots, systemd, figures } =
-            parts;
+    pub(crate) fn new(parts: Parts, (sender, messages): Queue) -> Core {
+        let Parts { config, client_port, clock, seed, node, log, audit, .. } = parts;
+        let Parts { snapshots, systemd, figures, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
@@ -172,12 +181,14 @@ impl Core {
             client_port,
             clock,
             instant: clock.moment(),
+            unclocked: 0,
             node,
-            clients: BTreeMap::new(),
+            clients: ByConn::default(),
             partials: PartialBudget::default(),
             unsent: 0,
             log,
             log_batch: Vec::new(),
+            audit,
             snapshot: None,
             snapshots,
             systemd,
@@ -240,14 +251,15 @@ impl Core {
                 self.accepted(stream, peer, descriptor);
             }
             Message::Ready(conn) => {
-                if let Some(client) = self.clients.get_mut(&conn) {
+                if let Some(client) = self.clients.get_mut(conn) {
                     client.reported();
                     self.turn(conn);
                 }
             }
             Message::Synced(synced) => {
-                self.figures.synced(synced, self.config.fsync_warning_threshold_ms);
-                self.step(Event::Durable { token: synced.token, bytes: synced.bytes });
+                let (token, bytes) = (synced.token, synced.bytes);
+                self.figures.synced(&synced, self.config.fsync_warning_threshold_ms);
+                self.step(Event::Durable { token, bytes });
             }
             Message::LogFailed => {
                 self.step(Event::LogFailed);
@@ -259,6 +271,7 @@ impl Core {
                 self.figures.snapshot_ended(saved);
                 self.step(Event::SnapshotEnded { saved });
             }
+            Message::AuditDrained => {} // Who waits for it has a turn at the end of each round.
             Message::Stop => {
                 info!("stopping: requests in flight are answered, new ones are not taken");
                 self.systemd.notify("STOPPING=1");
@@ -275,7 +288,7 @@ impl Core {
         } else if self.node.has_work() {
             self.step(Event::Continue);
         }
-        if !self.is_crowded() {
+        if !self.is_crowded() && !self.audit_is_full() {
             self.turns.extend(std::mem::take(&mut self.throttled));
         }
         for _ in 0..self.turns.len() {
@@ -283,9 +296,8 @@ impl Core {
                 self.turn(conn);
             }
         }
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.hand_over_audit();
+        self.send_log_batch();
         self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
@@ -294,6 +306,14 @@ impl Core {
             self.sweep(now.mono_ms);
         }
         self.feed_watchdog();
+    }
+
+    /// Hands the log what has gathered for it.
+    fn send_log_batch(&mut self) {
+        if !self.log_batch.is_empty() {
+            let records = std::mem::take(&mut self.log_batch);
+            self.log.send(LogTask::Append(records, self.instant));
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -307,18 +327,29 @@ impl Core {
         deadline
     }
 
-    /// One step of the node, and what it asks for. The clock is read once per step: the end of one
-    /// is the beginning of the next.
+    /// One step of the node, and what it asks for. Frames come in runs and cost less than a look at
+    /// the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
+    /// beginning of the next.
     fn step(&mut self, event: Event) {
+        let is_frame = matches!(event, Event::Frame { .. });
         let mut effects = std::mem::take(&mut self.effects);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
-        let ended = self.clock.moment();
-        self.figures.stepped(ended.saturating_duration_since(self.instant));
-        self.instant = ended;
+        self.unclocked += 1;
+        if !is_frame || self.unclocked == FRAMES_PER_CLOCK {
+            self.read_clock();
+        }
         for effect in effects.drain(..) {
             self.perform(effect);
         }
         self.effects = effects;
+    }
+
+    /// Ends the time of the steps since the clock was last read.
+    fn read_clock(&mut self) {
+        let ended = self.clock.moment();
+        self.figures.stepped(ended.saturating_duration_since(self.instant));
+        self.instant = ended;
+        self.unclocked = 0;
     }
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, descriptor: Descriptor) {
@@ -380,7 +411,7 @@ impl Core {
             .map(|stall| u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
         let others_wait = !self.starved.is_empty();
         let mut late = Vec::new();
-        for (conn, client) in &self.clients {
+        for (conn, client) in self.clients.iter() {
             let reason = match client.phase {
                 Phase::New if now_ms.saturating_sub(client.accepted_ms) >= sessionless_ms => {
                     "it sent no connect request in time"
@@ -399,11 +430,11 @@ impl Core {
                     "it holds memory for a frame that it does not complete, and others wait for it"
                 }
             };
-            late.push((*conn, reason));
+            late.push((conn, reason));
         }
         for (conn, reason) in late {
             debug!(conn = conn.0, reason, "a connection is closed");
-            match self.clients.get(&conn).map(|client| client.phase) {
+            match self.clients.get(conn).map(|client| client.phase) {
                 Some(Phase::New) => self.figures.counts.sessionless_expired += 1,
                 Some(Phase::Connecting | Phase::Open | Phase::Closing { .. }) | None => {
                     self.figures.counts.connections_dropped += 1;
@@ -428,7 +459,7 @@ impl Core {
     fn has_stopped(&mut self) -> bool {
         let Some(until) = self.stopping else { return false };
         let answered = self.node.in_flight() == 0 && !self.node.has_work();
-        let sent = self.clients.values().all(|client| client.outbox.is_empty());
+        let sent = self.clients.iter().all(|(_, client)| client.outbox.is_empty());
         let late = self.clock.moment() >= until;
         if late && !(answered && sent) {
             warn!(

@@ -1,17 +1,20 @@
 //! From a configuration to a serving server, and from a signal to its end.
 
 use crate::admin::{ShellFigures, Startup};
+use crate::audit::AuditLog;
 use crate::auth;
 use crate::clock::Clock;
 use crate::config::exit::ExitCode;
 use crate::config::{self, ClientAddress, Config};
+use crate::control::Control;
 use crate::disk::Log;
 use crate::initialize::{Initialize, InitializeError};
 use crate::logging::LevelHandle;
 use crate::net::listen;
 use crate::purge::{self, Purging};
-use crate::run::{self, Core, Ended, Message, Parts, SnapshotFiles};
+use crate::run::{self, Core, Ended, Message, Parts, Queue, SnapshotFiles};
 use crate::systemd::Systemd;
+use bellwether_node::audit::AuditResult;
 use bellwether_node::{Node, ReaperSettings, Settings};
 use bellwether_store::{
     Compression, Disk, ForceSync, LogsWithoutSnapshot, MissingDirectories, Notice, Origin, OsDisk,
@@ -23,6 +26,7 @@ use bellwether_wire::{OwnerFormat, Zxid};
 use std::fmt;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +47,7 @@ enum Failure {
     Load(bellwether_tree::LoadError),
     Initialize(InitializeError),
     Bind { address: ClientAddress, source: io::Error },
+    Audit { path: PathBuf, source: io::Error },
     System { doing: &'static str, source: io::Error },
 }
 
@@ -57,6 +62,7 @@ impl Failure {
             Failure::Load(_)
             | Failure::Initialize(_)
             | Failure::Bind { .. }
+            | Failure::Audit { .. }
             | Failure::System { .. } => ExitCode::Unexpected,
         }
     }
@@ -73,6 +79,12 @@ impl fmt::Display for Failure {
                 "cannot listen on {address}: {source}; stop what listens there, or change clientPort \
                  or clientPortAddress"
             ),
+            Failure::Audit { path, source } => write!(
+                f,
+                "cannot open the audit log {}: {source}; create its directory, or change \
+                 zookeeper.auditlog.dir or audit.enable",
+                path.display()
+            ),
             Failure::System { doing, source } => write!(f, "cannot {doing}: {source}"),
         }
     }
@@ -86,7 +98,7 @@ impl From<StoreError> for Failure {
 
 /// Runs a server until it is told to stop; `started` hears where it listens.
 ///
-/// `levels` is what SIGUSR1 and SIGUSR2 turn.
+/// `levels` is what SIGUSR1, SIGUSR2 and the control socket turn.
 pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listening)) -> ExitCode {
     match try_serve(config, levels, started) {
         Ok(code) => code,
@@ -97,12 +109,32 @@ pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listenin
     }
 }
 
+/// The audit log hears of the start, or of its failure.
 fn try_serve(
     config: Config,
     levels: LevelHandle,
     started: impl FnOnce(&Listening),
 ) -> Result<ExitCode, Failure> {
     let clock = Clock::start();
+    let queue = run::queue();
+    let open = |path: &PathBuf| {
+        let opened = AuditLog::start(path.clone(), queue.0.clone());
+        opened.map_err(|source| Failure::Audit { path: path.clone(), source })
+    };
+    let mut audit = config.audit.as_ref().map(open).transpose()?;
+    let result = serve_audited((config, levels), (clock, queue), &mut audit, started);
+    if let (Err(_), Some(audit)) = (&result, &mut audit) {
+        audit.started(clock.now().wall_ms, AuditResult::Failure);
+    }
+    result
+}
+
+fn serve_audited(
+    (config, levels): (Config, LevelHandle),
+    (clock, queue): (Clock, Queue),
+    audit: &mut Option<AuditLog>,
+    started: impl FnOnce(&Listening),
+) -> Result<ExitCode, Failure> {
     let seeds = random_seeds()?;
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let options = store_options(&config);
@@ -114,7 +146,7 @@ fn try_serve(
         .build()
         .map_err(|source| Failure::System { doing: "start the runtime", source })?;
     let ended = runtime.block_on(async {
-        let (sender, messages) = run::queue();
+        let (sender, messages) = queue;
         let address = match config.client_address {
             ClientAddress::Any { .. } => None,
             ClientAddress::One(address) => Some(address),
@@ -126,20 +158,36 @@ fn try_serve(
         let log = Log::start(store, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
         let purging = start_purging(&config, (disk.clone(), options.clone()))?;
+        let control = Control::start(&config.data_dir, levels.clone());
         watch_signals(sender.clone(), levels)?;
         let systemd = Systemd::from_env();
         systemd.notify("READY=1");
         tokio::spawn(listen::accept(listener, listen::descriptors(), sender.clone()));
         info!(%clients, "serving");
         started(&Listening { clients });
+        let mut audit = audit.take();
+        if let Some(audit) = &mut audit {
+            audit.started(clock.now().wall_ms, AuditResult::Success);
+        }
         let snapshots = Box::new(Files { disk, options });
         let client_port = clients.port();
         let seed = seeds[1];
-        let parts =
-            Parts { config, client_port, clock, seed, node, log, snapshots, systemd, figures };
+        let parts = Parts {
+            config,
+            client_port,
+            clock,
+            seed,
+            node,
+            log,
+            audit,
+            snapshots,
+            systemd,
+            figures,
+        };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
-        drop(purging);
+        core.audit_stop();
+        drop((purging, control));
         let closed = core.close_log();
         Ok::<_, Failure>((ended, closed))
     });
@@ -254,6 +302,7 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         session_timeout_ms_max: ms(config.max_session_timeout_ms),
         server_id: config.session_server_id,
         reconfig_enabled: config.reconfig_enabled,
+        audit: config.audit.is_some(),
         enforced_schemes: config.auth.enforced.clone(),
         throttle: config.request_throttle,
         snap_count: u64::from(config.snap_count),

@@ -320,6 +320,7 @@ impl Shell {
                 self.connections.remove(&conn);
                 around.sent.push(Sent::Close(conn));
             }
+            Effect::Audit(_) => {} // As below; what a line says is shown by scenarios.
             Effect::QuotaExceeded(_) => {} // A line in a log that nobody reads here.
             Effect::Append(token, record) => {
                 around.checkers.appended(&record, now_ms)?;

@@ -35,6 +35,7 @@ impl Story {
             Effect::Reply(conn, reply) => format!("  {} <- {}", conn.0, self.names.reply(reply)),
             Effect::Notify(conn, event) => format!("  {} <- {}", conn.0, trace::event(event)),
             Effect::Close(conn) => format!("  close {}", conn.0),
+            Effect::Audit(event) => format!("  audit {}", event.line("server")),
             Effect::QuotaExceeded(exceeded) => format!("  {}", trace::exceeded(exceeded)),
             Effect::Append(_, record) => format!("  append {}", self.names.record(record)),
             Effect::StartSnapshot(zxid) => format!("  snapshot {zxid}"),

@@ -572,6 +572,7 @@ fn settings(chance: &mut Chance) -> Settings {
         session_timeout_ms_max: 40_000,
         server_id: u8::try_from(chance.below(256)).unwrap_or(0),
         reconfig_enabled: false,
+        audit: chance.one_in(2),
         enforced_schemes: Vec::new(),
         throttle: if chance.one_in(4) { Some(throttle(chance)) } else { None },
         snap_count: 5 + chance.below(80),

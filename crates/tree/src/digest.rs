@@ -14,8 +14,12 @@ use bellwether_wire::stat::StatPersisted;
 const UNCOUNTED: &str = "/zookeeper/";
 
 /// Path and data of up to this many bytes together are summed up in one piece with the stat.
-const SMALL_BYTES: usize = 452;
+const SMALL_BYTES: usize = 436;
 const STAT_BYTES: usize = 60;
+/// The fast way of the checksum takes this many bytes at once, and no fewer than the second.
+const STRIDE: usize = 16;
+const STRIDES_MIN: usize = 128;
+const PIECE_BYTES: usize = SMALL_BYTES + STAT_BYTES + STRIDE;
 
 /// What a node counts. The root's path is `"/"` or empty.
 pub(crate) fn counts(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> u32 {
@@ -23,23 +27,45 @@ pub(crate) fn counts(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> u
         return 0;
     }
     let (key, data) = (content_key(path), data.unwrap_or_default());
-    let mut piece = [0; SMALL_BYTES + STAT_BYTES];
+    let len = key.len() + data.len() + STAT_BYTES;
     if key.len() + data.len() <= SMALL_BYTES {
-        let (path_bytes, rest) = piece.split_at_mut(key.len());
-        path_bytes.copy_from_slice(key);
-        let (data_bytes, rest) = rest.split_at_mut(data.len());
+        // The content stands at the end of the piece, so that it begins with zeros and is whole
+        // strides long.
+        let mut piece = [0; PIECE_BYTES];
+        let (rest, stat_bytes) = piece.split_at_mut(PIECE_BYTES - STAT_BYTES);
+        put_stat(stat, stat_bytes);
+        let (rest, data_bytes) = rest.split_at_mut(rest.len() - data.len());
         data_bytes.copy_from_slice(data);
-        put_stat(stat, rest);
-        let len = key.len() + data.len() + STAT_BYTES;
-        crc32fast::hash(piece.get(..len).expect("the piece has room for small content"))
+        let (_, key_bytes) = rest.split_at_mut(rest.len() - key.len());
+        key_bytes.copy_from_slice(key);
+        checksum_of_end(&mut piece, len)
     } else {
-        put_stat(stat, &mut piece);
+        let mut stat_bytes = [0; STAT_BYTES];
+        put_stat(stat, &mut stat_bytes);
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(key);
         hasher.update(data);
-        hasher.update(piece.first_chunk::<STAT_BYTES>().expect("the piece is longer"));
+        hasher.update(&stat_bytes);
         hasher.finalize()
     }
+}
+
+/// The CRC-32 of the last `len` bytes, of which there are at least four and before which there are
+/// only zeros.
+///
+/// A register of zeros stays so over zeros, and beginning with a register of ones is the same as
+/// inverting the first four bytes. So the zeros before the content may be summed up with it, and
+/// nothing is left over for the slow way, byte by byte.
+fn checksum_of_end(piece: &mut [u8; PIECE_BYTES], len: usize) -> u32 {
+    let start = PIECE_BYTES - len;
+    for byte in piece.iter_mut().skip(start).take(4) {
+        *byte = !*byte;
+    }
+    let strides = len.next_multiple_of(STRIDE).max(STRIDES_MIN);
+    let mut hasher = crc32fast::Hasher::new_with_initial(u32::MAX);
+    hasher
+        .update(piece.get(PIECE_BYTES - strides..).expect("the piece has room for a stride more"));
+    hasher.finalize()
 }
 
 fn content_key(path: &str) -> &[u8] {
@@ -90,7 +116,7 @@ mod tests {
         bytes.extend_from_slice(&9i64.to_be_bytes());
         assert_eq!(counts("/path", Some(b"data"), &stat), crc32fast::hash(&bytes));
         let stat_bytes = bytes.split_off(9);
-        for len in [SMALL_BYTES - 6, SMALL_BYTES - 5, SMALL_BYTES - 4, 5000] {
+        for len in (0..SMALL_BYTES).chain([5000]) {
             let data = vec![7; len];
             let all = [b"/path", &*data, &*stat_bytes].concat();
             let got = counts("/path", Some(&data), &stat);

@@ -199,6 +199,11 @@ impl Tree {
         self.ephemerals_count
     }
 
+    /// How many nodes belong to this session.
+    pub fn ephemerals_count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
+    }
+
     /// The lengths of all paths (in UTF-16 code units) and data, the root again counted twice.
     pub fn approximate_data_size(&self) -> u64 {
         self.data_size

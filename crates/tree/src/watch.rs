@@ -187,8 +187,6 @@ struct Counts {
     recursive: usize,
     /// Paths in the table of data watches.
     data_paths: usize,
-    /// Watchers in the table of data watches.
-    data_watchers: usize,
 }
 
 impl Counts {
@@ -206,11 +204,8 @@ impl Counts {
     /// As [`Self::change`], for the watcher whose watch it is.
     fn change_of(&mut self, watcher: &mut Watcher, before: Modes, after: Modes) {
         self.change(before, after);
-        let had_data = watcher.data > 0;
         watcher.data -= u32::from(before.has(Modes::OF_DATA));
         watcher.data += u32::from(after.has(Modes::OF_DATA));
-        self.data_watchers -= usize::from(had_data);
-        self.data_watchers += usize::from(watcher.data > 0);
     }
 
     /// A path was or is in the table of data watches.
@@ -285,34 +280,42 @@ impl WatchTable {
     ///
     /// A watcher is told once of an event, however many of its watches it concerns, and once that a
     /// node is deleted, be it by a data watch or by a child watch.
-    pub fn fire(&mut self, change: &Change, out: &mut Firing) {
-        if self.paths.len() == 0 {
-            return;
-        }
-        let path = &*change.path;
+    ///
+    /// Returns what was looked for and how many watch it, as Apache counts: whoever has both kinds
+    /// of watches on a deleted node counts twice.
+    pub fn fire(&mut self, change: &Change, out: &mut Firing) -> [(EventType, usize); 3] {
         let (event, of_children) = match change.kind {
             ChangeKind::Created => (EventType::NodeCreated, true),
             ChangeKind::Deleted => (EventType::NodeDeleted, true),
             ChangeKind::DataChanged => (EventType::NodeDataChanged, false),
         };
+        let mut counts = [(event, 0), (event, 0), (EventType::NodeChildrenChanged, 0)];
+        if self.paths.len() == 0 {
+            return counts;
+        }
+        let [of_node, of_node_as_parent, of_parent] = &mut counts;
+        let path = &*change.path;
         let hash = self.hasher.hash(path);
         let mut told = Vec::new();
         self.trigger(path, hash, Modes::OF_DATA, &mut told);
         self.trigger_above(path, &mut told);
+        of_node.1 = told.len();
         self.deliver(event, path, &change.acl, &told, out);
         if change.kind == ChangeKind::Deleted {
             let mut others = Vec::new();
             self.trigger(path, hash, Modes::OF_CHILDREN, &mut others);
+            of_node_as_parent.1 = others.len();
             others.retain(|watcher| told.binary_search(watcher).is_err());
             self.deliver(event, path, &change.acl, &others, out);
         }
         if of_children && let Some((parent, _)) = bellwether_wire::path::split(path) {
             let mut told = Vec::new();
             self.trigger(parent, self.hasher.hash(parent), Modes::OF_CHILDREN, &mut told);
-            let event = EventType::NodeChildrenChanged;
-            self.deliver(event, parent, &change.parent_acl, &told, out);
+            of_parent.1 = told.len();
+            self.deliver(of_parent.0, parent, &change.parent_acl, &told, out);
         }
         self.settle();
+        counts
     }
 
     /// Removes up to `visits_max` watches of a closed connection.

@@ -5,92 +5,39 @@
 #
 #   zkServer.sh [--config DIR] start|start-foreground|stop|restart|status|version|print-cmd [CFG]
 #
-# The server's program is $BELLWETHER_BIN, or `bellwether` beside this script, or the release build
-# of the checkout that this script lies in, or `bellwether` on PATH.
-#
 # Read as Apache's script reads them: ZOOCFGDIR, ZOOCFG, ZOO_LOG_DIR, ZOOPIDFILE, ZOO_NOEXEC,
-# ZOO_DATADIR_AUTOCREATE_DISABLE, SERVER_JVMFLAGS and JVMFLAGS, and the files zookeeper-env.sh and
-# java.env in the configuration's directory. Of the flags, -Dname=value is handed to the server; the
-# others are for a Java machine, and there is none.
+# ZOO_DATADIR_AUTOCREATE_DISABLE, SERVER_JVMFLAGS and JVMFLAGS, of which -Dname=value is handed to
+# the server, and what zkEnv.sh reads. Exit codes are Apache's: 0, and 1 for what could not be done.
 
 set -u
 
-script=$(readlink -f -- "${BASH_SOURCE[0]}" 2>/dev/null || printf '%s' "${BASH_SOURCE[0]}")
-bin_dir=$(cd -- "$(dirname -- "$script")" && pwd)
+bin_dir=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}" 2>/dev/null ||
+    printf '%s' "${BASH_SOURCE[0]}")")
+# shellcheck source=/dev/null
+. "$bin_dir/zkEnv.sh"
 
 usage() {
     echo "Usage: $0 [--config <conf-dir>]" \
         "{start|start-foreground|stop|version|restart|status|print-cmd}" >&2
 }
 
-if [[ $# -gt 1 && $1 == --config ]]; then
-    ZOOCFGDIR=$2
-    shift 2
-fi
 verb=${1-}
 chosen=${2-}
-
-# ---- the configuration file ----------------------------------------------------------------------
-
-if [[ -z ${ZOOCFGDIR-} ]]; then
-    if [[ -e $bin_dir/../conf ]]; then
-        ZOOCFGDIR=$bin_dir/../conf
-    else
-        ZOOCFGDIR=$bin_dir/../etc/zookeeper
-    fi
-fi
-for file in "$ZOOCFGDIR/zookeeper-env.sh" "$ZOOCFGDIR/java.env"; do
-    if [[ -f $file ]]; then
-        set +u # Written for a script that does not stop at unset variables.
-        # shellcheck source=/dev/null
-        . "$file"
-        set -u
-    fi
-done
-config=$ZOOCFGDIR/${ZOOCFG:-zoo.cfg}
+config=$ZOOCFG
 if [[ -n $chosen ]]; then
     # A bare name lies in the configuration's directory; anything with a path is taken as it is.
     if [[ $chosen == */* ]]; then config=$chosen; else config=$ZOOCFGDIR/$chosen; fi
 fi
 
-# Prints the value of a setting in a file; of several lines the last counts.
-setting() {
-    local key=${1//./\\.} file=$2
-    sed -n -e 's/\r$//' \
-        -e "s/^[[:space:]]*${key}[[:space:]]*[=:[:space:]][[:space:]]*\\(.*\\)\$/\\1/p" \
-        -- "$file" 2>/dev/null | sed -e '$!d' -e 's/[[:space:]]*$//'
-}
-
-# ---- the program and its arguments ---------------------------------------------------------------
-
-find_program() {
-    local candidate
-    for candidate in "${BELLWETHER_BIN-}" "$bin_dir/bellwether" \
-        "$bin_dir/../../../target/release/bellwether"; do
-        if [[ -n $candidate && -x $candidate && ! -d $candidate ]]; then
-            printf '%s\n' "$candidate"
-            return
-        fi
-    done
-    if ! type -P bellwether; then
-        echo "Error: bellwether was not found: set BELLWETHER_BIN to the program" \
-            "(cargo build --release makes it)." >&2
-        return 1
-    fi
-}
-
 # Fills `arguments` with what stands behind the program's name.
 collect_arguments() {
-    local flags flag
     arguments=(server)
     if [[ -n ${ZOO_DATADIR_AUTOCREATE_DISABLE-} ]]; then
         arguments+=(-Dzookeeper.datadir.autocreate=false)
     fi
-    read -r -d '' -a flags <<<"${SERVER_JVMFLAGS-} ${JVMFLAGS-}" || true
-    for flag in ${flags[@]+"${flags[@]}"}; do
-        if [[ $flag == -D?* ]]; then arguments+=("$flag"); fi
-    done
-    arguments+=("$config")
+    zk_properties=()
+    zk_collect_properties "${SERVER_JVMFLAGS-} ${JVMFLAGS-}"
+    arguments+=(${zk_properties[@]+"${zk_properties[@]}"} "$config")
 }
 
 # ---- verbs ---------------------------------------------------------------------------------------
@@ -101,6 +48,15 @@ runs() {
     local state
     state=$(ps -o state= -p "$1" 2>/dev/null) || return 0
     [[ ${state# } != Z* ]]
+}
+
+# Whether a process runs and can be a server. The file of a server that was killed, or of a
+# container that is gone, may name a process that is something else by now.
+is_server() {
+    local command
+    runs "$1" || return 1
+    command=$(tr '\0' ' ' <"/proc/$1/cmdline") 2>/dev/null || return 0
+    [[ -z $command || ${command,,} == *bellwether* || ${command,,} == *zookeeper* ]]
 }
 
 # Prints the number in the file of the process, if there is one.
@@ -116,7 +72,12 @@ find_pid_file() {
         pid_file=$ZOOPIDFILE
         return
     fi
-    data_dir=$(setting dataDir "$config")
+    if [[ ! -f $config ]]; then
+        echo "Error: there is no $config: give it as the last word, or its directory with" \
+            "--config or ZOOCFGDIR." >&2
+        exit 1
+    fi
+    data_dir=$(zk_setting dataDir "$config")
     if [[ -z $data_dir ]]; then
         echo "Error: $config does not set dataDir, where the file of the process lies." >&2
         exit 1
@@ -126,8 +87,8 @@ find_pid_file() {
 
 require_data_dirs() {
     local data_dir log_dir
-    data_dir=$(setting dataDir "$config")
-    log_dir=$(setting dataLogDir "$config")
+    data_dir=$(zk_setting dataDir "$config")
+    log_dir=$(zk_setting dataLogDir "$config")
     if [[ ! -d $data_dir/version-2 ]]; then
         echo "ZooKeeper data directory is missing at $data_dir fix the path or run initialize"
         exit 1
@@ -140,11 +101,11 @@ require_data_dirs() {
 
 start() {
     local program pid output tenths
-    program=$(find_program) || exit 1
-    echo -n "Starting zookeeper ... "
+    program=$(zk_program) || exit 1
     find_pid_file
+    echo -n "Starting zookeeper ... "
     pid=$(read_pid)
-    if [[ -n $pid ]] && runs "$pid"; then
+    if [[ -n $pid ]] && is_server "$pid"; then
         echo "already running as process $pid."
         exit 1
     fi
@@ -171,7 +132,7 @@ start() {
 
 start_foreground() {
     local program
-    program=$(find_program) || exit 1
+    program=$(zk_program) || exit 1
     if [[ -n ${ZOO_NOEXEC-} ]]; then
         "$program" "${arguments[@]}"
         exit
@@ -182,7 +143,7 @@ start_foreground() {
 
 print_cmd() {
     local program
-    program=$(find_program) || exit 1
+    program=$(zk_program) || exit 1
     printf '%q ' "$program" "${arguments[@]}"
     printf '> %q 2>&1 < /dev/null\n' \
         "$log_dir/zookeeper-${USER:-$(id -un)}-server-${HOSTNAME:-localhost}.out"
@@ -190,14 +151,14 @@ print_cmd() {
 
 stop() {
     local pid tenths
-    echo -n "Stopping zookeeper ... "
     find_pid_file
+    echo -n "Stopping zookeeper ... "
     if [[ ! -f $pid_file ]]; then
         echo "no zookeeper to stop (could not find file $pid_file)"
         return
     fi
     pid=$(read_pid)
-    if [[ -n $pid ]] && kill "$pid" 2>/dev/null; then
+    if [[ -n $pid ]] && is_server "$pid" && kill "$pid" 2>/dev/null; then
         for ((tenths = 0; tenths < 300; tenths++)); do
             if ! runs "$pid"; then break; fi
             sleep 0.1
@@ -226,41 +187,53 @@ four_letter_word() {
     exec 3<&- 3>&-
 }
 
-# Prints [host:]port of this server's own line, from zoo.cfg or the file it points to.
-client_part_of_member() {
-    local my_id file line
-    my_id=$(head -n 1 -- "$(setting dataDir "$config")/myid" 2>/dev/null | tr -d '[:space:]')
+# Finds `host` and `port` of this server's own line, in zoo.cfg or the file it points to.
+find_client_part_of_member() {
+    local my_id line
+    my_id=$(head -n 1 -- "$(zk_setting dataDir "$config")/myid" 2>/dev/null | tr -d '[:space:]')
     if [[ ! $my_id =~ ^[0-9]+$ ]]; then
         echo "myid could not be determined, will not able to locate clientPort in the server" \
-            "configs." >&2
+            "configs."
         return
     fi
-    for file in "$config" "$(setting dynamicConfigFile "$config")"; do
-        if [[ -z $file ]]; then continue; fi
-        line=$(setting "server.$my_id" "$file")
-        if [[ $line == *\;* ]]; then
-            printf '%s\n' "${line##*;}"
-            return
-        fi
-    done
+    line=$(zk_setting "server.$my_id" "$config")
+    if [[ $line != *\;* ]]; then
+        echo "Client port not found in static config file. Looking in dynamic config file."
+        line=$(zk_setting "server.$my_id" "$(zk_setting dynamicConfigFile "$config")")
+    fi
+    if [[ $line != *\;* ]]; then
+        echo "Client port not found in the server configs"
+        return
+    fi
+    line=${line##*;}
+    port=${line##*:}
+    if [[ $line == *:* ]]; then
+        host=${line%:*}
+        host=${host#[}
+        host=${host%]}
+    fi
 }
 
 status() {
-    local host port part mode
-    host=$(setting clientPortAddress "$config")
+    local host port mode
+    host=$(zk_setting clientPortAddress "$config")
     host=${host:-localhost}
-    port=$(setting clientPort "$config")
+    port=$(zk_setting clientPort "$config")
     if [[ ! $port =~ ^[0-9]+$ ]]; then
-        part=$(client_part_of_member)
-        port=${part##*:}
-        if [[ $part == *:* ]]; then
-            host=${part%:*}
-            host=${host#[}
-            host=${host%]}
-        fi
+        port=
+        find_client_part_of_member
     fi
-    if [[ ! $port =~ ^[0-9]+$ ]]; then
-        echo "Unable to find either secure or unsecure client port in any configs. Terminating."
+    if [[ -z $port ]]; then
+        echo "Client port not found. Looking for secureClientPort in the static config."
+        port=$(zk_setting secureClientPort "$config")
+        if [[ -z $port ]]; then
+            echo "Unable to find either secure or unsecure client port in any configs. Terminating."
+            exit 1
+        fi
+        host=$(zk_setting secureClientPortAddress "$config")
+        echo "Client port found: $port. Client address: ${host:-localhost}. Client SSL: true."
+        echo "Error: this script asks without TLS; give the server a clientPort on" \
+            "localhost, too." >&2
         exit 1
     fi
     echo "Client port found: $port. Client address: $host. Client SSL: false."
@@ -274,21 +247,22 @@ status() {
 
 version() {
     local program
-    program=$(find_program) || exit 1
-    exec "$program" --version
+    program=$(zk_program) || exit 1
+    # In the form that those who look for the version of the original expect.
+    echo "Apache ZooKeeper, version 3.9.5 ($("$program" --version))"
 }
 
 # ---- which one -----------------------------------------------------------------------------------
 
 arguments=()
 pid_file=
-log_dir=${ZOO_LOG_DIR:-$bin_dir/../logs}
+log_dir=$ZOO_LOG_DIR
 
 case $verb in
 start | start-foreground | stop | restart | status | print-cmd | version) ;;
 *)
     usage
-    exit 1
+    exit 0 # As Apache's: some wrappers pass on whatever they are given.
     ;;
 esac
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use super::steps::Steps;
 use super::{Figures, Plan, Sample, WARM_UP_S, WORKLOADS};
 use crate::process::{read, run};
 use crate::server::Flavour;
@@ -130,6 +131,17 @@ pub(super) fn render(plan: Plan, machine: &Machine, samples: &[Sample]) -> Strin
         page.push_str(&row(&names, cells));
     }
     page
+}
+
+/// The part on the longest step.
+pub(super) fn longest_step(steps: Steps) -> String {
+    format!(
+        "\n## The longest step\n\n\
+         While 1,500,000 nodes were created and snapshots were made, the longest step of the core was\n\
+         {:.1} ms (`zk_core_step_ms_max`, by the clock on the wall). A thread that only looks at the\n\
+         clock, on the machine at rest, was kept from it for up to {:.1} ms at a time.\n",
+        steps.step_ms, steps.stall_ms
+    )
 }
 
 /// The middle of the rounds; of an even number, the mean of the two in the middle.

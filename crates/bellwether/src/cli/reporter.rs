@@ -9,6 +9,8 @@ use super::{format, json};
 use bellwether_client::{Change, Client, KeeperState, Notifications, Resumed, SessionEnd};
 use bellwether_client::{SessionEvent, SessionEvents, WatchEvent};
 use serde_json::json;
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// What one session tells.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(super) enum Told {
 }
 
 /// Said where a lasting watch may have missed something. zkCli keeps silent here.
-const GAP: &str = "Events may be missing here: the connection was lost for a while, or they came \
+pub(super) const GAP: &str = "Events may be missing here: the connection was lost for a while, or they came \
                    too fast. Read again what you watch.";
 
 /// See the module's own words.
@@ -42,7 +44,7 @@ pub(super) struct Reporter {
     streams: Option<Streams>,
     out: Out,
     mode: Mode,
-    print_watches: bool,
+    print_watches: Rc<Cell<bool>>,
     lasting: bool,
     /// Told while a command had the shell: it has yet to forget the watches that these have spent.
     unsettled: Vec<Told>,
@@ -54,7 +56,7 @@ impl Reporter {
             streams: None,
             out: shell.out,
             mode: shell.mode,
-            print_watches: true,
+            print_watches: Rc::clone(&shell.print_watches),
             lasting: false,
             unsettled: Vec::new(),
         }
@@ -107,7 +109,6 @@ impl Reporter {
         let unsettled = std::mem::take(&mut self.unsettled);
         unsettled.iter().for_each(|told| settle(shell, told));
         loop {
-            self.print_watches = shell.print_watches;
             self.lasting = shell.watches.any_lasting();
             while let Some(told) = self.try_next().await {
                 if let Some(text) = self.text_of(&told) {
@@ -122,7 +123,7 @@ impl Reporter {
 
     /// The text to print, if it is to be printed.
     pub(super) fn text_of(&self, told: &Told) -> Option<String> {
-        if !self.print_watches {
+        if !self.print_watches.get() {
             return None;
         }
         match told {

@@ -65,12 +65,12 @@ pub(super) async fn redo(shell: &mut Shell, words: &Words) -> Result<(), Failed>
 pub(super) async fn printwatches(shell: &mut Shell, words: &Words) -> Result<(), Failed> {
     match words.arg(0) {
         None => {
-            let state = if shell.print_watches { "on" } else { "off" };
+            let state = if shell.print_watches.get() { "on" } else { "off" };
             shell.out.value(&json!({ "printwatches": state }));
             shell.out.text(format_args!("printwatches is {state}"));
         }
-        Some("on") => shell.print_watches = true,
-        Some("off") => shell.print_watches = false,
+        Some("on") => shell.print_watches.set(true),
+        Some("off") => shell.print_watches.set(false),
         Some(other) => {
             return Err(Failed::usage(format!("printwatches {other}: expected on or off")));
         }

@@ -9,6 +9,8 @@ use super::table::{self, Needs};
 use super::watches::Watches;
 use super::{format, json, words};
 use bellwether_client::{Client, Connector, SessionEnd, SessionState, WatchEvent};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long to look for a server, at most. A person waits for it.
@@ -33,7 +35,8 @@ pub(super) struct Shell {
     pub(super) out: Out,
     pub(super) watches: Watches,
     pub(super) history: History,
-    pub(super) print_watches: bool,
+    /// Whether watch events are printed; the reporter looks at it too.
+    pub(super) print_watches: Rc<Cell<bool>>,
     /// `None` while there is no session.
     client: Option<Client>,
     /// What a session that has just begun tells, until the reporter takes it.
@@ -68,7 +71,7 @@ impl Shell {
             out,
             watches: Watches::default(),
             history: History::default(),
-            print_watches: true,
+            print_watches: Rc::new(Cell::new(true)),
             client: None,
             streams: None,
             state: State::Running,
@@ -175,7 +178,7 @@ impl Shell {
 
     /// Prints a watch event, if events are to be printed.
     pub(super) fn tell(&self, event: &WatchEvent) {
-        if self.print_watches {
+        if self.print_watches.get() {
             self.out.text(format::event(event));
             self.out.value(&json::event(event));
         }

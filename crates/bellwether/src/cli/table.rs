@@ -7,7 +7,7 @@
 use super::failure::Failed;
 use super::shell::Shell;
 use super::words::{Opt, Value, Words, flag, valued};
-use super::{acls, ensemble, nodes, quotas, session, watches};
+use super::{acls, ensemble, nodes, quotas, session, top, transfer, tree, watches};
 use std::pin::Pin;
 
 /// What a command does while it runs.
@@ -141,6 +141,33 @@ pub(super) const ROWS: &[Row] = &[
         run: |shell, words| Box::pin(session::quit(shell, words)),
     },
     Row {
+        name: "export",
+        usage: "[-f file] path",
+        about: "writes a node and everything below it as lines of JSON",
+        options: &[valued("f", "to this file, which must not be there yet")],
+        args: (1, 1),
+        needs: Needs::Session,
+        run: |shell, words| Box::pin(transfer::export(shell, words)),
+    },
+    Row {
+        name: "find",
+        usage: "[-name glob] [-contains text] [-larger bytes] [-children n] [-ephemeral] \
+                [-owner session] [-n count] [path]",
+        about: "prints the paths below a node that fit all that is asked for",
+        options: &[
+            valued("name", "the name fits; with a slash in it the whole path does"),
+            valued("contains", "the data has this text in it"),
+            valued("larger", "the data has more bytes"),
+            valued("children", "there are more children"),
+            flag("ephemeral", "it ends with a session"),
+            valued("owner", "it ends with this session, 0x..."),
+            valued("n", "end after so many"),
+        ],
+        args: (0, 1),
+        needs: Needs::Session,
+        run: |shell, words| Box::pin(tree::find(shell, words)),
+    },
+    Row {
         name: "get",
         usage: "[-s] [-w] [-b] [-x] path",
         about: "prints a node's data",
@@ -198,6 +225,19 @@ pub(super) const ROWS: &[Row] = &[
         args: (0, 0),
         needs: Needs::Nothing,
         run: |shell, words| Box::pin(session::history(shell, words)),
+    },
+    Row {
+        name: "import",
+        usage: "[-x fail|skip|replace] [-e] [-b nodes] file [path]",
+        about: "creates the nodes that export wrote, where they were or at another path",
+        options: &[
+            valued("x", "what to do where a node is there already: fail (without writing), skip, replace"),
+            flag("e", "make ephemeral nodes persistent ones; without it they are left out"),
+            valued("b", "so many nodes in a transaction (100)"),
+        ],
+        args: (1, 2),
+        needs: Needs::Session,
+        run: |shell, words| Box::pin(transfer::import(shell, words)),
     },
     Row {
         name: "listquota",
@@ -337,6 +377,29 @@ pub(super) const ROWS: &[Row] = &[
         run: |shell, words| Box::pin(nodes::sync(shell, words)),
     },
     Row {
+        name: "top",
+        usage: "[-i seconds] [-n rounds] [-l lines] [-z]",
+        about: "shows what the server is busy with: sessions, changed paths, watches, largest nodes",
+        options: &[
+            valued("i", "so many seconds to a round (2)"),
+            valued("n", "end after so many rounds; without end on a terminal, else 1"),
+            valued("l", "lines of each list (10)"),
+            flag("z", "the largest nodes too: asks for the stats of up to 10000 nodes"),
+        ],
+        args: (0, 0),
+        needs: Needs::Session,
+        run: |shell, words| Box::pin(top::top(shell, words)),
+    },
+    Row {
+        name: "tree",
+        usage: "[-L depth] [-s] [path]",
+        about: "draws what is below a node",
+        options: &[valued("L", "not deeper than this"), flag("s", "with bytes, versions and owners")],
+        args: (0, 1),
+        needs: Needs::Session,
+        run: |shell, words| Box::pin(tree::tree(shell, words)),
+    },
+    Row {
         name: "version",
         usage: "",
         about: "prints the shell's version",
@@ -461,6 +524,28 @@ mod tests {
             assert_eq!(names.len(), row.options.len(), "{}", row.name);
             assert!(row.options.iter().all(|option| !option.about.is_empty()), "{}", row.name);
         }
+    }
+
+    /// A command as `docs/cli.md` has it.
+    fn section(row: &Row) -> String {
+        let usage = row.usage.split(" # ").next().unwrap_or_default();
+        let text = format!("**`{}`** {}\n", format!("{} {usage}", row.name).trim_end(), row.about);
+        let options = row.options.iter().map(|option| {
+            let value = if option.value == Value::Needed { " …" } else { "" };
+            format!("- `-{}{value}` {}\n", option.name, option.about)
+        });
+        let options: String = options.collect();
+        if options.is_empty() { text } else { format!("{text}\n{options}") }
+    }
+
+    #[test]
+    fn the_page_of_the_shell_has_every_command() {
+        let page = expect_test::expect_file!["../../../../docs/cli.md"];
+        let mark = "cli::table -->\n";
+        let text = page.data();
+        let (head, _) = text.split_once(mark).expect("the page has a mark where commands begin");
+        let sections: Vec<String> = ROWS.iter().map(section).collect();
+        page.assert_eq(&format!("{head}{mark}\n{}", sections.join("\n")));
     }
 
     #[track_caller]

@@ -4,6 +4,26 @@
 use super::failure::Failed;
 use bellwether_client::{Client, ErrorCode, OneshotWatcher};
 
+/// Questions that are under way at a time.
+const QUESTIONS_MAX: usize = 32;
+
+/// Asks something about each of some paths, several at a time; the answers are in their order.
+pub(super) async fn ask_all<T, F>(paths: Vec<String>, ask: impl Fn(String) -> F) -> Vec<(String, T)>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let mut answers = Vec::with_capacity(paths.len());
+    for some in paths.chunks(QUESTIONS_MAX) {
+        let tasks: Vec<_> = some.iter().map(|path| tokio::spawn(ask(path.clone()))).collect();
+        for (path, task) in some.iter().zip(tasks) {
+            let answer = task.await.expect("a question neither panics nor is it cancelled");
+            answers.push((path.clone(), answer));
+        }
+    }
+    answers
+}
+
 /// A walk that has not ended.
 pub(super) struct Below<'a> {
     client: &'a Client,
@@ -35,6 +55,11 @@ impl<'a> Below<'a> {
     pub(super) fn watching(mut self) -> Below<'a> {
         self.watching = true;
         self
+    }
+
+    /// Leaves out what is below a path of the last step.
+    pub(super) fn skip(&mut self, path: &str) {
+        self.waiting.retain(|waiting| waiting != path);
     }
 
     /// The next paths; `None` at the end.

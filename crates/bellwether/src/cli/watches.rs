@@ -8,7 +8,7 @@ use super::failure::Failed;
 use super::nodes::{number, path};
 use super::shell::Shell;
 use super::words::Words;
-use bellwether_client::{AddWatchMode, ErrorCode, EventType, KeeperState, OneshotWatcher};
+use bellwether_client::{AddWatchMode, Change, ErrorCode, EventType, KeeperState, OneshotWatcher};
 use bellwether_client::{PersistentWatcher, SessionEnd, WatchEvent, Zxid};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -120,7 +120,8 @@ pub(super) async fn watch(shell: &mut Shell, words: &Words) -> Result<(), Failed
     let mut watcher = shell.client()?.add_watch(path(words), mode).await?;
     for _ in 0..count {
         match watcher.changed().await {
-            Ok(_) => {} // The reporter has printed it.
+            Ok(Change::Event(_)) => {} // The reporter has printed it.
+            Ok(Change::Gap) => shell.out.note(super::reporter::GAP),
             Err(SessionEnd::Closed) => return Ok(()),
             Err(end) => {
                 return Err(Failed::local(end.to_string()).hint("run it again to go on watching"));

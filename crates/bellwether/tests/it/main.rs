@@ -2,11 +2,14 @@
 //!
 //! These tests start the real binary on a free port of loopback and talk to it over sockets.
 
+mod audit;
 mod initialize;
 mod limits;
+mod loglevel;
 mod offline;
 mod process;
 mod purge;
+mod shell;
 mod signals;
 mod stored;
 mod supervised;

@@ -1,6 +1,7 @@
 //! Step 8: a committed transaction changes the tree. It cannot fail: what could go wrong was
 //! decided when it was prepared.
 
+use crate::audit::Asked;
 use crate::flow::session::Origin;
 use crate::node::Node;
 use bellwether_tree::{Change, Now, Outcome};
@@ -17,6 +18,8 @@ pub(crate) struct Applied {
     pub(super) closed: Option<SessionId>,
     pub(super) outcome: Outcome,
     pub(super) changes: Vec<Change>,
+    /// What the audit log says of it; nothing where nothing is audited.
+    pub(super) asked: Option<Asked>,
 }
 
 /// Applies a transaction.
@@ -26,9 +29,15 @@ pub(crate) fn apply(
     (origin, record): (Origin, Arc<TxnRecord>),
 ) -> Applied {
     let mut changes = Vec::new();
-    let watched = (!node.watches.is_empty()).then_some(&mut changes);
+    let closes = record.header.op == OpCode::CloseSession;
+    let told = !node.watches.is_empty() || (closes && node.settings.audit);
+    let watched = told.then_some(&mut changes);
     let outcome = node.tree.apply(now, &record, watched);
     node.pending.applied(record.header.zxid);
+    // A wall clock that was set back in between tells nothing.
+    if let Ok(ms) = u64::try_from(now.wall_ms.saturating_sub(record.header.time_ms)) {
+        node.measures.propagation_ms.record(ms);
+    }
     if outcome.digest_matches == Some(false) {
         node.counters.digest_mismatches += 1;
         error!(
@@ -37,6 +46,7 @@ pub(crate) fn apply(
              that fails; compare with another copy of the data before trusting this server"
         );
     }
-    let closed = (record.header.op == OpCode::CloseSession).then_some(record.header.session);
-    Applied { origin, closed, outcome, changes }
+    let closed = closes.then_some(record.header.session);
+    let asked = node.audits.take(record.header.zxid);
+    Applied { origin, closed, outcome, changes, asked }
 }

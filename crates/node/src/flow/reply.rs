@@ -1,5 +1,6 @@
 //! Step 10: outcomes become replies, in the order of the requests of each connection.
 
+use crate::audit;
 use crate::connections::{Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
@@ -21,7 +22,14 @@ pub(crate) fn outcome(
     (fired, visits): (Fired, &mut usize),
     out: &mut Vec<Effect>,
 ) {
-    let Fired { origin, closed, outcome } = fired;
+    let Fired { origin, closed, outcome, asked, audited } = fired;
+    let mut audit = |event| out.push(Effect::Audit(Box::new(event)));
+    if let Some(session) = closed {
+        audit::ended(session, &audited, &mut audit);
+    }
+    if let Some(asked) = asked {
+        asked.lines(&outcome.result, &mut audit);
+    }
     match origin {
         Origin::Client(conn) => {
             let answer = match closed {
@@ -63,7 +71,9 @@ fn connected(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
         password: session.password(),
         read_only: connection.read_only_known.then_some(false),
     };
-    node.counters.latency.record(now.mono_ms.saturating_sub(request.arrived_ms));
+    let latency_ms = now.mono_ms.saturating_sub(request.arrived_ms);
+    node.counters.latency.record(latency_ms);
+    node.measures.update_latency_ms.record(latency_ms);
     node.connections.answered(conn, now, request);
     out.push(Effect::Connected(conn, response));
 }
@@ -176,7 +186,12 @@ fn send(
     (conn, xid, op, arrived_ms, result): (ConnId, i32, OpCode, u64, Result<ReplyBody, ErrorCode>),
     out: &mut Vec<Effect>,
 ) {
-    node.counters.latency.record(now.mono_ms.saturating_sub(arrived_ms));
+    let latency_ms = now.mono_ms.saturating_sub(arrived_ms);
+    node.counters.latency.record(latency_ms);
+    match op.kind() {
+        Kind::Write => node.measures.update_latency_ms.record(latency_ms),
+        Kind::Read | Kind::Internal => node.measures.read_latency_ms.record(latency_ms),
+    }
     let zxid = node.tree.last_processed();
     let request = Answered { op: told_op(op, &result), cxid: xid, arrived_ms, zxid };
     node.connections.answered(conn, now, request);
@@ -216,6 +231,7 @@ fn read(
                 None => return Err(ErrorCode::MarshallingError),
             };
             watches.add(watcher, path, kind);
+            node.connections.set_has_watched_data(conn, true);
             Ok(ReplyBody::ErrorRecord)
         }
         Request::CheckWatches { path, watcher: kind } => {
@@ -225,7 +241,11 @@ fn read(
         }
         Request::RemoveWatches { path, watcher: kind } => {
             let kind = WatcherType::from_code(*kind).ok_or(ErrorCode::MarshallingError)?;
+            let before = watches.data_watches_of(watcher);
             let removed = watches.remove(watcher, path, kind);
+            if before > 0 && watches.data_watches_of(watcher) == 0 {
+                node.connections.set_has_watched_data(conn, false);
+            }
             if removed { Ok(ReplyBody::Empty) } else { Err(ErrorCode::NoWatcher) }
         }
         Request::Create(_)
@@ -282,6 +302,9 @@ fn watch(node: &mut Node, conn: ConnId, request: &Request) {
         _ => return,
     };
     node.watches.add(WatcherId(conn.0), path, kind);
+    if kind == WatchKind::Data {
+        node.connections.set_has_watched_data(conn, true);
+    }
 }
 
 /// Who a connection is, without what its scheme keeps secret. `super`, which is no scheme, has no

@@ -4,11 +4,11 @@
 //! answered at once unless something of the same connection waits before it. Sessions begin, move
 //! between connections, are closed and expire here.
 
+use crate::audit::Asked;
 use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
-use crate::limits::EXPIRIES_PER_STEP;
 use crate::node::Node;
 use crate::statistics::Statistics;
 use bellwether_tree::{Identity, Now, Write};
@@ -73,6 +73,7 @@ pub(crate) fn connect(
         queue: VecDeque::new(),
         arrived_ms: now.mono_ms,
         statistics: Statistics::default(),
+        has_watched_data: false,
     };
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);
@@ -160,13 +161,13 @@ pub(crate) struct Place {
 
 /// A request that may be admitted, or held back before.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Call {
     pub(crate) place: Place,
     pub(crate) header: RequestHeader,
     body: Option<Result<Request, DecodeError>>,
 }
 
-impl Asked {
+impl Call {
     /// The operation, unless clients may not send it or nobody knows it.
     pub(crate) fn op(&self) -> Option<OpCode> {
         let allowed = |op: &OpCode| op.kind() != Kind::Internal && *op != OpCode::Check;
@@ -201,7 +202,7 @@ pub(crate) fn request(
         session,
         identities: connection.identities.clone(),
     };
-    let asked = Asked { place, header, body };
+    let asked = Call { place, header, body };
     if proves {
         answer_sasl(node, asked, out);
     } else if node.throttle.is_on() {
@@ -212,7 +213,7 @@ pub(crate) fn request(
 }
 
 /// SASL, and an auth packet that could not be decoded: outside the order of requests.
-fn answer_sasl(node: &mut Node, asked: Asked, out: &mut Vec<Effect>) {
+fn answer_sasl(node: &mut Node, asked: Call, out: &mut Vec<Effect>) {
     let Place { conn, xid, session, .. } = asked.place;
     match asked.body {
         Some(Ok(_)) => {
@@ -230,9 +231,9 @@ fn answer_sasl(node: &mut Node, asked: Asked, out: &mut Vec<Effect>) {
 }
 
 /// A request whose turn it is. Its connection may be gone by now; a write is done all the same.
-pub(crate) fn admit(node: &mut Node, now: Now, asked: Asked, out: &mut Vec<Effect>) {
+pub(crate) fn admit(node: &mut Node, now: Now, asked: Call, out: &mut Vec<Effect>) {
     let op = asked.op();
-    let Asked { place, header, body } = asked;
+    let Call { place, header, body } = asked;
     let Some((op, body)) = op.zip(body) else {
         refuse_operation(node, place.conn, header, out);
         return;
@@ -297,6 +298,8 @@ fn write(
 ) {
     let Place { conn, xid, arrived_ms, session, identities } = place;
     let live = node.expiry.is_live(session);
+    let audits = node.settings.audit;
+    let asked = audits.then(|| Asked::of(body.as_ref(), session, &identities)).flatten();
     let write = match body {
         Some(Request::CloseSession) => Write::CloseSession,
         None => Write::Malformed,
@@ -319,6 +322,9 @@ fn write(
     }
     let origin = Origin::Client(conn);
     submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
+    if let Some(asked) = asked {
+        node.audits.put(node.last_zxid, asked);
+    }
 }
 
 fn read(
@@ -402,10 +408,12 @@ pub(super) fn drop_connection(node: &mut Node, conn: ConnId) {
     }
 }
 
-/// Ends sessions that gave no sign of life in time.
-pub(crate) fn expire(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
-    for _ in 0..EXPIRIES_PER_STEP {
+/// Ends sessions that gave no sign of life in time, within `visits`. Each becomes a transaction
+/// with a list of its ephemeral nodes, which is the costly part.
+pub(crate) fn expire(node: &mut Node, now: Now, mut visits: usize, out: &mut Vec<Effect>) {
+    while visits > 0 {
         let Some(session) = node.expiry.pop_expired(now.mono_ms) else { return };
+        visits = visits.saturating_sub(1 + node.tree.ephemerals_count_of(session));
         debug!(%session, "a session expires");
         node.counters.sessions_expired += 1;
         let identities = Arc::new([]);

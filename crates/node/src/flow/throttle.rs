@@ -9,7 +9,7 @@
 
 use crate::effect::Effect;
 use crate::event::ConnId;
-use crate::flow::session::{self, Asked, drop_connection};
+use crate::flow::session::{self, Call, drop_connection};
 use crate::node::Node;
 use crate::settings::ThrottleSettings;
 use bellwether_tree::Now;
@@ -57,7 +57,7 @@ struct Held {
 #[derive(Debug)]
 enum What {
     Session(SessionId),
-    Request(Box<Asked>),
+    Request(Box<Call>),
 }
 
 impl Throttle {
@@ -93,7 +93,7 @@ impl Throttle {
         self.stalled_ms.map(|since| since + stall_ms)
     }
 
-    pub(crate) fn hold_request(&mut self, asked: Asked) {
+    pub(crate) fn hold_request(&mut self, asked: Call) {
         let (conn, arrived_ms) = (asked.place.conn, asked.place.arrived_ms);
         self.hold(Held { conn, arrived_ms, what: What::Request(Box::new(asked)) });
     }

@@ -1,12 +1,13 @@
 //! Step 9: changes fire watches. All their events leave before the reply to the write, and before
 //! any later reply: while some are still to be made, nothing else is done.
 
+use crate::audit::Asked;
 use crate::effect::Effect;
 use crate::event::ConnId;
 use crate::flow::apply::Applied;
 use crate::flow::session::Origin;
 use crate::node::Node;
-use bellwether_tree::{Outcome, Progress, WatchKind, WatcherId};
+use bellwether_tree::{Change, Outcome, Progress, WatchKind, WatcherId};
 use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{EventType, KeeperState, WatchEvent};
 use bellwether_wire::{SessionId, Zxid};
@@ -18,15 +19,24 @@ pub(crate) struct Fired {
     pub(super) origin: Origin,
     pub(super) closed: Option<SessionId>,
     pub(super) outcome: Outcome,
+    /// What the audit log says of it.
+    pub(super) asked: Option<Asked>,
+    /// The changes of a session's end where they are audited; nothing elsewhere.
+    pub(super) audited: Vec<Change>,
 }
 
 /// Takes what the changes fire out of the table.
 pub(crate) fn fire(node: &mut Node, applied: Applied) -> Fired {
-    let Applied { origin, closed, outcome, changes } = applied;
+    let Applied { origin, closed, outcome, changes, asked } = applied;
+    let told = &mut node.measures.watchers_told;
     for change in &changes {
-        node.watches.fire(change, &mut node.firing);
+        for (event, watchers) in node.watches.fire(change, &mut node.firing) {
+            told.record(event, watchers);
+        }
     }
-    Fired { origin, closed, outcome }
+    let is_audited = node.settings.audit && closed.is_some();
+    let audited = if is_audited { changes } else { Vec::new() };
+    Fired { origin, closed, outcome, asked, audited }
 }
 
 /// Makes the events that are still to be made, within `visits`.
@@ -88,7 +98,12 @@ pub(crate) fn set_again(
             Some(missed) => {
                 out.push(Effect::Notify(conn, Arc::new(event(Zxid(-1), missed, &path))));
             }
-            None => node.watches.add(WatcherId(conn.0), &path, kind),
+            None => {
+                node.watches.add(WatcherId(conn.0), &path, kind);
+                if kind != WatchKind::Child {
+                    node.connections.set_has_watched_data(conn, true);
+                }
+            }
         }
     }
     Progress::More

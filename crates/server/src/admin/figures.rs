@@ -7,34 +7,23 @@
 //! hands a copy to `View`.
 
 use crate::auth::AuthFigures;
-use bellwether_node::ConnectionStatus;
+use bellwether_node::{ConnectionStatus, Histogram, Summary};
 use bellwether_tree::QuotaFigures;
 use std::net::SocketAddr;
 
-/// Measurements of one thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// How many there were.
-    pub count: u64,
-    /// All together.
-    pub sum: u64,
-    /// The smallest; 0 of none.
-    pub min: u64,
-    /// The largest; 0 of none.
-    pub max: u64,
+/// What the shell measured since the process started, or since `srst`, with percentiles.
+/// Microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct ShellMeasures {
+    /// From the handing over of a record to the log until its thread took it.
+    pub log_waited_us: Histogram,
+    /// A batch's write and sync.
+    pub log_flush_us: Histogram,
+    /// From the handing over of a record until it was on stable storage.
+    pub log_waited_and_flushed_us: Histogram,
 }
 
-impl Summary {
-    /// Adds a measurement.
-    pub fn record(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
-        self.max = self.max.max(value);
-        self.count += 1;
-        self.sum = self.sum.saturating_add(value);
-    }
-}
-
-/// The sizes of replies.
+/// The sizes of replies and watch events, without the length before each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseSizes {
     /// Of the one that was sent last.
@@ -123,6 +112,10 @@ pub struct ShellFigures {
     pub log_batch: Summary,
     /// Syncs of the log, microseconds.
     pub fsync_us: Summary,
+    /// Batches of the log, from the first record to the end of the sync, microseconds.
+    pub log_process_us: Summary,
+    /// Records that waited for the log's thread when it came for them.
+    pub log_queue: Summary,
 
     /// Snapshots that were completed, microseconds from the first slice to the sync.
     pub snapshot_us: Summary,
@@ -130,6 +123,11 @@ pub struct ShellFigures {
     pub snapshots_failed: u64,
     /// How long ago the last snapshot was completed, or loaded; `None` before the first.
     pub snapshot_age_ms: Option<u64>,
+
+    /// Lines of the audit log that were written; `None` where nothing is audited.
+    pub audit_lines: Option<u64>,
+    /// Lines that its file did not take.
+    pub audit_lines_lost: Option<u64>,
 
     /// The longest step of the node.
     pub core_step_us_max: u64,

@@ -7,7 +7,8 @@
 //! What it leaves to others: the version and the state, which `mntr` says first.
 
 use super::decimal::Average;
-use super::{NamespaceFigures, ResponseSizes, Summary, View};
+use super::{NamespaceFigures, ResponseSizes, View};
+use bellwether_node::{Histogram, Summary};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -32,12 +33,12 @@ pub struct Metric {
     read: Read,
 }
 
-type Read = fn(&View<'_>) -> Reading;
+type Read = for<'v> fn(&'v View<'_>) -> Reading<'v>;
 
-use Reading::{ByNamespace, Count, CountOrNone, Mean, Real, Summed};
+use Reading::{ByNamespace, Count, CountOrNone, Mean, Real, Spread, Summed};
 
 /// What a metric is at one moment.
-enum Reading {
+enum Reading<'v> {
     /// It cannot be told, so nothing is said.
     Unknown,
     Count(u64),
@@ -49,24 +50,26 @@ enum Reading {
     Mean(u64, u64),
     /// Five lines; the figures are divided by this.
     Summed(Summary, u64),
+    /// The same, and a line per percentile.
+    Spread(&'v Histogram, u64),
     /// A line per first name of a path, for those that have the figure.
     ByNamespace(fn(&NamespaceFigures) -> Option<i64>),
 }
 
 /// A `usize` counts things in memory; it is never wider than 64 bits.
-fn count(things: usize) -> Reading {
+fn count(things: usize) -> Reading<'static> {
     Count(u64::try_from(things).unwrap_or(u64::MAX))
 }
 
-fn known(figure: Option<u64>) -> Reading {
+fn known(figure: Option<u64>) -> Reading<'static> {
     figure.map_or(Reading::Unknown, Count)
 }
 
-fn size(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading {
+fn size(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading<'static> {
     CountOrNone(view.shell.response_sizes.map(of))
 }
 
-fn once(figure: Option<u64>) -> Reading {
+fn once(figure: Option<u64>) -> Reading<'static> {
     let mut summary = Summary::default();
     figure.into_iter().for_each(|value| summary.record(value));
     Summed(summary, 1)
@@ -117,13 +120,13 @@ pub const METRICS: &[Metric] = &[
     apache("max_file_descriptor_count", |v| known(v.shell.max_files),
         "descriptors that may be open"),
     apache("last_client_response_size", |v| size(v, |s| s.last_bytes),
-        "bytes of the last reply, -1 before the first"),
+        "bytes of the last reply or watch event, -1 before the first"),
     apache("max_client_response_size", |v| size(v, |s| s.max_bytes),
-        "bytes of the largest reply, -1 before the first"),
+        "bytes of the largest reply or watch event, -1 before the first"),
     apache("min_client_response_size", |v| size(v, |s| s.min_bytes),
-        "bytes of the smallest reply, -1 before the first"),
+        "bytes of the smallest reply or watch event, -1 before the first"),
     apache("auth_failed_count", |v| Count(v.shell.auth.failed),
-        "auth packets that proved nothing"),
+        "auth packets that proved nothing; Apache counts TLS handshakes alone"),
     apache("ensemble_auth_success", |v| Count(v.shell.auth.ensemble_right),
         "auth packets that named this ensemble"),
     apache("ensemble_auth_fail", |v| Count(v.shell.auth.ensemble_wrong),
@@ -133,7 +136,7 @@ pub const METRICS: &[Metric] = &[
     apache("watch_bytes", |v| Count(v.shell.watch_bytes),
         "bytes of watch events"),
     apache("response_bytes", |v| Count(v.shell.response_bytes),
-        "bytes of replies"),
+        "bytes of replies, but for those to pings and auth packets"),
     apache("bytes_received_count", |v| Count(v.shell.bytes_received),
         "bytes that came"),
     apache("connection_request_count", |v| Count(v.shell.connect_requests),
@@ -166,6 +169,32 @@ pub const METRICS: &[Metric] = &[
         "records that were handed to the log"),
     apache("sync_processor_batch_size", |v| Summed(v.shell.log_batch, 1),
         "records that shared a sync"),
+    apache("sync_processor_queue_size", |v| Summed(v.shell.log_queue, 1),
+        "records that waited for the log's thread when it came for them"),
+    apache("sync_processor_queue_time_ms", |v| Spread(&v.shell_measures.log_waited_us, US_PER_MS),
+        "until the log's thread took a record, milliseconds"),
+    apache("sync_processor_queue_flush_time_ms",
+        |v| Spread(&v.shell_measures.log_flush_us, US_PER_MS),
+        "writing and syncing a batch, milliseconds"),
+    apache("sync_processor_queue_and_flush_time_ms",
+        |v| Spread(&v.shell_measures.log_waited_and_flushed_us, US_PER_MS),
+        "until a record was on stable storage, milliseconds"),
+    apache("sync_process_time", |v| Summed(v.shell.log_process_us, US_PER_MS),
+        "a batch of the log, from its first record to the end of its sync, milliseconds"),
+    apache("readlatency", |v| Spread(&v.measures.read_latency_ms, 1),
+        "from the arrival of a request that reads to its reply, milliseconds"),
+    apache("updatelatency", |v| Spread(&v.measures.update_latency_ms, 1),
+        "from the arrival of a request that writes to its reply, milliseconds"),
+    apache("propagation_latency", |v| Spread(&v.measures.propagation_ms, 1),
+        "from a transaction's stamp to its application, milliseconds"),
+    apache("node_created_watch_count", |v| Summed(v.measures.watchers_told.created, 1),
+        "watchers that were told of one created node"),
+    apache("node_deleted_watch_count", |v| Summed(v.measures.watchers_told.deleted, 1),
+        "watchers that were told of one deleted node"),
+    apache("node_changed_watch_count", |v| Summed(v.measures.watchers_told.changed, 1),
+        "watchers that were told of one change of data"),
+    apache("node_children_watch_count", |v| Summed(v.measures.watchers_told.children, 1),
+        "watchers that were told of one change of children"),
     apache("fsynctime", |v| Summed(v.shell.fsync_us, US_PER_MS),
         "syncs of the log, milliseconds"),
     apache("snapshottime", |v| Summed(v.shell.snapshot_us, US_PER_MS),
@@ -203,6 +232,10 @@ pub const METRICS: &[Metric] = &[
         "watch events that were made"),
     ours("log_bytes_count", |v| Count(v.shell.log_bytes),
         "bytes that were written to the log"),
+    ours("audit_lines_count", |v| known(v.shell.audit_lines),
+        "lines of the audit log that were written, where it is enabled"),
+    ours("audit_lines_lost_count", |v| known(v.shell.audit_lines_lost),
+        "lines that its file did not take; more than 0 needs attention"),
     ours("snapshot_age_ms", |v| known(v.shell.snapshot_age_ms),
         "how long ago the last snapshot was completed or loaded, milliseconds"),
     ours("snapshot_running", |v| Count(u64::from(v.status.snapshot_running)),
@@ -231,13 +264,13 @@ impl Metric {
             // Java writes a point in every such number.
             Real(value) => line("", &format_args!("{value:?}")),
             Mean(sum, count) => line("", &Average::of(sum, count)),
-            Summed(summary, unit) => {
-                let Summary { count, sum, min, max } = summary;
-                line("avg_", &Average::of(sum, count.saturating_mul(unit)));
-                line("min_", &(min / unit));
-                line("max_", &(max / unit));
-                line("cnt_", &count);
-                line("sum_", &(sum / unit));
+            Summed(summary, unit) => summed(&mut line, summary, unit),
+            Spread(histogram, unit) => {
+                summed(&mut line, histogram.summary(), unit);
+                for (prefix, per_mille) in PERCENTILES {
+                    // Cut off as the largest is, which none of them may exceed.
+                    line(prefix, &(histogram.per_mille(per_mille) / unit));
+                }
             }
             ByNamespace(of) => {
                 for (name, figures) in namespaces {
@@ -248,6 +281,18 @@ impl Metric {
             }
         }
     }
+}
+
+/// What Apache tells of a spread: names and how many of a thousand.
+const PERCENTILES: [(&str, u64); 4] = [("p50_", 500), ("p95_", 950), ("p99_", 990), ("p999_", 999)];
+
+fn summed(line: &mut impl FnMut(&str, &dyn std::fmt::Display), summary: Summary, unit: u64) {
+    let Summary { count, sum, min, max } = summary;
+    line("avg_", &Average::of(sum, count.saturating_mul(unit)));
+    line("min_", &(min / unit));
+    line("max_", &(max / unit));
+    line("cnt_", &count);
+    line("sum_", &(sum / unit));
 }
 
 /// The rows of the section on metrics in `docs/COMPAT.md`: those of `mntr`, then those of Apache

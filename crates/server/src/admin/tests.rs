@@ -1,7 +1,7 @@
 //! The words against texts that Apache 3.9.5 sent for the same figures.
 
 use super::*;
-use bellwether_node::{ConnectionStatus, Latency, Statistics};
+use bellwether_node::{ConnectionStatus, Latency, Statistics, Summary};
 use bellwether_tree::{QuotaFigures, WatchesSummary};
 use bellwether_wire::{OpCode, SessionId, Zxid};
 use expect_test::{expect, expect_file};
@@ -16,7 +16,8 @@ fn status() -> Status {
         sessions: 3,
         connections: 3,
         watch_count: 7,
-        data_watches: WatchesSummary { watchers: 2, paths: 3, watches: 5 },
+        data_watches: WatchesSummary { paths: 3, watches: 5 },
+        watching_connections: 2,
         session_deadlines: 2,
         ephemeral_owners: 1,
         outstanding: 1,
@@ -80,6 +81,13 @@ fn client(peer: &str, reads: bool) -> ConnectionFigures {
     }
 }
 
+fn measures() -> Measures {
+    let mut measures = Measures::default();
+    (1..=100).for_each(|ms| measures.read_latency_ms.record(ms));
+    measures.watchers_told.changed.record(3);
+    measures
+}
+
 struct Told;
 
 impl Facts for Told {
@@ -108,7 +116,16 @@ fn told(mode: Mode, name: &str) -> String {
 
 /// The answer, without what the node lists.
 fn render(mode: Mode, name: &str, status: &Status, clients: &[ConnectionFigures]) -> String {
-    let view = View { mode, status: status.clone(), shell: shell(), trace_mask: 306, facts: &Told };
+    let (measures, shell_measures) = (measures(), ShellMeasures::default());
+    let view = View {
+        mode,
+        status: status.clone(),
+        shell: shell(),
+        measures: &measures,
+        shell_measures: &shell_measures,
+        trace_mask: 306,
+        facts: &Told,
+    };
     let bytes = name.as_bytes().try_into().expect("four letters");
     let word = word(bytes).expect("a known word");
     let parts = match answer(word, mode, |word| word != "crst") {

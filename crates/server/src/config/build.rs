@@ -87,6 +87,7 @@ pub(super) fn build(
             values.int("znode.container.maxNeverUsedIntervalMs"),
         )),
         skip_acl: values.flag("skipACL"),
+        audit: audit(values, findings),
         auth,
         enforce_quota: values.flag("enforceQuota"),
         four_letter_words: FourLetterWords::parse(
@@ -100,6 +101,32 @@ pub(super) fn build(
             backlog: values.int("clientPortListenBacklog"),
         },
     })
+}
+
+/// The only class that writes the audit log.
+const AUDIT_CLASS: &str = "org.apache.zookeeper.audit.Slf4jAuditLogger";
+
+/// The audit log's file. A class of someone else's would be a silent loss of their audit.
+fn audit(values: &Values, findings: &mut Findings) -> Option<PathBuf> {
+    if !values.flag("audit.enable") {
+        return None;
+    }
+    let class = values.text("audit.impl.class");
+    if class != AUDIT_CLASS {
+        findings.broken_rule(
+            ["audit.enable", "audit.impl.class"]
+                .into_iter()
+                .filter_map(|key| values.written(key))
+                .collect(),
+            format!(
+                "the class {class} cannot be loaded: classes of Java are not. Remove audit.impl.class \
+                 for the audit log in Apache's own form, or audit.enable for none"
+            ),
+        );
+    }
+    let given = values.text_if_any("auditlog.dir").or_else(|| values.text_if_any("log.dir"));
+    let dir = given.filter(|dir| !dir.is_empty()).map_or_else(|| ".".into(), PathBuf::from);
+    Some(dir.join(values.text("auditlog.file")))
 }
 
 /// Below zero means zero wherever a row allows it.

@@ -192,7 +192,7 @@ fn every_error_is_reported_at_once_with_its_place_and_expectation() {
         "tickTime=0\nminSessionTimeout=9000\nmaxSessionTimeout=100\nsnapCount=many\n\
          server.1=a:1:2\nserver.2=b:1:2\nsecureClientPort=2281\nbroken=\\u12\n\
          standaloneEnabled=maybe",
-        &["jute.maxbuffer=0x", "zookeeper.audit.enable=true"],
+        &["jute.maxbuffer=0x", "zookeeper.audit.enable=true", "zookeeper.audit.impl.class=a.B"],
     );
     let text = errors.join("\n");
     for expected in [
@@ -204,7 +204,8 @@ fn every_error_is_reported_at_once_with_its_place_and_expectation() {
         "zoo.cfg:9: secureClientPort=2281: refused: TLS does not exist",
         "zoo.cfg:11: standaloneEnabled=maybe: expected true or false",
         "command line: -Djute.maxbuffer=0x: expected a whole number from 1",
-        "command line: -Dzookeeper.audit.enable=true: refused: the audit log",
+        "command line: -Dzookeeper.audit.enable=true, command line: \
+         -Dzookeeper.audit.impl.class=a.B: the class a.B cannot be loaded",
         "zoo.cfg:4: minSessionTimeout=9000, zoo.cfg:5: maxSessionTimeout=100, zoo.cfg:3: \
          tickTime=0: expected minSessionTimeout (9000 ms",
     ] {
@@ -355,7 +356,6 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
         "quorum.auth.enableSasl=true",
         "quorum.auth.serverRequireSasl=true",
         "sessionRequireClientSASLAuth=true",
-        "audit.enable=true",
         "metricsProvider.className=\
          org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
     ] {
@@ -366,9 +366,26 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
 }
 
 #[test]
+fn the_audit_log_lies_where_it_is_told_to() {
+    let path = |text: &str, properties: &[&str]| {
+        let (config, warnings) = good(text, properties);
+        assert_eq!(warnings, [], "{}", all(&warnings));
+        config.audit.map(|path| path.display().to_string())
+    };
+    assert_eq!(path("", &["zookeeper.log.dir=/l"]), None);
+    let on = "audit.enable=true";
+    assert_eq!(path(on, &[]).as_deref(), Some("./zookeeper_audit.log"));
+    assert_eq!(path(on, &["zookeeper.log.dir=/l"]).as_deref(), Some("/l/zookeeper_audit.log"));
+    let all = ["zookeeper.log.dir=/l", "zookeeper.auditlog.dir=/a", "zookeeper.auditlog.file=b"];
+    assert_eq!(path(on, &all).as_deref(), Some("/a/b"));
+    let apaches = format!("{on}\naudit.impl.class=org.apache.zookeeper.audit.Slf4jAuditLogger");
+    assert!(path(&apaches, &[]).is_some());
+}
+
+#[test]
 fn values_that_ask_for_nothing_are_accepted() {
     good(
-        "sslQuorum=false\naudit.enable=false\nenforce.auth.enabled=False\n\
+        "sslQuorum=false\naudit.impl.class=not.Read\nenforce.auth.enabled=False\n\
          request_throttle_max_requests=0\nlargeRequestThreshold=-1\nconnection_throttle_tokens=0\n\
          authProvider.1=org.apache.zookeeper.server.auth.DigestAuthenticationProvider\n\
          metricsProvider.className=org.apache.zookeeper.metrics.impl.NullMetricsProvider\n\

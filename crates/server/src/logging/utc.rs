@@ -31,6 +31,21 @@ fn write(out: &mut impl fmt::Write, since_epoch: Duration) -> fmt::Result {
     )
 }
 
+/// As Java's logging writes it: `2026-01-02 03:04:05,678`.
+pub(crate) fn write_as_java(out: &mut impl fmt::Write, since_epoch: Duration) -> fmt::Result {
+    let seconds = since_epoch.as_secs();
+    let (year, month, day) = date(seconds / 86_400);
+    let of_day = seconds % 86_400;
+    write!(
+        out,
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02},{:03}",
+        of_day / 3_600,
+        of_day / 60 % 60,
+        of_day % 60,
+        since_epoch.subsec_millis()
+    )
+}
+
 /// The Gregorian date of a day, counted from 1970-01-01. Years are counted from March, so that the
 /// leap day is the last day of its year and months are regular (30.6 days on average).
 pub(crate) const fn date(day: u64) -> (u64, u64, u64) {
@@ -71,6 +86,13 @@ mod tests {
             write(&mut text, time).unwrap();
             assert_eq!(text, expected);
         }
+    }
+
+    #[test]
+    fn java_writes_milliseconds_behind_a_comma() {
+        let mut text = String::new();
+        write_as_java(&mut text, Duration::from_micros(951_782_399_987_654)).unwrap();
+        assert_eq!(text, "2000-02-28 23:59:59,987");
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Core {
         match effect {
             Effect::Connected(conn, response) => {
                 if self.put(conn, |outbox| response.encode(outbox)).is_some() {
-                    if let Some(client) = self.clients.get_mut(&conn) {
+                    if let Some(client) = self.clients.get_mut(conn) {
                         client.phase = Phase::Open;
                     }
                     // Frames may have come behind the connect request.
@@ -24,7 +24,7 @@ impl Core {
             }
             Effect::Reply(conn, reply) => {
                 if let Some(bytes) = self.put(conn, |outbox| reply.encode(outbox)) {
-                    self.figures.replied(bytes);
+                    self.figures.replied(reply.xid, bytes);
                 }
                 let throttled = !self.throttled.is_empty() && self.throttled.contains(&conn);
                 if throttled && !self.waits_for_replies(conn) {
@@ -34,11 +34,12 @@ impl Core {
             }
             Effect::Notify(conn, event) => {
                 if let Some(bytes) = self.put(conn, |outbox| event.encode(outbox)) {
-                    self.figures.counts.watch_bytes += u64::try_from(bytes).unwrap_or(0);
+                    self.figures.notified(bytes);
                     self.limit_unsent(conn);
                 }
             }
             Effect::Close(conn) => self.close_after_sending(conn),
+            Effect::Audit(event) => self.audit(event),
             Effect::QuotaExceeded(exceeded) => self.figures.quota_exceeded(&exceeded),
             Effect::Append(token, record) => self.log_batch.push((token, record)),
             Effect::StartSnapshot(zxid) => self.start_snapshot(zxid),
@@ -54,7 +55,7 @@ impl Core {
     /// Adds a frame to what is sent to a connection and returns its length; `None` if it is closing
     /// or gone.
     fn put(&mut self, conn: ConnId, body: impl FnOnce(&mut Outbox)) -> Option<usize> {
-        let client = self.clients.get_mut(&conn)?;
+        let client = self.clients.get_mut(conn)?;
         match client.phase {
             Phase::Closing { .. } => return None,
             Phase::New | Phase::Connecting | Phase::Open => {}
@@ -74,7 +75,7 @@ impl Core {
 
     /// A client that takes nothing but has watches that fire is closed at some point.
     fn limit_unsent(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get(&conn) else { return };
+        let Some(client) = self.clients.get(conn) else { return };
         let unsent = client.outbox.len();
         let alone = unsent > UNSENT_BYTES_MAX;
         let together = self.unsent > UNSENT_BYTES_ALL && unsent > UNSENT_BYTES_ALL / 256;
@@ -89,7 +90,7 @@ impl Core {
 
     /// Sends what the socket takes now and waits for the rest.
     pub(super) fn flush(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.dirty = false;
         let before = (client.outbox.copied(), client.outbox.len());
         let socket = client.socket.clone();
@@ -123,7 +124,7 @@ impl Core {
     /// Closes a connection once everything for it is sent.
     pub(super) fn close_after_sending(&mut self, conn: ConnId) {
         let since_ms = self.clock.now().mono_ms;
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         match client.phase {
             Phase::Closing { .. } => return,
             Phase::New | Phase::Connecting | Phase::Open => {}
@@ -138,7 +139,7 @@ impl Core {
 
     /// Closes a connection and drops what is unsent.
     pub(super) fn close_now(&mut self, conn: ConnId) {
-        let Some(mut client) = self.clients.remove(&conn) else { return };
+        let Some(mut client) = self.clients.remove(conn) else { return };
         self.end_telling(client.telling.take());
         client.partial.release(&mut self.partials);
         self.unsent -= client.outbox.copied();
@@ -156,9 +157,7 @@ impl Core {
     }
 
     fn start_snapshot(&mut self, zxid: Zxid) {
-        if !self.log_batch.is_empty() {
-            self.log.send(LogTask::Append(std::mem::take(&mut self.log_batch)));
-        }
+        self.send_log_batch();
         self.log.send(LogTask::Roll);
         self.figures.snapshot_started();
         match disk::start_snapshot(self.snapshots.opener(zxid), self.sender.clone()) {

@@ -28,14 +28,14 @@ impl Core {
         }
         let (clients, node) = (&self.clients, &self.node);
         let answered = |conn| {
-            let asked = clients.get(&conn).map_or(0, |client| client.asked);
+            let asked = clients.get(conn).map_or(0, |client| client.asked);
             let queued = node.connection(conn).map_or(0, |connection| connection.queued);
             asked.saturating_sub(u64::try_from(queued).unwrap_or(u64::MAX))
         };
         let fits = self.large.has_room(bytes, answered);
         if !fits {
             self.figures.counts.large_requests_rejected += 1;
-            let address = self.clients.get(&conn).map(|client| client.peer);
+            let address = self.clients.get(conn).map(|client| client.peer);
             warn_limited!(
                 self.figures.repeats,
                 "large request",
@@ -55,7 +55,7 @@ impl Core {
         if !self.fits(conn, bytes) {
             return false;
         }
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         client.asked += 1;
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         if self.large.is_large(bytes) {
@@ -79,7 +79,7 @@ impl Core {
             counts.token_deficit.record(self.tokens.deficit());
         } else {
             counts.connections_rejected += 1;
-            let address = self.clients.get(&conn).map(|client| client.peer);
+            let address = self.clients.get(conn).map(|client| client.peer);
             warn_limited!(
                 self.figures.repeats,
                 "no token",

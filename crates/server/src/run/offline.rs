@@ -12,7 +12,8 @@ use super::{Core, Message, Parts, SnapshotFiles};
 use crate::admin::ShellFigures;
 use crate::clock::Clock;
 use crate::config::{self, Args};
-use crate::disk::{Log, LogTask, Synced};
+use crate::disk::{BatchTimes, Log, LogTask, Synced};
+use crate::net::clients::Client;
 use crate::net::socket::Socket;
 use crate::start::node_settings;
 use crate::systemd::Systemd;
@@ -130,6 +131,7 @@ impl Offline {
             seed: 1,
             node,
             log: Log::to(tasks),
+            audit: None,
             snapshots: Box::new(NoSnapshots),
             systemd: Systemd::default(),
             figures: ShellFigures::default(),
@@ -197,8 +199,9 @@ impl Offline {
             } else if self.core.is_busy() {
                 self.core.go_on();
             } else if let Some(token) = self.appended.take() {
-                let elapsed = Duration::ZERO;
-                self.round(Message::Synced(Synced { token, bytes: 1, records: 1, elapsed }));
+                let (elapsed, times) = (Duration::ZERO, BatchTimes::default());
+                let synced = Synced { token, bytes: 1, records: 1, elapsed, times };
+                self.round(Message::Synced(synced));
             } else {
                 return self.check();
             }
@@ -223,7 +226,7 @@ impl Offline {
     fn take_log(&mut self) {
         for task in self.log.try_iter() {
             match task {
-                LogTask::Append(records) => {
+                LogTask::Append(records, _) => {
                     self.appended = records.last().map(|(token, _)| *token).or(self.appended);
                 }
                 LogTask::Roll => {} // There is no file.
@@ -256,12 +259,17 @@ impl Offline {
     /// What must hold of a core at rest.
     fn check(&self) {
         let core = &self.core;
-        let granted: usize = core.clients.values().map(|client| client.partial.granted()).sum();
+        let granted: usize = core.clients.iter().map(|(_, client)| client.partial.granted()).sum();
         assert_eq!(core.partials.used(), granted, "the budget for incomplete frames");
+        let leaks = |client: &Client| client.partial.is_empty() && client.partial.granted() > 0;
+        assert!(
+            !core.clients.iter().any(|(_, client)| leaks(client)),
+            "a part of it is held for nothing"
+        );
         assert_eq!(core.unsent, 0, "sockets that take everything");
         assert!(core.throttled.is_empty() && core.starved.is_empty(), "nobody holds others up");
         for (conn, line) in &self.lines {
-            let is_client = core.clients.contains_key(conn);
+            let is_client = core.clients.get(*conn).is_some();
             assert_eq!(is_client, line.is_open, "a connection is open and forgotten");
             let pieces = line.wire.traffic().pieces.len();
             assert!(!line.is_open || pieces == 0, "an open connection is not read from");

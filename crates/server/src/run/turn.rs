@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::auth::{self, Credentials, Verdict};
-use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
+use crate::limits::{FRAME_LENGTH_BYTES, READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
 use crate::net::oversize::{self, Oversize};
 use crate::warn_limited;
@@ -14,9 +14,6 @@ use bellwether_wire::jute::{DecodeError, Problem, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
 use tracing::debug;
-
-/// What stands before each frame, in bytes.
-const FRAME_LENGTH_BYTES: usize = 4;
 
 /// Why no more was taken from some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +32,7 @@ impl Core {
         let mut buffer = std::mem::take(&mut self.buffer);
         let wants_more = self.take_waiting(conn) && self.read(conn, &mut buffer);
         self.buffer = buffer;
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.reads = wants_more && self.stopping.is_none();
         if client.outbox.is_empty() {
             client.arm();
@@ -48,7 +45,7 @@ impl Core {
 
     /// Takes frames that came earlier; `true` if the socket may be read for more.
     fn take_waiting(&mut self, conn: ConnId) -> bool {
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         if client.partial.is_empty() {
             return true;
         }
@@ -57,7 +54,7 @@ impl Core {
         if stopped == Stopped::Closed {
             return false; // Nothing is kept for a connection that closes.
         }
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         client.partial.put_back(waiting, taken, &mut self.partials);
         if taken > 0 {
             self.turns.extend(std::mem::take(&mut self.starved));
@@ -69,7 +66,7 @@ impl Core {
         match stopped {
             Stopped::Closed | Stopped::Full => false,
             Stopped::Partial { len } => {
-                let Some(client) = self.clients.get_mut(&conn) else { return false };
+                let Some(client) = self.clients.get_mut(conn) else { return false };
                 let granted = client.partial.grant(len, &mut self.partials);
                 if !granted {
                     self.starved.insert(conn);
@@ -82,7 +79,7 @@ impl Core {
     /// Reads what the socket has, up to this turn's share; `true` if it should be waited for.
     fn read(&mut self, conn: ConnId, buffer: &mut [u8]) -> bool {
         for _ in 0..READS_PER_TURN {
-            let Some(client) = self.clients.get_mut(&conn) else { return false };
+            let Some(client) = self.clients.get_mut(conn) else { return false };
             if !client.takes_frames() || self.stopping.is_some() {
                 return false;
             }
@@ -117,14 +114,14 @@ impl Core {
     /// Takes the frames in what was read and keeps the rest; `true` if more may be read.
     fn received(&mut self, conn: ConnId, input: &[u8]) -> bool {
         let now_ms = self.clock.now().mono_ms;
-        let Some(client) = self.clients.get_mut(&conn) else { return false };
+        let Some(client) = self.clients.get_mut(conn) else { return false };
         client.grew_ms = now_ms;
         if client.partial.is_empty() {
             let (taken, stopped) = self.take_frames(conn, input);
             if stopped == Stopped::Closed {
                 return false;
             }
-            let Some(client) = self.clients.get_mut(&conn) else { return false };
+            let Some(client) = self.clients.get_mut(conn) else { return false };
             client.partial.extend(input.get(taken..).unwrap_or_default());
             self.may_read_on(conn, stopped)
         } else {
@@ -135,11 +132,20 @@ impl Core {
 
     /// Takes frames while it may; returns how many bytes they were and why it stopped.
     fn take_frames(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
+        let result = self.take_run(conn, input);
+        if self.unclocked > 0 {
+            self.read_clock();
+        }
+        result
+    }
+
+    fn take_run(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
         let max_bytes = self.frame_bytes_max();
         let mut taken = 0;
         loop {
             let crowded = self.is_crowded() && self.waits_for_replies(conn);
-            let Some(client) = self.clients.get_mut(&conn) else { return (taken, Stopped::Closed) };
+            let must_wait = crowded || self.audit_is_full();
+            let Some(client) = self.clients.get_mut(conn) else { return (taken, Stopped::Closed) };
             match client.phase {
                 Phase::Closing { .. } => return (taken, Stopped::Closed),
                 Phase::New | Phase::Connecting | Phase::Open => {}
@@ -153,7 +159,7 @@ impl Core {
             if too_much || !client.takes_frames() {
                 return (taken, Stopped::Full);
             }
-            if crowded {
+            if must_wait {
                 self.throttled.insert(conn);
                 return (taken, Stopped::Full);
             }
@@ -185,7 +191,7 @@ impl Core {
                 }
                 Next::TooLong { bytes } => {
                     taken += FRAME_LENGTH_BYTES;
-                    if let Some(client) = self.clients.get_mut(&conn) {
+                    if let Some(client) = self.clients.get_mut(conn) {
                         client.oversize = Some(Box::new(Oversize::new(bytes)));
                     }
                 }
@@ -209,7 +215,7 @@ impl Core {
     /// unless it would take it for something else.
     fn too_long(&mut self, conn: ConnId) {
         let max = self.frame_bytes_max();
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         let Some(oversize) = client.oversize.take() else { return };
         client.received += 1;
         self.figures.counts.packets_received += 1;
@@ -236,7 +242,7 @@ impl Core {
     }
 
     fn frame(&mut self, conn: ConnId, body: &[u8]) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.received += 1;
         self.figures.counts.packets_received += 1;
         match client.phase {
@@ -246,7 +252,7 @@ impl Core {
                     if !self.draws_a_token(conn, &request) {
                         return;
                     }
-                    let Some(client) = self.clients.get(&conn) else { return };
+                    let Some(client) = self.clients.get(conn) else { return };
                     let identities = auth::by_connection(client.peer.ip(), &self.config.auth);
                     self.step(Event::Connect { conn, request, identities });
                 }
@@ -298,7 +304,7 @@ impl Core {
         scheme: &str,
         secret: Option<&[u8]>,
     ) -> Option<Option<Vec<Identity>>> {
-        let credentials = Credentials { secret, peer: self.clients.get(&conn)?.peer.ip() };
+        let credentials = Credentials { secret, peer: self.clients.get(conn)?.peer.ip() };
         let figures = &mut self.figures.counts.auth;
         match auth::authenticate(scheme, &credentials, &self.config.auth, figures) {
             Verdict::Proved(identities) => Some(Some(identities)),
@@ -316,7 +322,7 @@ impl Core {
     /// The client closed its side. What it asked for before is still answered: a script may send a
     /// four-letter word and close at once.
     fn hung_up(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get(&conn) else { return };
+        let Some(client) = self.clients.get(conn) else { return };
         if client.phase == Phase::Open {
             self.figures.counts.connections_dropped += 1;
         }

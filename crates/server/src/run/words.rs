@@ -119,7 +119,7 @@ impl Core {
                 {
                     self.trace_mask = i64::from_be_bytes(*mask);
                 }
-                if let Some(client) = self.clients.get_mut(&conn) {
+                if let Some(client) = self.clients.get_mut(conn) {
                     client.received += 1;
                     let (parts, at) = (parts.iter(), At::Start);
                     client.telling = Some(Box::new(Telling { parts, at, waits: Waits::Turn }));
@@ -139,7 +139,7 @@ impl Core {
             }
             let Some(conn) = self.tellers.pop_front() else { return };
             let room = self.unsent_max();
-            let Some(client) = self.clients.get_mut(&conn) else { continue };
+            let Some(client) = self.clients.get_mut(conn) else { continue };
             let room = if client.outbox.is_empty() { UNSENT_BYTES_PAUSE } else { room };
             let room = room.saturating_sub(client.outbox.copied());
             let Some(mut telling) = client.telling.take() else { continue };
@@ -155,7 +155,7 @@ impl Core {
 
     fn keep_telling(&mut self, conn: ConnId, mut telling: Box<Telling>, made: Made) {
         let room = self.unsent_max();
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         telling.waits = if made == Made::Later {
             self.sorters.waiting.push_back(conn);
             Waits::Sorter
@@ -197,7 +197,7 @@ impl Core {
     /// A client has taken some of its answer.
     pub(super) fn has_room(&mut self, conn: ConnId) {
         let since_ms = self.clock.now().mono_ms;
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         client.phase = Phase::Closing { since_ms };
         if client.outbox.copied() < UNSENT_BYTES_PAUSE {
             self.wake(conn, Waits::Room);
@@ -206,7 +206,7 @@ impl Core {
 
     /// Lets an answer go on; whether there is one that waited for this.
     fn wake(&mut self, conn: ConnId, waits: Waits) -> bool {
-        let telling = self.clients.get_mut(&conn).and_then(|client| client.telling.as_mut());
+        let telling = self.clients.get_mut(conn).and_then(|client| client.telling.as_mut());
         let Some(telling) = telling.filter(|telling| telling.waits == waits) else { return false };
         telling.waits = Waits::Turn;
         self.tellers.push_back(conn);
@@ -214,7 +214,7 @@ impl Core {
     }
 
     fn put_text(&mut self, conn: ConnId, text: &str) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return };
         if !text.is_empty() {
             client.outbox.put_slice(text.as_bytes());
             self.unsent += text.len();
@@ -297,7 +297,9 @@ impl Core {
         said(&View {
             mode: Mode::Standalone,
             status: self.node.status(),
-            shell: self.figures.view(self.clients.len()),
+            shell: self.shell_figures(),
+            measures: self.node.measures(),
+            shell_measures: &self.figures.measures,
             trace_mask: self.trace_mask,
             facts: self,
         })
@@ -309,7 +311,7 @@ impl Core {
             At::Client(last) | At::Sorting(_, last) => Bound::Excluded(*last),
             At::Start | At::Listing(_) | At::Sorted(..) => Bound::Unbounded,
         };
-        self.clients.range((after, Bound::Unbounded)).next().map(|(conn, client)| (*conn, client))
+        self.clients.after(after).next()
     }
 
     fn tell_client(&self, at: &mut At, detail: Detail, text: &mut String) -> Made {
@@ -333,7 +335,7 @@ impl Core {
     fn reset_connection(&mut self, at: &mut At) -> Made {
         let Some((conn, _)) = self.next_client(at) else { return Made::Part };
         *at = At::Client(conn);
-        if let Some(client) = self.clients.get_mut(&conn) {
+        if let Some(client) = self.clients.get_mut(conn) {
             (client.received, client.sent) = (0, 0);
         }
         self.node.reset_connection_statistics(conn);
@@ -391,7 +393,7 @@ impl Core {
     }
 
     fn tell_expiring(&self, conn: ConnId, text: &mut String) {
-        let Some(client) = self.clients.get(&conn) else { return };
+        let Some(client) = self.clients.get(conn) else { return };
         let session = self.node.connection(conn).map_or(SessionId::NONE, |status| status.session);
         lines::expiring(text, client.peer, session);
     }

@@ -7,6 +7,7 @@
 use super::command;
 use super::words::{Words, zxid};
 use crate::trace::{self, Names};
+use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{
     ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings, ThrottleSettings,
 };
@@ -115,11 +116,13 @@ impl Server {
     }
 
     fn start(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let visits = words.named_number("visits")?.unwrap_or(VISITS_PER_STEP);
         self.settings = settings(words)?;
         self.log = Log { auto: self.log.auto, ..Log::default() };
         self.connections.clear();
         let tree = Tree::new(self.settings.tree.clone());
-        self.node = Some(Node::new(self.settings.clone(), tree, self.now));
+        let node = Node::new(self.settings.clone(), tree, self.now);
+        self.node = Some(node.with_visits_per_step(visits));
         Ok(())
     }
 
@@ -381,6 +384,13 @@ impl Server {
                 format!("{} <- {}", self.who(conn), trace::event(&event))
             }
             Effect::Close(conn) => format!("close {}", self.who(conn)),
+            Effect::Audit(event) => {
+                let line = format!("audit {}", event.line("server").replace('\t', " "));
+                match event.actor.session() {
+                    Some(id) => line.replace(&id.to_string(), &self.names.session(id)),
+                    None => line,
+                }
+            }
             Effect::QuotaExceeded(exceeded) => trace::exceeded(&exceeded),
             Effect::Append(token, record) => {
                 self.log.records.push(record.clone());
@@ -431,7 +441,7 @@ fn plural(count: u64, what: &str) -> String {
 
 /// `start [tick=] [min=] [max=] [snap-count=] [reaper=] [per-minute=] [never-used=] [id=] [ttl]
 /// [reconfig] [enforce=SCHEME,SCHEME] [throttle=] [stall=] [op-wait=] [keep-stale] [stale-latency]
-/// [ignore-gone]`; times in milliseconds.
+/// [ignore-gone] [visits=]`; times in milliseconds.
 fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
     let tick_ms: u64 = words.named_number("tick")?.unwrap_or(2000);
     let tick = i32::try_from(tick_ms).map_err(|error| error.to_string())?;
@@ -448,6 +458,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         session_timeout_ms_max: words.named_number("max")?.unwrap_or(20 * tick),
         server_id: words.named_number("id")?.unwrap_or(0),
         reconfig_enabled: words.flag("reconfig"),
+        audit: words.flag("audit"),
         enforced_schemes: words.named_list("enforce")?,
         throttle: throttle(words)?,
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),

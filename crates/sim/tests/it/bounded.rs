@@ -3,7 +3,7 @@
 //! The node is driven directly here. What a step did is counted by its effects; what it visited
 //! without an effect (watches of closed connections) by the figures before and after.
 
-use bellwether_node::limits::{EXPIRIES_PER_STEP, VISITS_PER_STEP};
+use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings};
 use bellwether_tree::{Identity, Now, Tree, TreeOptions};
 use bellwether_wire::client::request::{Create, SetWatches};
@@ -36,6 +36,7 @@ impl Driver {
             session_timeout_ms_max: 40_000,
             server_id: 1,
             reconfig_enabled: false,
+            audit: false,
             enforced_schemes: Vec::new(),
             throttle: None,
             snap_count,
@@ -128,6 +129,7 @@ fn weight(effects: &[Effect]) -> usize {
         | Effect::Notify(..)
         | Effect::Close(_)
         | Effect::Append(..)
+        | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
         | Effect::StartSnapshot(_) => 1,
     };
@@ -147,6 +149,7 @@ fn replies(effects: &[Effect]) -> Vec<i32> {
         | Effect::Close(_)
         | Effect::Append(..)
         | Effect::StartSnapshot(_)
+        | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
         | Effect::SnapshotSlice { .. } => None,
     };
@@ -225,18 +228,23 @@ fn sessions_expire_in_slices() {
     for conn in 1..=3000 {
         driver.connect(conn);
     }
+    for node in 0..9 {
+        driver.ask(1, Request::Create(create(&format!("/e{node}"), 1)));
+    }
     driver.sync();
     driver.count_anew();
     // The first tick after the silence only notices it.
     driver.now.mono_ms += 100_000;
     driver.step(Event::Tick);
-    let mut ended = 0;
-    while ended < 3000 {
+    let mut ended = Vec::new();
+    while ended.iter().sum::<usize>() < 3000 {
         driver.now.mono_ms = driver.node.next_deadline();
-        let appends = driver.step(Event::Tick).len();
-        assert!(appends <= EXPIRIES_PER_STEP, "{appends}");
-        ended += appends;
+        ended.push(driver.step(Event::Tick).len());
     }
+    // A session's ephemeral nodes are visits as the session itself is one.
+    let first = ended.iter().find(|sessions| **sessions > 0);
+    assert_eq!(first, Some(&(VISITS_PER_STEP - 9)));
+    assert!(ended.iter().all(|sessions| *sessions <= VISITS_PER_STEP), "{ended:?}");
     driver.sync();
     assert_eq!(driver.node.status().sessions, 0);
     assert!(driver.effects_max <= EFFECTS_PER_STEP, "{}", driver.effects_max);
@@ -325,6 +333,7 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
             | Effect::Close(_)
             | Effect::Append(..)
             | Effect::StartSnapshot(_)
+            | Effect::Audit(_)
             | Effect::QuotaExceeded(_)
             | Effect::SnapshotSlice { .. } => None,
         })

@@ -2,9 +2,9 @@
 
 use super::super::kinds::Kind::{Class, Text};
 use super::super::kinds::{Kind, Reading};
-use super::super::setting::Harmless::{False, Words};
+use super::super::setting::Harmless::Words;
 use super::super::setting::Place::{Both, File};
-use super::super::setting::Status::{Refused, WithoutEffect};
+use super::super::setting::Status::{Honoured, Refused, WithoutEffect};
 use super::super::setting::{Setting, Status};
 use super::{FLAG, INT_DECODED, INT_MAX, LONG, STRICT, decoded, setting_rows};
 
@@ -49,13 +49,23 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Operation
     ["metricsProvider.*", File, Text, "", "", "3.6.0",
      WithoutEffect("only the metrics provider reads them"),
      "Settings of the metrics provider (httpHost, httpPort, exportJvmInfo, ...)."]
-    ["audit.enable", Both, FLAG, "false", "", "3.6.0",
-     Refused("the audit log does not exist in this version: nobody would be held to account. \
-              Remove the line", False),
-     "Whether every change is written to an audit log."]
+    ["audit.enable", Both, FLAG, "false", "", "3.6.0", Honoured,
+     "Whether every change, and every refused one, becomes a line of an audit log."]
     ["audit.impl.class", Both, Class, "org.apache.zookeeper.audit.Slf4jAuditLogger", "", "3.6.0",
-     WithoutEffect("it is read only where audit.enable is true"),
-     "The class that writes the audit log."]
+     Honoured,
+     "The class that writes the audit log. No other can be loaded: with audit.enable another one is \
+      an error."]
+    ["auditlog.dir", Both, Text, "", "", "3.6.0", Honoured,
+     "The directory of the audit log; unset: that of zookeeper.log.dir, and without it the one in \
+      which the server is started. It must exist."]
+    ["auditlog.file", Both, Text, "zookeeper_audit.log", "", "3.6.0", Honoured,
+     "The audit log's file; at 10 MB it is renamed to .1, and ten old ones are kept."]
+    ["auditlog.threshold", Both, Text, "INFO", "", "3.6.0",
+     WithoutEffect("the audit log has all its lines, whatever their level"),
+     "From which level Apache's logging library writes audit lines."]
+    ["log.dir", Both, Text, "", "", "3.0.0", Honoured,
+     "The directory of Apache's log files; here that of the audit log where auditlog.dir is not \
+      set. Everything else goes to standard error."]
     ["jvm.pause.monitor", File, STRICT, "false", "", "3.5.10", NO_JAVA,
      "Whether pauses of the Java machine are watched for."]
     ["jvm.pause.info-threshold.ms", File, LONG, "1000", "ms", "3.5.10", NO_JAVA,

@@ -19,7 +19,9 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      "How much is logged between two snapshots, less a random share of up to half of it. 0 or \
       below: no limit."]
     ["txnLogSizeLimitInKb", Both, decoded(-KIB_MAX, KIB_MAX), "-1", "KiB", "3.6.0", Honoured,
-     "The size at which a new log file is begun. 0 or below: only a snapshot begins one."]
+     "The size at which a new log file is begun. 0 or below: only a snapshot begins one. What was \
+      written counts; Apache counts what preAllocSize reserves too, so that below it every commit \
+      begins a file."]
     ["preAllocSize", Both, int(0, KIB_MAX), "65536", "KiB", "3.0.0", Honoured,
      "How much space a log file reserves at a time."]
     ["forceSync", Both, ON_UNLESS_NO, "yes", "", "3.0.0", Honoured,

@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Tuning
      "How long a Java client waits for a reply."]
     ["log.*", Both, Text, "", "", "3.0.0",
      WithoutEffect("Apache's logging library reads it; this server writes its log to standard \
-                    error, and --log-level and --log-format set it up"),
+                    error, and --log-level and --log-format set it up; `bellwether loglevel` changes it"),
      "Directory, file and levels of Apache's log."]
     ["root.logger", Both, Text, "", "", "3.0.0",
      WithoutEffect("Apache's logging library reads it; see --log-level"),

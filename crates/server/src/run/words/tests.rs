@@ -70,7 +70,7 @@ fn ask(server: &mut Offline, word: &str) -> (String, usize) {
         server.core.go_on();
         rounds += 1;
         let sent = server.sent(conn);
-        let unsent = server.core.clients.get(&conn).map_or(0, |client| client.outbox.len());
+        let unsent = server.core.clients.get(conn).map_or(0, |client| client.outbox.len());
         assert!(
             unsent <= UNSENT_BYTES_PAUSE + LINE_BYTES_MAX,
             "{unsent} bytes ahead of the client"
@@ -79,7 +79,7 @@ fn ask(server: &mut Offline, word: &str) -> (String, usize) {
         assert!(lines - lines_before <= VISITS_PER_STEP, "{} lines", lines - lines_before);
         lines_before = lines;
         assert!(rounds < 1_000, "{word} has no end");
-        if !server.core.clients.contains_key(&conn) {
+        if server.core.clients.get(conn).is_none() {
             break;
         }
     }
@@ -124,11 +124,11 @@ fn an_answer_waits_for_its_client() {
     server.takes(conn, Some(0));
     server.send(conn, b"wchc");
     let mut room = 0;
-    while server.core.clients.contains_key(&conn) {
+    while server.core.clients.get(conn).is_some() {
         for _ in 0..20 {
             server.one_round();
         }
-        let Some(client) = server.core.clients.get(&conn) else { break };
+        let Some(client) = server.core.clients.get(conn) else { break };
         assert!(!server.core.is_busy(), "nothing is made for a client that takes nothing");
         assert!(client.outbox.len() <= UNSENT_BYTES_PAUSE + LINE_BYTES_MAX);
         room += 10_000;
@@ -161,13 +161,13 @@ fn only_a_few_sort_all_connections_at_a_time() {
         left = 0;
         for conn in &asking {
             // The first one breaks off in the middle of it all.
-            if server.core.clients.contains_key(conn) {
+            if server.core.clients.get(*conn).is_some() {
                 left += 1;
                 server.takes(*conn, Some(20_000));
             }
         }
         if most == SORTERS_MAX
-            && asking.first().is_some_and(|c| server.core.clients.contains_key(c))
+            && asking.first().is_some_and(|c| server.core.clients.get(*c).is_some())
         {
             server.core.close_now(asking[0]);
         }

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+#
+# zkCli.sh for Bellwether: Apache's shell, by `bellwether cli`, which takes the same options and
+# commands. Of CLIENT_JVMFLAGS and JVMFLAGS nothing is for a client here.
+
+set -u
+
+bin_dir=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}" 2>/dev/null ||
+    printf '%s' "${BASH_SOURCE[0]}")")
+# shellcheck source=/dev/null
+. "$bin_dir/zkEnv.sh"
+program=$(zk_program) || exit 1
+
+exec "$program" cli "$@"
