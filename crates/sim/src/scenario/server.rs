@@ -9,7 +9,8 @@ use super::words::{Words, zxid};
 use crate::trace::{self, Names};
 use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{
-    ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings, ThrottleSettings,
+    ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings, ThrottleFigures,
+    ThrottleSettings,
 };
 use bellwether_tree::{Identity, Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::{ConnectRequest, RequestHeader, xid};
@@ -238,6 +239,12 @@ impl Server {
             status.watch_count,
             status.outstanding
         ));
+        if self.settings.throttle.is_some() {
+            let ThrottleFigures { waits, throttled_ops, stale, stale_dropped } = status.throttle;
+            self.trace.push(format!(
+                "waits={waits} throttled={throttled_ops} stale={stale} dropped={stale_dropped}"
+            ));
+        }
         Ok(())
     }
 
