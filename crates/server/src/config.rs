@@ -97,12 +97,8 @@ pub struct Config {
     /// From all addresses together.
     pub max_cnxns: Option<NonZeroU32>,
     pub global_outstanding_limit: u32,
-    /// `None`: requests are not held back.
-    pub request_throttle: Option<ThrottleSettings>,
-    /// `None`: every connection is let in.
-    pub connection_throttle: Option<TokenSettings>,
-    /// `None`: large requests are not told apart.
-    pub large_requests: Option<LargeRequestSettings>,
+    /// Who is held back or turned away beside that.
+    pub throttles: Throttles,
     pub jute_max_buffer: u32,
     /// How much larger than `jute_max_buffer` a record of the log or a snapshot may be.
     pub jute_extra_size: u32,
@@ -152,6 +148,17 @@ pub struct Config {
     /// Every honoured setting and whatever else was given, in the table's order.
     pub effective: Vec<Effective>,
     as_written: AsWritten,
+}
+
+/// How clients are held back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Throttles {
+    /// `None`: requests are not held back.
+    pub requests: Option<ThrottleSettings>,
+    /// `None`: every connection is let in.
+    pub connections: Option<TokenSettings>,
+    /// `None`: large requests are not told apart.
+    pub large_requests: Option<LargeRequestSettings>,
 }
 
 /// Numbers that `conf` shows as they were written.

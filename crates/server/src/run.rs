@@ -174,8 +174,8 @@ impl Core {
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
-            tokens: Tokens::new(config.connection_throttle, clock.now().mono_ms, seed),
-            large: LargeRequests::new(config.large_requests),
+            tokens: Tokens::new(config.throttles.connections, clock.now().mono_ms, seed),
+            large: LargeRequests::new(config.throttles.large_requests),
             figures: Figures::new(figures),
             config,
             client_port,

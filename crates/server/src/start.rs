@@ -304,7 +304,7 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         reconfig_enabled: config.reconfig_enabled,
         audit: config.audit.is_some(),
         enforced_schemes: config.auth.enforced.clone(),
-        throttle: config.request_throttle,
+        throttle: config.throttles.requests,
         snap_count: u64::from(config.snap_count),
         snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
         snapshot_last_zxid: config.serialize_last_processed_zxid,

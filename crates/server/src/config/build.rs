@@ -34,8 +34,6 @@ pub(super) fn build(
     remark(values, findings);
     let snap_retain_count = snap_retain_count(values, findings);
     let auth = auth::settings(values, findings);
-    let connection_throttle = throttle::connections(values, findings);
-    let large_requests = throttle::large_requests(values, findings);
     let data_dir = data_dir?;
     let read_only_mode = values.flag("readonlymode.enabled");
     let jute_max_buffer = number(values.int("jute.maxbuffer"));
@@ -56,9 +54,7 @@ pub(super) fn build(
         max_client_cnxns: NonZeroU32::new(number(values.int("maxClientCnxns"))),
         max_cnxns: NonZeroU32::new(number(values.int("maxCnxns"))),
         global_outstanding_limit: number(values.int("globalOutstandingLimit")),
-        request_throttle: throttle::requests(values),
-        connection_throttle,
-        large_requests,
+        throttles: throttle::all(values, findings),
         jute_max_buffer,
         jute_extra_size: values
             .int_if_any("jute.maxbuffer.extrasize")

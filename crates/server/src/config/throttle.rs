@@ -4,6 +4,7 @@
 //!
 //! What it leaves to others: holding back (`bellwether_node`, `crate::net`).
 
+use super::Throttles;
 use super::report::Findings;
 use super::values::Values;
 use crate::net::large::LargeRequestSettings;
@@ -14,8 +15,16 @@ const THRESHOLD: &str = "largeRequestThreshold";
 const LARGE_BYTES: &str = "largeRequestMaxBytes";
 const LARGE_BYTES_DEFAULT: u64 = 100 << 20;
 
+pub(super) fn all(values: &Values, findings: &mut Findings) -> Throttles {
+    Throttles {
+        requests: requests(values),
+        connections: connections(values, findings),
+        large_requests: large_requests(values, findings),
+    }
+}
+
 /// `None` where requests are not held back.
-pub(super) fn requests(values: &Values) -> Option<ThrottleSettings> {
+fn requests(values: &Values) -> Option<ThrottleSettings> {
     let requests_max = values.int("request_throttle_max_requests");
     let op_wait_ms = u64::try_from(values.int("throttled_op_wait_time")).unwrap_or(0);
     (requests_max > 0).then(|| ThrottleSettings {
@@ -29,7 +38,7 @@ pub(super) fn requests(values: &Values) -> Option<ThrottleSettings> {
 }
 
 /// `None` where every connection is let in.
-pub(super) fn connections(values: &Values, findings: &mut Findings) -> Option<TokenSettings> {
+fn connections(values: &Values, findings: &mut Findings) -> Option<TokenSettings> {
     let weighted = values.flag("connection_throttle_weight_enabled");
     // A single server has no local sessions; what one would cost is only compared with.
     weight("connection_throttle_local_session_weight", 1, 0, values, findings);
@@ -71,10 +80,7 @@ fn weight(key: &str, default: i64, least: i64, values: &Values, findings: &mut F
 }
 
 /// `None` where large requests are not told apart.
-pub(super) fn large_requests(
-    values: &Values,
-    findings: &mut Findings,
-) -> Option<LargeRequestSettings> {
+fn large_requests(values: &Values, findings: &mut Findings) -> Option<LargeRequestSettings> {
     let (threshold, bytes_max) = (values.int(THRESHOLD), values.int(LARGE_BYTES));
     if threshold == 0 || threshold < -1 {
         let text = "it counts as -1, as on Apache: expected a number above 0, or -1 for no limit";
@@ -98,22 +104,23 @@ fn unsigned(value: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Args, Config, Warning, load};
+    use super::super::{Args, Warning, load};
     use super::*;
 
-    fn with(properties: &[(&str, &str)]) -> (Config, Vec<Warning>) {
+    fn with(properties: &[(&str, &str)]) -> (Throttles, Vec<Warning>) {
         let owned =
             |(name, value): &(&str, &str)| (format!("zookeeper.{name}"), (*value).to_owned());
         let args = Args { zoo_cfg: None, properties: properties.iter().map(owned).collect() };
-        load(&args).expect("good")
+        let (config, warnings) = load(&args).expect("good");
+        (config.throttles, warnings)
     }
 
     #[test]
     fn requests_are_held_back_only_above_a_limit_that_is_set() {
         let max = |max| ("request_throttle_max_requests", max);
-        assert_eq!(with(&[]).0.request_throttle, None);
-        assert_eq!(with(&[max("-1"), ("throttled_op_wait_time", "5")]).0.request_throttle, None);
-        let throttle = with(&[max("7")]).0.request_throttle.expect("it is on");
+        assert_eq!(with(&[]).0.requests, None);
+        assert_eq!(with(&[max("-1"), ("throttled_op_wait_time", "5")]).0.requests, None);
+        let throttle = with(&[max("7")]).0.requests.expect("it is on");
         let expected = ThrottleSettings {
             requests_max: 7,
             stall_ms: 100,
@@ -139,25 +146,25 @@ mod tests {
             stale_by_latency: true,
             op_wait_ms_max: Some(5),
         };
-        assert_eq!(changed.0.request_throttle, Some(expected));
+        assert_eq!(changed.0.requests, Some(expected));
     }
 
     #[test]
     fn weights_multiply_the_bucket_and_are_corrected_as_on_apache() {
-        assert_eq!(with(&[("connection_throttle_fill_count", "9")]).0.connection_throttle, None);
+        assert_eq!(with(&[("connection_throttle_fill_count", "9")]).0.connections, None);
         let tokens = ("connection_throttle_tokens", "10");
-        let plain = with(&[tokens]).0.connection_throttle.expect("it is on");
+        let plain = with(&[tokens]).0.connections.expect("it is on");
         let costs = (plain.new_session_cost, plain.renewed_session_cost, plain.tokens_max);
         assert_eq!((costs, plain.drops), ((1, 1, 10), None));
         let weighted = ("connection_throttle_weight_enabled", "true");
-        let (config, warnings) = with(&[
+        let (throttles, warnings) = with(&[
             tokens,
             weighted,
             ("connection_throttle_global_session_weight", "0"),
             ("connection_throttle_local_session_weight", "5"),
             ("connection_throttle_freeze_time", "3"),
         ]);
-        let throttle = config.connection_throttle.expect("it is on");
+        let throttle = throttles.connections.expect("it is on");
         assert_eq!((throttle.new_session_cost, throttle.tokens_max), (3, 30), "0 is the default");
         assert_eq!(throttle.renewed_session_cost, 5, "not below the local weight");
         let drops = throttle.drops.expect("they are on");
