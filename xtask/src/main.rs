@@ -16,6 +16,7 @@ mod gozk;
 mod java;
 mod json;
 mod kazoo;
+mod kazoo_suite;
 mod layers;
 mod maven;
 mod process;
