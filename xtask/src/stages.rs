@@ -65,7 +65,7 @@ const STAGES: &[Stage] = &[
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("zkcli",    Group::Deep, (30, 20),   "Apache's shell prints the same against both servers", zkcli::stage),
-    stage("files",    Group::Deep, (300, 240), "data directories are read both ways", files::stage),
+    stage("files",    Group::Deep, (330, 270), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),
     stage("crash",    Group::Deep, (300, 120), "200 power losses under load, and broken builds are caught", crash::stage),
 ];

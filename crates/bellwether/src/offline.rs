@@ -61,6 +61,18 @@ enum Failure {
     ReaderGone,
 }
 
+impl Failure {
+    /// 1 where the content of a file is wrong, 3 where it cannot be used at all.
+    fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Store(StoreError::Snapshot { .. } | StoreError::Corrupt { .. }) => 1,
+            Failure::Usage(_) | Failure::Directory(_) | Failure::Store(_) | Failure::ReaderGone => {
+                3
+            }
+        }
+    }
+}
+
 type Done = Result<Found, Failure>;
 
 impl From<StoreError> for Failure {
@@ -98,7 +110,7 @@ pub(crate) fn run(group: &'static str, args: Vec<OsString>) -> ExitCode {
         Err(Failure::Usage(what)) => refuse(group, &what),
         Err(failure @ (Failure::Directory(_) | Failure::Store(_))) => {
             crate::say::error(format_args!("bellwether {}: {failure}", row.name()));
-            ExitCode::from(3)
+            ExitCode::from(failure.exit_code())
         }
     }
 }

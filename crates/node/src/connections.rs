@@ -8,6 +8,7 @@ use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{ReplyBody, Request};
 use bellwether_wire::{ErrorCode, OpCode, SessionId};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A connection with a session, or one whose session is being made.
@@ -31,6 +32,9 @@ pub(crate) struct Connection {
     pub(crate) arrived_ms: u64,
     /// What its requests were like.
     pub(crate) statistics: Statistics,
+    /// Whether Apache counts it among those that watch: from its first data watch on, fired or
+    /// not, until it removes the last one itself.
+    pub(crate) has_watched_data: bool,
 }
 
 /// A request that waits for its turn.
@@ -81,6 +85,8 @@ pub(crate) struct Connections {
     by_id: ByConn<Connection>,
     by_session: BTreeMap<SessionId, ConnId>,
     queued: usize,
+    /// How many have watched data.
+    watching: usize,
 }
 
 impl Connections {
@@ -105,6 +111,7 @@ impl Connections {
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Connection> {
         let connection = self.by_id.remove(id)?;
         self.queued -= connection.queue.len();
+        self.watching -= usize::from(connection.has_watched_data);
         if self.owner_of(connection.session) == Some(id) {
             self.by_session.remove(&connection.session);
         }
@@ -169,6 +176,25 @@ impl Connections {
     /// How many requests wait, over all connections.
     pub(crate) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// The connection set a data watch, or has removed its last one.
+    pub(crate) fn set_has_watched_data(&mut self, id: ConnId, has: bool) {
+        if let Some(connection) = self.by_id.get_mut(id) {
+            self.watching -= usize::from(connection.has_watched_data);
+            self.watching += usize::from(has);
+            connection.has_watched_data = has;
+        }
+    }
+
+    /// How many have watched data.
+    pub(crate) fn watching(&self) -> usize {
+        self.watching
+    }
+
+    /// The first connection after `id`.
+    pub(crate) fn after(&self, id: Option<ConnId>) -> Option<(ConnId, &Connection)> {
+        self.by_id.after(id.map_or(Bound::Unbounded, Bound::Excluded)).next()
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {

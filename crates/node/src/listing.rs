@@ -19,7 +19,7 @@ pub enum List {
     Ephemerals,
     /// Watched paths, and the sessions that watch them.
     WatchesByPath,
-    /// Sessions that watch, and the paths they watch.
+    /// Sessions whose connection set data watches, and the paths that it still watches.
     WatchesBySession,
 }
 
@@ -68,7 +68,8 @@ enum Progress {
     Sessions(Option<(u64, Option<SessionId>)>),
     Ephemerals(EphemeralWalk),
     WatchesByPath(WatchWalk),
-    WatchesBySession(WatchWalk),
+    /// The connection that was told last, and where its paths go on.
+    WatchesBySession(Option<(ConnId, WatchWalk)>),
 }
 
 impl Listing {
@@ -78,7 +79,7 @@ impl Listing {
             List::Sessions => Progress::Sessions(None),
             List::Ephemerals => Progress::Ephemerals(EphemeralWalk::start()),
             List::WatchesByPath => Progress::WatchesByPath(WatchWalk::by_path()),
-            List::WatchesBySession => Progress::WatchesBySession(WatchWalk::by_watcher()),
+            List::WatchesBySession => Progress::WatchesBySession(None),
         })
     }
 
@@ -100,18 +101,7 @@ impl Listing {
                 },
                 WatchVisit::End => Visit::End,
             },
-            Progress::WatchesBySession(walk) => match walk.next(&node.watches) {
-                WatchVisit::Nothing => Visit::Nothing,
-                WatchVisit::Path(path) => Visit::Saw(Listed::PathOfSession(path)),
-                WatchVisit::Watcher(watcher) => match session(node, watcher) {
-                    Some(session) => Visit::Saw(Listed::WatchingSession(session)),
-                    None => {
-                        walk.skip();
-                        Visit::Nothing
-                    }
-                },
-                WatchVisit::End => Visit::End,
-            },
+            Progress::WatchesBySession(told) => watches_by_session(node, told),
         }
     }
 }
@@ -119,6 +109,25 @@ impl Listing {
 /// The session of a watcher; `None` once its connection is closed.
 fn session(node: &Node, watcher: WatcherId) -> Option<SessionId> {
     node.connections.get(ConnId(watcher.0)).map(|connection| connection.session)
+}
+
+fn watches_by_session<'a>(node: &'a Node, told: &mut Option<(ConnId, WatchWalk)>) -> Visit<'a> {
+    if let Some((_, walk)) = told {
+        match walk.next(&node.watches) {
+            WatchVisit::Nothing | WatchVisit::Watcher(_) => return Visit::Nothing,
+            WatchVisit::Path(path) => return Visit::Saw(Listed::PathOfSession(path)),
+            WatchVisit::End => {}
+        }
+    }
+    let Some((conn, connection)) = node.connections.after(told.map(|(conn, _)| conn)) else {
+        return Visit::End;
+    };
+    *told = Some((conn, WatchWalk::of_watcher(WatcherId(conn.0))));
+    match connection.has_watched_data {
+        true => Visit::Saw(Listed::WatchingSession(connection.session)),
+        // There is nothing for its walk to find.
+        false => Visit::Nothing,
+    }
 }
 
 fn sessions<'a>(node: &Node, told: &mut Option<(u64, Option<SessionId>)>) -> Visit<'a> {

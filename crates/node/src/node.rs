@@ -317,6 +317,7 @@ impl Node {
             connections: self.connections.len(),
             watch_count: self.watches.len(),
             data_watches: self.watches.summary(),
+            watching_connections: self.connections.watching(),
             session_deadlines: self.expiry.buckets_count(),
             ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),

@@ -121,6 +121,9 @@ pub struct Status {
     pub watch_count: usize,
     /// Watches in Apache's table of data watches.
     pub data_watches: WatchesSummary,
+    /// Connections that Apache counts among those that watch: from their first data watch on, fired
+    /// or not, until they remove the last one themselves.
+    pub watching_connections: usize,
     /// Different deadlines of sessions.
     pub session_deadlines: usize,
     /// Sessions that own nodes.

@@ -3,10 +3,12 @@
 use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
 use crate::auth::AuthFigures;
 use crate::disk::Synced;
+use crate::limits::FRAME_LENGTH_BYTES;
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
 use bellwether_tree::{Exceeded, Limit, Measure};
+use bellwether_wire::client::xid;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -129,11 +131,24 @@ impl Figures {
         &self.quota_refusals
     }
 
-    /// A reply of this many bytes was made.
-    pub(crate) fn replied(&mut self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.counts.response_bytes += bytes;
+    /// A reply of this many bytes was made, its length included. As Apache counts: without the
+    /// length, and pings and answers to auth packets are no responses.
+    pub(crate) fn replied(&mut self, request_xid: i32, bytes: usize) {
+        let bytes = self.sized(bytes);
+        if request_xid != xid::PING && request_xid != xid::AUTH {
+            self.counts.response_bytes += bytes;
+        }
+    }
+
+    /// A watch event of this many bytes was made, its length included.
+    pub(crate) fn notified(&mut self, bytes: usize) {
+        self.counts.watch_bytes += self.sized(bytes);
+    }
+
+    fn sized(&mut self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes.saturating_sub(FRAME_LENGTH_BYTES)).unwrap_or(u64::MAX);
         self.counts.response_sizes = Some(ResponseSizes::with(self.counts.response_sizes, bytes));
+        bytes
     }
 
     pub(crate) fn snapshot_started(&mut self) {

@@ -89,3 +89,6 @@ pub(crate) const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest line on the control socket, in bytes.
 pub(crate) const CONTROL_BYTES_MAX: u64 = 4096;
+
+/// What stands before each frame, in bytes.
+pub(crate) const FRAME_LENGTH_BYTES: usize = 4;

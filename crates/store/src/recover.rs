@@ -425,14 +425,15 @@ fn refusal(
     known: (Behind, SideFile, &StoreOptions),
 ) -> StoreError {
     let corruption = match (known, damage) {
+        // It is sound: a setting is in its way, whatever else is known of the place.
+        ((_, _, options), Damage::TooLong { bytes }) => {
+            Corruption::TooLong { bytes, bytes_max: options.record_bytes_max }
+        }
         ((Behind::SyncedBatch(batch_offset), _, _), _) => {
             Corruption::SyncedBefore { batch: reader.path().to_path_buf(), batch_offset }
         }
         ((_, SideFile::Synced(synced_offset), _), _) => {
             Corruption::SyncedBySideFile { synced_offset }
-        }
-        ((_, SideFile::Silent, options), Damage::TooLong { bytes }) => {
-            Corruption::TooLong { bytes, bytes_max: options.record_bytes_max }
         }
         ((_, SideFile::Silent, _), Damage::Content(error)) => Corruption::Content(error),
         ((_, SideFile::Silent, _), Damage::Length(length)) => Corruption::Length(length),

@@ -187,8 +187,6 @@ struct Counts {
     recursive: usize,
     /// Paths in the table of data watches.
     data_paths: usize,
-    /// Watchers in the table of data watches.
-    data_watchers: usize,
 }
 
 impl Counts {
@@ -206,11 +204,8 @@ impl Counts {
     /// As [`Self::change`], for the watcher whose watch it is.
     fn change_of(&mut self, watcher: &mut Watcher, before: Modes, after: Modes) {
         self.change(before, after);
-        let had_data = watcher.data > 0;
         watcher.data -= u32::from(before.has(Modes::OF_DATA));
         watcher.data += u32::from(after.has(Modes::OF_DATA));
-        self.data_watchers -= usize::from(had_data);
-        self.data_watchers += usize::from(watcher.data > 0);
     }
 
     /// A path was or is in the table of data watches.

@@ -161,7 +161,7 @@ impl Plan {
             ));
         };
         let kept = survey.logs.iter().filter(|log| !self.logs.contains(&log.path));
-        let mut firsts = kept.filter_map(|log| log.first).peekable();
+        let mut firsts = kept.map(|log| target::first_of(&log.path));
         let reaches = |first: Zxid| first.0 <= base.0 + 1 || first.epoch() > base.epoch();
         let covered = *base >= self.last || firsts.any(reaches);
         (!covered).then(|| {

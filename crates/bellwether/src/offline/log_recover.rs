@@ -57,12 +57,18 @@ pub(super) fn copy(file: &Path, output: &Path, until: Option<Zxid>, out: &mut Ou
 fn recover(dir: &Path, options: &Options, out: &mut Out) -> Done {
     let _hold = Hold::to_change(dir)?;
     let survey = Survey::read(dir, options)?;
+    let _hold_snapshots = match &options.snapshots {
+        Some(_) => Some(Hold::to_read(&survey.snapshot_dir)?),
+        None => None,
+    };
     let preview = preview::preview(dir, &survey.snapshot_dir, options.record_bytes_max);
     let found = say_damage(&survey, &preview.planned, out)?;
     let end_is_missing = say_missing_end(&survey, &preview, out)?;
     if found == Found::Nothing && !end_is_missing {
         out.text(|| "nothing is to be recovered".to_owned())?;
-        return say_verdict(&survey, &preview, out);
+        let verdict = say_verdict(&survey, &preview, out)?;
+        say_gap_without_marks(&preview, out)?;
+        return Ok(verdict);
     }
     let question = "Write the damaged logs again without what is damaged? What was there is kept.";
     if ask(options, out, question)? == Answer::Leave {
@@ -100,6 +106,23 @@ fn say_missing_end(survey: &Survey, preview: &Preview, out: &mut Out) -> Result<
         )?;
     }
     Ok(true)
+}
+
+/// Apache's logs do not say which record follows which. A gap in them is refused only because a
+/// broken snapshot stands within it, and no log can be written again so that there is none.
+fn say_gap_without_marks(preview: &Preview, out: &mut Out) -> Result<(), Failure> {
+    let Err(StoreError::Corrupt { corruption: Corruption::MissingRecords { .. }, path, .. }) =
+        &preview.outcome
+    else {
+        return Ok(());
+    };
+    let dir = path.parent().unwrap_or(path).display();
+    let text = format!(
+        "a broken snapshot stands where transactions are missing: bring back the log that held \
+         them, or move the broken snapshots away and accept the loss; bellwether snapshot verify \
+         {dir} names them"
+    );
+    out.say(|| format!("next: {text}"), || Object::new("next").text("what", &text))
 }
 
 /// Writes again what is damaged, the oldest log first; a start's own repairs are left to it.

@@ -22,6 +22,9 @@ pub(super) struct Row {
     pub(super) run: fn(&Options, &mut Out) -> Done,
 }
 
+/// What a server allows a record at least beyond jute.maxbuffer.
+const EXTRA_BYTES_MIN: usize = 128;
+
 const MANY: usize = usize::MAX;
 
 #[rustfmt::skip]
@@ -224,7 +227,8 @@ fn take(opt: Opt, options: &mut Options, parser: &mut lexopt::Parser) -> Result<
         Opt::Json => options.json = true,
         Opt::MaxBuffer => {
             let bytes: usize = parser.value()?.parse()?;
-            options.record_bytes_max = bytes.saturating_add(EXTRA_BUFFER_BYTES);
+            // As a server does without jute.maxbuffer.extrasize.
+            options.record_bytes_max = bytes.saturating_add(bytes.max(EXTRA_BYTES_MIN));
         }
         Opt::Nodes => options.nodes = Some(parser.value()?.parse()?),
         Opt::Output => options.output = Some(parser.value()?.into()),

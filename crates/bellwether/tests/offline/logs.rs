@@ -290,7 +290,7 @@ fn a_single_log_is_judged_by_its_bytes_and_copied() {
         ],
     );
     let dumped = place.run(&["log", "dump", "@log.1"]);
-    let line = "0x1 at 16: 2023-11-14T22:13:20.000Z  session 0x9  cxid 0x4  setData /a 30 bytes \
+    let line = "0x1 at 16: 2023-11-14T22:13:20.000Z  session 0x9  cxid 0x4  setData /a 100 bytes \
                 version 3  (begins a batch)";
     dumped.expect(1, &[line, "damaged from offset", "3 transactions, 1 damaged places"]);
     place.run(&["log", "recover", "@log.1"]).expect(2, &["give the DIR, or --output FILE"]);
@@ -513,4 +513,88 @@ fn it_takes_the_directory_by_any_of_its_names() {
         let output = spawn(&mut command).wait_with_output().expect("it ends");
         Said::of(&output).expect(0, &["1 transactions after it, the last is 0x1"]);
     }
+}
+
+/// The phrases in the first column of the table of `docs/tools.md`.
+fn phrases() -> Vec<&'static str> {
+    let page = include_str!("../../../../docs/tools.md");
+    let (_, table) = page.split_once("| `log verify` says |").expect("the table is there");
+    let (table, _) = table.split_once("\n\n").expect("it ends");
+    let rows = table.lines().skip(2).filter_map(|row| row.split('|').nth(1));
+    rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
+}
+
+#[test]
+fn the_page_has_the_words_of_the_commands() {
+    let mut said = String::new();
+    for row in ROWS {
+        let place = Place::with_batches("page", row.by, &[&[1, 2], &[3, 4], &[5, 6]]);
+        (row.damage)(&place);
+        said += &place.run(&["log", "verify", "DIR"]).text;
+    }
+    for log in ["log.5", "log.7"] {
+        let place = Place::with_logs("page");
+        place.remove(log);
+        said += &place.run(&["log", "verify", "DIR"]).text;
+    }
+    let place = Place::with_batches("page", ForceSync::Yes, &[&[1]]);
+    said += &place.run(&["log", "verify", "--jute-maxbuffer", "0", "DIR"]).text;
+    place.remove("snapshot.0");
+    said += &place.run(&["log", "verify", "DIR"]).text;
+    let phrases = phrases();
+    assert!(phrases.len() > 10, "{phrases:?}");
+    // Another test says when a directory is in use.
+    for phrase in phrases.into_iter().filter(|phrase| *phrase != "a server uses") {
+        assert!(said.contains(phrase), "{phrase:?} is said nowhere:\n{said}");
+    }
+}
+
+#[test]
+fn a_gap_around_a_broken_snapshot_of_apaches_kind_is_explained() {
+    let place = Place::with_batches("apache-gap", ForceSync::No, &[&[1, 2]]);
+    for first in [3, 5] {
+        place.append(&[&[first, first + 1]]);
+    }
+    place.save_snapshot(4, 4);
+    place.edit("snapshot.4", |bytes| bytes.truncate(30));
+    place.remove("log.3");
+    let said = place.run(&["log", "recover", "--yes", "DIR"]);
+    said.expect(
+        1,
+        &[
+            "nothing is to be recovered",
+            "transactions between 0x2 and 0x5 are missing",
+            "next: a broken snapshot stands where transactions are missing",
+            "bellwether snapshot verify ",
+        ],
+    );
+    place.remove("snapshot.4");
+    place
+        .run(&["log", "verify", "DIR"])
+        .expect(1, &["no log has the transactions between 0x2 and 0x5", "4 transactions after it"]);
+}
+
+#[test]
+fn logs_and_snapshots_may_stand_in_two_directories() {
+    let mut place = Place::new("two");
+    place.options.data_log_dir = place.options.data_dir.join("txnlog");
+    place.append(&[]);
+    place.save_snapshot(0, 0);
+    place.append(&[&[1, 2], &[3]]);
+    let logs = place.options.data_log_dir.display().to_string();
+    let dir = place.options.data_dir.display().to_string();
+    let both = [logs.as_str(), "--snapshots", dir.as_str()];
+    let verify = [&["log", "verify"][..], &both].concat();
+    place.run(&verify).expect(0, &["snapshot.0 and 3 transactions after it, the last is 0x3"]);
+    // Without the other directory there is nothing to start from.
+    place.run(&verify[..3]).expect(1, &["no readable snapshot"]);
+    let log = place.options.log_dir().join("log.1");
+    let mut bytes = std::fs::read(&log).expect("it is there");
+    bytes[100] ^= 1;
+    std::fs::write(&log, bytes).expect("it can be written");
+    let recover = [&["log", "recover", "--yes"][..], &both].concat();
+    place.run(&recover).expect(0, &["lost: transaction 0x1", "2 transactions after it"]);
+    let cut = [&["log", "cut", "--after", "2", "--yes"][..], &both].concat();
+    place.run(&cut).expect(0, &["1 transactions after it, the last is 0x2"]);
+    place.run(&["purge", &logs, &dir, "-n", "3"]).expect(0, &[]);
 }

@@ -221,7 +221,7 @@ impl Drop for Place {
 }
 
 fn record(zxid: i64) -> TxnRecord {
-    let data = Some(Data::from(vec![b'x'; 30]));
+    let data = Some(Data::from(vec![b'x'; 100]));
     let header = TxnHeader {
         session: SessionId(9),
         cxid: 4,

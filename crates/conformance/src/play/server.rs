@@ -17,7 +17,7 @@ const VERSION: &str = "Zookeeper version: ";
 const SESSIONS: &str = "zk_global_sessions\t";
 
 impl Play<'_> {
-    /// `word: NAME [only=PREFIX,…] [hide=PREFIX,…] [sort]` prints the answer behind bars.
+    /// `word: NAME [only=PREFIX,…] [hide=PREFIX,…] [names] [sort]` prints the answer behind bars.
     pub(super) fn word(&mut self, words: Vec<Word>) -> Result<(), String> {
         let mut args = Args::new(words)?;
         let word = args.next("the word")?.text;
@@ -27,7 +27,7 @@ impl Play<'_> {
         };
         let (only, hide) = (list(args.named("only")), list(args.named("hide")));
         let drop = list(args.named("drop"));
-        let sort = args.flag("sort");
+        let (names, sort) = (args.flag("names"), args.flag("sort"));
         args.finish()?;
         let answer = self.server.word(&word)?;
         let starts = |line: &str, list: &[String]| {
@@ -39,6 +39,7 @@ impl Play<'_> {
             if starts(line, &drop).is_some() || !only.is_empty() && starts(line, &only).is_none() {
                 continue;
             }
+            let line = if names { line.split(['\t', '=']).next().unwrap_or(line) } else { line };
             let line = match starts(line, &hide) {
                 Some(prefix) => format!("{prefix}…"),
                 None => self.normal(line),

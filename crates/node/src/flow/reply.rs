@@ -230,6 +230,7 @@ fn read(
                 None => return Err(ErrorCode::MarshallingError),
             };
             watches.add(watcher, path, kind);
+            node.connections.set_has_watched_data(conn, true);
             Ok(ReplyBody::ErrorRecord)
         }
         Request::CheckWatches { path, watcher: kind } => {
@@ -239,7 +240,11 @@ fn read(
         }
         Request::RemoveWatches { path, watcher: kind } => {
             let kind = WatcherType::from_code(*kind).ok_or(ErrorCode::MarshallingError)?;
+            let before = watches.data_watches_of(watcher);
             let removed = watches.remove(watcher, path, kind);
+            if before > 0 && watches.data_watches_of(watcher) == 0 {
+                node.connections.set_has_watched_data(conn, false);
+            }
             if removed { Ok(ReplyBody::Empty) } else { Err(ErrorCode::NoWatcher) }
         }
         Request::Create(_)
@@ -296,6 +301,9 @@ fn watch(node: &mut Node, conn: ConnId, request: &Request) {
         _ => return,
     };
     node.watches.add(WatcherId(conn.0), path, kind);
+    if kind == WatchKind::Data {
+        node.connections.set_has_watched_data(conn, true);
+    }
 }
 
 /// Who a connection is, without what its scheme keeps secret. `super`, which is no scheme, has no

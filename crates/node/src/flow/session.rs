@@ -73,6 +73,7 @@ pub(crate) fn connect(
         queue: VecDeque::new(),
         arrived_ms: now.mono_ms,
         statistics: Statistics::default(),
+        has_watched_data: false,
     };
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);

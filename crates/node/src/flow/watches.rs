@@ -98,7 +98,12 @@ pub(crate) fn set_again(
             Some(missed) => {
                 out.push(Effect::Notify(conn, Arc::new(event(Zxid(-1), missed, &path))));
             }
-            None => node.watches.add(WatcherId(conn.0), &path, kind),
+            None => {
+                node.watches.add(WatcherId(conn.0), &path, kind);
+                if kind != WatchKind::Child {
+                    node.connections.set_has_watched_data(conn, true);
+                }
+            }
         }
     }
     Progress::More

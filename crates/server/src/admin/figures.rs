@@ -23,7 +23,7 @@ pub struct ShellMeasures {
     pub log_waited_and_flushed_us: Histogram,
 }
 
-/// The sizes of replies.
+/// The sizes of replies and watch events, without the length before each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseSizes {
     /// Of the one that was sent last.

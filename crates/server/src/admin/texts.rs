@@ -64,8 +64,9 @@ pub(super) fn crst(_: &View<'_>) -> String {
 }
 
 pub(super) fn wchs(view: &View<'_>) -> String {
-    let WatchesSummary { watchers, paths, watches } = view.status.data_watches;
-    format!("{watchers} connections watching {paths} paths\nTotal watches:{watches}\n")
+    let WatchesSummary { paths, watches } = view.status.data_watches;
+    let connections = view.status.watching_connections;
+    format!("{connections} connections watching {paths} paths\nTotal watches:{watches}\n")
 }
 
 pub(super) fn dump_sessions(view: &View<'_>) -> String {

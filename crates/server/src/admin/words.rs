@@ -55,9 +55,6 @@ impl Word {
 
 const MASK: &str = "yes: the number is kept and told; it switches nothing on, because it belongs to \
                     Apache's own trace messages; `bellwether loglevel` changes the log";
-const WATCHED: &str = "yes; a connection whose last data watch fired is not counted any more, as it \
-                       is by Apache";
-
 /// Every word, in the alphabet's order.
 pub const WORDS: &[Word] = &[
     Word::new("conf", "3.3", &[Text(texts::conf)]).tells("settings in effect"),
@@ -108,13 +105,10 @@ pub const WORDS: &[Word] = &[
         .tells("sets the trace mask: eight bytes follow")
         .but(MASK),
     Word::new("wchc", "3.3", &[Listed(List::WatchesBySession), Text(texts::line_break)])
-        .tells("data watches by session")
-        .but(WATCHED),
+        .tells("data watches by session"),
     Word::new("wchp", "3.3", &[Listed(List::WatchesByPath), Text(texts::line_break)])
         .tells("data watches by path"),
-    Word::new("wchs", "3.3", &[Text(texts::wchs)])
-        .tells("how many data watches there are")
-        .but(WATCHED),
+    Word::new("wchs", "3.3", &[Text(texts::wchs)]).tells("how many data watches there are"),
 ];
 
 /// The rows of the section on four-letter words in `docs/COMPAT.md`.

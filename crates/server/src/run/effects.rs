@@ -24,12 +24,12 @@ impl Core {
             }
             Effect::Reply(conn, reply) => {
                 if let Some(bytes) = self.put(conn, |outbox| reply.encode(outbox)) {
-                    self.figures.replied(bytes);
+                    self.figures.replied(reply.xid, bytes);
                 }
             }
             Effect::Notify(conn, event) => {
                 if let Some(bytes) = self.put(conn, |outbox| event.encode(outbox)) {
-                    self.figures.counts.watch_bytes += u64::try_from(bytes).unwrap_or(0);
+                    self.figures.notified(bytes);
                     self.limit_unsent(conn);
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::auth::{self, Credentials, Verdict};
-use crate::limits::{READS_PER_TURN, UNSENT_BYTES_ALL};
+use crate::limits::{FRAME_LENGTH_BYTES, READS_PER_TURN, UNSENT_BYTES_ALL};
 use crate::net::clients::{Next, Phase};
 use crate::net::oversize::{self, Oversize};
 use crate::warn_limited;
@@ -14,9 +14,6 @@ use bellwether_wire::jute::{DecodeError, Problem, Reader};
 use bellwether_wire::ops::Kind;
 use std::io;
 use tracing::debug;
-
-/// What stands before each frame, in bytes.
-const FRAME_LENGTH_BYTES: usize = 4;
 
 /// Why no more was taken from some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `docs/COMPAT.md` says what the tables in the code say. `UPDATE_EXPECT=1` writes it anew.
 
+use crate::proofs::Proofs;
 use bellwether_server::{admin, auth, config};
 use bellwether_wire::{ErrorCode, OpCode};
 use expect_test::expect_file;
@@ -9,7 +10,8 @@ const HEAD: &str = "\
 # Compatibility
 
 What this server does where Apache ZooKeeper 3.9.5 does something. Every table below is written from a table in the code; a test
-compares them (`UPDATE_EXPECT=1 cargo test -p bellwether-server --test it compat` writes this file anew).
+compares them (`UPDATE_EXPECT=1 cargo test -p bellwether-server --test it compat` writes this file anew). The last column names what proves a
+row: scenarios of `conformance/scenarios`, which both servers play, or tests where no scenario can show it. A row that says yes has one.
 
 Where Apache is dangerous, this server differs on purpose: opcodes 20 (`deleteContainer`) and -10 (`createSession`) from a client are
 refused; a session's former connection is closed only after the password was checked; children are listed in the order of their names.
@@ -31,9 +33,15 @@ passes over: four bytes behind the first transaction of a batch, and the file `b
 on stable storage. `bellwether.lock` keeps a second server out.
 ";
 
-fn compat() -> String {
+/// The page, and what is wrong with its proofs.
+fn compat() -> (String, Vec<String>) {
     let mut text = HEAD.to_owned();
-    let mut section = |title: &str, header: &str, rows: Vec<String>| {
+    let mut proofs = Proofs::read();
+    let mut section = |(title, kind): (&str, &str), header: &str, rows: Vec<String>| {
+        // Every table gets one more column: what shows that a row is true.
+        let header = header.replacen('\n', " proof |\n", 1) + "---|";
+        let proven = rows.iter().map(|row| format!("{row} {} |", proofs.cell(kind, row)));
+        let rows: Vec<String> = proven.map(|row| row.replace("|  |", "| |")).collect();
         write!(text, "\n## {title}\n\n{header}\n{}\n", rows.join("\n"))
             .expect("a string takes all");
     };
@@ -41,24 +49,38 @@ fn compat() -> String {
         format!("| {} | `{}` | {} | {} |", op.code(), op.name(), op.since(), op.support())
     });
     section(
-        "Operations",
+        ("Operations", "op"),
         "| code | operation | since | what this server does |\n|---|---|---|---|",
         ops.collect(),
     );
     let errors = ErrorCode::ALL
         .iter()
         .map(|code| format!("| {} | `{}` | {} |", code.code(), code.name(), code.sent()));
-    section("Errors", "| code | name | from this server |\n|---|---|---|", errors.collect());
-    section("Schemes of authentication", auth::COMPAT_HEADER, auth::compat_rows());
-    section("Four-letter words", admin::WORDS_COMPAT_HEADER, admin::words_compat_rows());
-    section("Metrics of `mntr`", admin::METRICS_COMPAT_HEADER, admin::metrics_compat_rows());
-    section("Settings", config::render::COMPAT_HEADER, config::render::compat_rows());
+    section(
+        ("Errors", "error"),
+        "| code | name | from this server |\n|---|---|---|",
+        errors.collect(),
+    );
+    section(("Schemes of authentication", "scheme"), auth::COMPAT_HEADER, auth::compat_rows());
+    section(("Four-letter words", "word"), admin::WORDS_COMPAT_HEADER, admin::words_compat_rows());
+    section(
+        ("Metrics of `mntr`", "metric"),
+        admin::METRICS_COMPAT_HEADER,
+        admin::metrics_compat_rows(),
+    );
+    section(("Settings", "setting"), config::render::COMPAT_HEADER, config::render::compat_rows());
     text.push('\n');
     text.push_str(FILES);
-    text
+    (text, proofs.finish())
 }
 
 #[test]
 fn the_page_says_what_the_tables_say() {
-    expect_file!["../../../../docs/COMPAT.md"].assert_eq(&compat());
+    expect_file!["../../../../docs/COMPAT.md"].assert_eq(&compat().0);
+}
+
+#[test]
+fn every_row_that_says_yes_has_a_proof_that_exists() {
+    let (_, problems) = compat();
+    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
 }

@@ -1,3 +1,4 @@
 //! What is true of the server as a whole.
 
 mod compat;
+mod proofs;

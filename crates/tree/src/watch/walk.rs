@@ -9,8 +9,6 @@ use super::{Modes, WatchTable, WatcherId};
 /// How many watches there are in Apache's table of data watches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WatchesSummary {
-    /// Connections that have one.
-    pub watchers: usize,
     /// Paths that have one.
     pub paths: usize,
     /// Pairs of both.
@@ -43,13 +41,8 @@ enum Walk {
         /// Set once the path was told.
         told: Option<Told>,
     },
-    /// Watcher by watcher.
-    ByWatcher {
-        /// Watchers below this were told.
-        next: WatcherId,
-        /// Set once `next` was told: the number from which its paths are still to be told.
-        paths_from: Option<u32>,
-    },
+    /// What one watcher watches, from the path with this number on.
+    OfWatcher { watcher: WatcherId, from: u32 },
 }
 
 /// Which path was told, and how many of its watchers.
@@ -67,24 +60,16 @@ impl WatchWalk {
         WatchWalk(Walk::ByPath { path: 0, told: None })
     }
 
-    /// A walk that tells each watcher, and then what it watches.
-    pub fn by_watcher() -> WatchWalk {
-        WatchWalk(Walk::ByWatcher { next: WatcherId(0), paths_from: None })
-    }
-
-    /// Leaves out what is left of the watcher that was just told.
-    pub fn skip(&mut self) {
-        if let Walk::ByWatcher { next, paths_from } = &mut self.0 {
-            *next = WatcherId(next.0 + 1);
-            *paths_from = None;
-        }
+    /// A walk that tells the paths of one watcher.
+    pub fn of_watcher(watcher: WatcherId) -> WatchWalk {
+        WatchWalk(Walk::OfWatcher { watcher, from: 0 })
     }
 
     /// The next visit. It costs about as much as finding one watch, whatever it sees.
     pub fn next<'a>(&mut self, table: &'a WatchTable) -> WatchVisit<'a> {
         match &mut self.0 {
             Walk::ByPath { path, told } => by_path(table, path, told),
-            Walk::ByWatcher { next, paths_from } => by_watcher(table, next, paths_from),
+            Walk::OfWatcher { watcher, from } => of_watcher(table, *watcher, from),
         }
     }
 }
@@ -120,40 +105,28 @@ fn by_path<'a>(table: &'a WatchTable, id: &mut u32, told: &mut Option<Told>) -> 
     })
 }
 
-fn by_watcher<'a>(
-    table: &'a WatchTable,
-    next: &mut WatcherId,
-    paths_from: &mut Option<u32>,
-) -> WatchVisit<'a> {
-    let Some((id, number)) = table.by_id.range(*next..).next() else { return WatchVisit::End };
-    let watcher = table.watchers.get(*number).expect("by_id holds live watchers");
-    let visit = match paths_from.filter(|_| id == next) {
-        None => {
-            (*next, *paths_from) = (*id, Some(0));
-            (watcher.data > 0).then_some(WatchVisit::Watcher(*id))
-        }
-        Some(from) => watcher.paths.range(from..).next().map(|path| {
-            *paths_from = path.checked_add(1);
-            let watches = table.modes(*path, *number).has(Modes::OF_DATA);
-            match table.paths.get(*path).filter(|_| watches) {
-                Some(path) => WatchVisit::Path(&path.path),
-                None => WatchVisit::Nothing,
-            }
-        }),
-    };
-    visit.unwrap_or_else(|| {
-        (*next, *paths_from) = (WatcherId(id.0 + 1), None);
-        WatchVisit::Nothing
-    })
+fn of_watcher<'a>(table: &'a WatchTable, watcher: WatcherId, from: &mut u32) -> WatchVisit<'a> {
+    let number = table.by_id.get(&watcher).copied();
+    let known = number.and_then(|number| Some((number, table.watchers.get(number)?)));
+    let Some((number, watcher)) = known else { return WatchVisit::End };
+    let Some(path) = watcher.paths.range(*from..).next() else { return WatchVisit::End };
+    *from = path + 1;
+    let watches = table.modes(*path, number).has(Modes::OF_DATA);
+    match table.paths.get(*path).filter(|_| watches) {
+        Some(path) => WatchVisit::Path(&path.path),
+        None => WatchVisit::Nothing,
+    }
 }
 
 impl WatchTable {
+    /// How many paths a watcher watches in Apache's table of data watches.
+    pub fn data_watches_of(&self, watcher: WatcherId) -> u32 {
+        let number = self.by_id.get(&watcher);
+        number.and_then(|number| self.watchers.get(*number)).map_or(0, |watcher| watcher.data)
+    }
+
     /// How many data watches there are, as Apache's `wchs` tells it.
     pub fn summary(&self) -> WatchesSummary {
-        WatchesSummary {
-            watchers: self.counts.data_watchers,
-            paths: self.counts.data_paths,
-            watches: self.counts.data,
-        }
+        WatchesSummary { paths: self.counts.data_paths, watches: self.counts.data }
     }
 }

@@ -1,0 +1,219 @@
+//! What proves a row of `docs/COMPAT.md`: the scenarios whose `proves` lines name it, tests, or a
+//! reason why it needs neither.
+//!
+//! What it keeps true: a proof that is named exists and has to do with the row; a row that says yes
+//! has a proof.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rows that no scenario can show, and the test that does: `FILE::FUNCTION`, or a scenario of the
+/// simulator.
+const TESTS: &[(&str, &str)] = &[
+    ("error:SESSIONEXPIRED", "crates/sim/scenarios/requests_of_an_expired_session_are_refused.txt"),
+    (
+        "setting:autopurge.purgeInterval",
+        "crates/bellwether/tests/it/purge.rs::without_an_interval_nothing_is_purged",
+    ),
+    (
+        "setting:autopurge.snapRetainCount",
+        "crates/bellwether/tests/it/purge.rs::a_start_purges_all_but_the_snapshots_to_retain_and_loses_no_node",
+    ),
+    (
+        "setting:clientPortAddress",
+        "crates/server/src/config/tests.rs::addresses_are_bound_as_apache_binds_them",
+    ),
+    (
+        "setting:db.autocreate",
+        "crates/bellwether/tests/it/initialize.rs::without_data_and_without_the_file_it_starts_and_serves_nobody",
+    ),
+    (
+        "setting:forceSync",
+        "crates/sim/tests/it/store_files.rs::without_force_sync_it_says_so_and_writes_no_marks",
+    ),
+    (
+        "setting:java.net.preferIPv4Stack",
+        "crates/server/src/config/tests.rs::addresses_are_bound_as_apache_binds_them",
+    ),
+    (
+        "setting:serializeLastProcessedZxid.enabled",
+        "crates/bellwether/tests/it/stored.rs::a_snapshot_ends_with_its_zxid_as_serialize_last_processed_zxid_says",
+    ),
+    (
+        "setting:snapSizeLimitInKb",
+        "crates/bellwether/tests/it/stored.rs::a_snapshot_follows_snap_count_writes_or_snap_size_limit_in_kb",
+    ),
+    (
+        "setting:snapshot.trust.empty",
+        "crates/bellwether/tests/it/stored.rs::logs_alone_are_loaded_where_snapshot_trust_empty_says_so",
+    ),
+    (
+        "setting:standaloneEnabled",
+        "crates/server/src/config/tests.rs::one_server_line_alone_is_taken_as_apache_takes_it",
+    ),
+    (
+        "setting:txnLogSizeLimitInKb",
+        "crates/bellwether/tests/it/stored.rs::a_log_ends_at_txn_log_size_limit_in_kb",
+    ),
+    ("word:crst", SAME_FIGURES),
+    ("word:dirs", SAME_FIGURES),
+    ("word:envi", SAME_FIGURES),
+    ("word:gtmk", SAME_FIGURES),
+    ("word:hash", SAME_FIGURES),
+    ("word:srst", SAME_FIGURES),
+    ("word:stmk", SAME_FIGURES),
+    ("word:wchc", SAME_FIGURES),
+    ("word:wchp", SAME_FIGURES),
+];
+
+/// Several words at once, from figures that are made up.
+const SAME_FIGURES: &str =
+    "crates/server/src/admin/tests.rs::words_say_what_apache_says_for_the_same_figures";
+
+/// How many scenarios of one row are named on the page.
+const NAMED_MAX: usize = 3;
+
+/// One scenario as far as it matters here.
+struct Scenario {
+    name: String,
+    proves: Vec<String>,
+    text: String,
+}
+
+/// All proofs there are.
+pub(crate) struct Proofs {
+    scenarios: Vec<Scenario>,
+    /// What is wrong with them, a line each.
+    pub(crate) problems: Vec<String>,
+    rows: BTreeSet<String>,
+}
+
+impl Proofs {
+    /// Reads the scenarios.
+    pub(crate) fn read() -> Proofs {
+        let root = root().join("conformance/scenarios");
+        let mut paths = Vec::new();
+        collect(&root, &mut paths);
+        paths.sort();
+        let scenarios = paths.iter().map(|path| {
+            let text = fs::read_to_string(path).expect("a scenario is a text");
+            let below = path.strip_prefix(&root).expect("it was found there").with_extension("");
+            let lines = text.lines().filter_map(|line| line.strip_prefix("proves "));
+            let proves = lines.flat_map(str::split_whitespace).map(str::to_owned).collect();
+            Scenario { name: below.to_string_lossy().into_owned(), proves, text }
+        });
+        Proofs { scenarios: scenarios.collect(), problems: Vec::new(), rows: BTreeSet::new() }
+    }
+
+    /// The cell that names the proofs of a row.
+    pub(crate) fn cell(&mut self, kind: &str, row: &str) -> String {
+        let (name, support) = name_and_support(row);
+        let key = format!("{kind}:{name}");
+        self.rows.insert(key.clone());
+        let mut proofs = Vec::new();
+        for scenario in self.scenarios.iter().filter(|s| proves(s, kind, name)) {
+            proofs.push(scenario.name.clone());
+            if !shows(scenario, kind, name) {
+                self.problems.push(format!("{} does not show {key}", scenario.name));
+            }
+        }
+        proofs.extend(TESTS.iter().filter(|(row, _)| *row == key).map(|(_, test)| {
+            if !exists(test) {
+                self.problems.push(format!("{key}: there is no {test}"));
+            }
+            test.rsplit("::").next().unwrap_or(test).rsplit('/').next().unwrap_or(test).to_owned()
+        }));
+        if proofs.is_empty() && says_yes(support) {
+            self.problems.push(format!("{key} says \"{support}\" and nothing proves it"));
+        }
+        let more = proofs.len().saturating_sub(NAMED_MAX);
+        proofs.truncate(NAMED_MAX);
+        if more > 0 {
+            proofs.push(format!("{more} more"));
+        }
+        proofs.join(", ")
+    }
+
+    /// What is named as proven and is no row.
+    pub(crate) fn finish(mut self) -> Vec<String> {
+        let tests = TESTS.iter().map(|(row, _)| ("a test".to_owned(), (*row).to_owned()));
+        let scenarios = self.scenarios.iter().flat_map(|scenario| {
+            scenario.proves.iter().map(|row| (scenario.name.clone(), row.clone()))
+        });
+        let unknown: Vec<String> = scenarios
+            .chain(tests)
+            .filter(|(_, row)| !self.rows.contains(row))
+            .map(|(who, row)| format!("{who} proves {row}, which is no row of the page"))
+            .collect();
+        self.problems.extend(unknown);
+        self.problems
+    }
+}
+
+/// The first name in code quotes, without -D; and the last cell.
+fn name_and_support(row: &str) -> (&str, &str) {
+    let name = row.split('`').nth(1).expect("a row names something");
+    let support = row.trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
+    (name.trim_start_matches("-D"), support.trim())
+}
+
+/// Whether a scenario is a proof of a row: it says so, or asks for the word, or prints the metric.
+fn proves(scenario: &Scenario, kind: &str, name: &str) -> bool {
+    let asked = ["word", "metric"].contains(&kind) && shows(scenario, kind, name);
+    asked || scenario.proves.contains(&format!("{kind}:{name}"))
+}
+
+/// Whether a row promises something that can be shown. A name of our own is no promise about
+/// Apache.
+fn says_yes(support: &str) -> bool {
+    let promises = ["yes", "honoured", "answered"].iter().any(|word| support.starts_with(word));
+    promises && !support.contains("Apache has none of this name")
+}
+
+/// Whether a scenario has to do with what it is the proof of.
+fn shows(scenario: &Scenario, kind: &str, name: &str) -> bool {
+    let line = |start: &str| scenario.text.lines().any(|line| line.starts_with(start));
+    match kind {
+        "op" => {
+            [": ", "; ", "multi "].iter().any(|s| scenario.text.contains(&format!("{s}{name}")))
+        }
+        "error" => {
+            name == "OK" || scenario.text.contains(&format!(" {name}")) || {
+                let within = [format!("[{name}"), format!("; {name}")];
+                within.iter().any(|part| scenario.text.contains(part))
+            }
+        }
+        "word" => line(&format!("word: {name}")),
+        // A measure of several figures has one in each line's name.
+        "metric" => scenario.text.lines().any(|line| {
+            let shown = line.strip_prefix("| zk_").and_then(|line| line.split(['\t', '…']).next());
+            let figure = |shown: &str| shown.split_once('_').map(|(_, rest)| rest.to_owned());
+            shown.is_some_and(|shown| shown == name || figure(shown).is_some_and(|f| f == name))
+        }),
+        "setting" => scenario.text.contains(name) || line("restart server"),
+        _ => true,
+    }
+}
+
+/// Whether a test is there.
+fn exists(test: &str) -> bool {
+    let (file, function) = test.split_once("::").unwrap_or((test, ""));
+    let Ok(text) = fs::read_to_string(root().join(file)) else { return false };
+    function.is_empty() || text.contains(&format!("fn {function}("))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("the scenarios can be listed") {
+        let path = entry.expect("the scenarios can be listed").path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "txt") {
+            paths.push(path);
+        }
+    }
+}
