@@ -52,7 +52,7 @@ impl Person {
             let mut bytes = [0; 4096];
             // Linux answers with an error once nobody has the other end.
             while let Ok(read @ 1..) = screen.read(&mut bytes) {
-                if sender.send(bytes[..read].to_vec()).is_err() {
+                if sender.send(bytes.iter().copied().take(read).collect()).is_err() {
                     return;
                 }
             }
@@ -87,6 +87,7 @@ impl Person {
         self.sees(&format!("(CONNECTED) {number}] "))
     }
 
+    /// Ends the shell, which must have asked: what is typed before belongs to the command.
     fn leaves(&mut self) -> Option<i32> {
         self.types("\x04");
         self.child.wait().expect("it ends").code()
@@ -116,6 +117,7 @@ fn commands_options_and_paths_are_completed() {
     person.types("get /a-l\t/b\t\r");
     person.sees("get /a-long-name/below");
     person.sees("y\r\n");
+    person.is_asked(4);
     assert_eq!(person.leaves(), Some(0));
 }
 
