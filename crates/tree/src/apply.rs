@@ -247,6 +247,7 @@ impl Tree {
             acl: self.acl_of(id),
             parent_acl: self.acl_of(node.parent),
         });
+        self.quotas.written(id, path, data.as_deref());
         let bytes = data.as_ref().map_or(0, |data| data.len() as u64);
         self.update_quota(path, signed(bytes) - signed(bytes_before), 0);
         Ok(stat)

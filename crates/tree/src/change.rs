@@ -169,7 +169,7 @@ impl Tree {
             Owner::None | Owner::Unknown => {} // They end only when a client deletes them.
         }
         self.digest = self.digest.wrapping_add(u64::from(self.nodes.get(id).counts));
-        self.quotas.added(id, path);
+        self.quotas.written(id, path, self.nodes.get(id).data.as_deref());
     }
 
     fn uncount(&mut self, id: NodeId, path: &str) {

@@ -83,7 +83,7 @@ impl Tree {
             }
             Owner::None | Owner::Unknown => {} // They are in no index.
         }
-        found.quotas.added(id, path);
+        found.quotas.written(id, path, node.data.as_deref());
         let acl_id = self.acls.id(node.acl);
         if acl_id != bellwether_wire::disk::snapshot::OPEN_ACL_ID {
             *found.acls.entry(acl_id).or_default() += 1;

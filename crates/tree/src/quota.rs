@@ -26,17 +26,25 @@ const EXCEEDED_PER_WRITE_MAX: usize = 4;
 
 /// All quotas, by the paths that they are on.
 ///
-/// Invariant: the limits nodes and the statistics nodes of the tree are in it, and no entry is
-/// empty. Only where there are limits anything is counted.
+/// Invariant: the limits nodes and the statistics nodes of the tree are in it with what they say,
+/// and no entry is empty. Only where there are limits anything is counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quotas {
     by_path: BTreeMap<Box<str>, Quota>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Quota {
-    limits: Option<NodeId>,
-    stats: Option<NodeId>,
+    limits: Option<Half>,
+    stats: Option<Half>,
+}
+
+/// One of a quota's two nodes.
+#[derive(Debug, PartialEq, Eq)]
+struct Half {
+    id: NodeId,
+    /// What it says; `None` if that cannot be read.
+    track: Option<StatsTrack>,
 }
 
 /// What a quota limits.
@@ -98,7 +106,7 @@ fn namespace(path: &str) -> &str {
 }
 
 impl Quota {
-    fn node_mut(&mut self, node: QuotaNode) -> &mut Option<NodeId> {
+    fn half_mut(&mut self, node: QuotaNode) -> &mut Option<Half> {
         match node {
             QuotaNode::Limits => &mut self.limits,
             QuotaNode::Stats => &mut self.stats,
@@ -106,12 +114,18 @@ impl Quota {
     }
 }
 
+impl Half {
+    fn new(id: NodeId, data: Option<&[u8]>) -> Half {
+        Half { id, track: data.and_then(|data| StatsTrack::parse(data).ok()) }
+    }
+}
+
 impl Quotas {
-    /// A node was added.
+    /// A node was added, or its data set.
     #[inline]
-    pub(crate) fn added(&mut self, id: NodeId, path: &str) {
+    pub(crate) fn written(&mut self, id: NodeId, path: &str, data: Option<&[u8]>) {
         if let Some((node, on)) = QuotaNode::of(path) {
-            self.note(node, on, id);
+            self.note(node, on, Half::new(id, data));
         }
     }
 
@@ -123,24 +137,23 @@ impl Quotas {
         }
     }
 
-    fn note(&mut self, node: QuotaNode, on: &str, id: NodeId) {
-        *self.by_path.entry(on.into()).or_default().node_mut(node) = Some(id);
+    fn note(&mut self, node: QuotaNode, on: &str, half: Half) {
+        *self.by_path.entry(on.into()).or_default().half_mut(node) = Some(half);
     }
 
     fn forget(&mut self, node: QuotaNode, on: &str) {
         let quota = self.by_path.get_mut(on).expect("it was added");
-        *quota.node_mut(node) = None;
+        *quota.half_mut(node) = None;
         if *quota == Quota::default() {
             self.by_path.remove(on);
         }
     }
 
-    /// The closest quota at or above `path`: its path, its limits, and its statistics if it has
-    /// some.
+    /// The closest path at or above this one that has limits.
     ///
     /// The greatest path that is not greater than `path` either is above it or says how far up to
     /// go: whatever is above `path` is a prefix of both.
-    fn closest(&self, path: &str) -> Option<(&str, NodeId, Option<NodeId>)> {
+    fn closest<'p>(&self, path: &'p str) -> Option<&'p str> {
         let mut path = path;
         loop {
             let up_to = (Unbounded, Included(path));
@@ -148,11 +161,10 @@ impl Quotas {
             let common = on.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
             let next = path.as_bytes().get(common);
             let is_above = common == on.len() && (next.is_none() || next == Some(&b'/'));
-            let end = match quota.limits {
-                Some(limits) if is_above => return Some((on, limits, quota.stats)),
-                None if is_above => common,
-                Some(_) | None => common + 1,
-            };
+            if is_above && quota.limits.is_some() {
+                return Some(path.split_at(common).0);
+            }
+            let end = if is_above { common } else { common + 1 };
             let slash = path.bytes().take(end).rposition(|byte| byte == b'/')?;
             (path, _) = path.split_at(slash);
         }
@@ -169,24 +181,32 @@ impl Tree {
     }
 
     /// A transaction changed how much is at and below `path`.
+    #[inline]
     pub(crate) fn update_quota(&mut self, path: &str, bytes: i64, count: i64) {
-        if self.quotas.by_path.is_empty() {
-            return;
+        if !self.quotas.by_path.is_empty() {
+            self.update_closest(path, bytes, count);
         }
-        let Some((_, _, Some(stats))) = self.quotas.closest(path) else { return };
+    }
+
+    fn update_closest(&mut self, path: &str, bytes: i64, count: i64) {
+        let Some(on) = self.quotas.closest(path) else { return };
+        let quota = self.quotas.by_path.get_mut(on);
+        let Some(stats) = quota.and_then(|quota| quota.stats.as_mut()) else { return };
         // What a client wrote into the node may be no statistics. Apache's server ends then; this
         // one leaves them alone until they are made anew.
-        let Some(mut track) = self.track(stats) else { return };
+        let Some(track) = &mut stats.track else { return };
         track.set_count(track.count().wrapping_add(count));
         track.set_bytes(track.bytes().wrapping_add(bytes));
-        self.set_quota_stats(stats, &track);
+        let (id, text) = (stats.id, track.to_string());
+        self.set_quota_data(id, text);
     }
 
     /// Makes the statistics of all quotas anew, after a snapshot was loaded.
     pub(crate) fn recount_quotas(&mut self) {
         let quotas = self.quotas.by_path.iter().filter(|(_, quota)| quota.limits.is_some());
+        let stats = |quota: &Quota| quota.stats.as_ref().map(|stats| stats.id);
         let counted: Vec<(Box<str>, NodeId)> =
-            quotas.filter_map(|(on, quota)| Some((on.clone(), quota.stats?))).collect();
+            quotas.filter_map(|(on, quota)| Some((on.clone(), stats(quota)?))).collect();
         for (on, stats) in counted {
             self.recount_quota(&on, stats);
         }
@@ -197,19 +217,14 @@ impl Tree {
         let node = self.nodes.find(on).map(|id| self.nodes.get(id));
         track.set_count(node.map_or(0, |node| i64::from(node.descendants()) + 1));
         track.set_bytes(node.map_or(0, |node| signed(node.subtree_bytes())));
-        self.set_quota_stats(stats, &track);
+        self.set_quota_data(stats, track.to_string());
+        self.quotas.note(QuotaNode::Stats, on, Half { id: stats, track: Some(track) });
     }
 
-    fn set_quota_stats(&mut self, stats: NodeId, track: &StatsTrack) {
-        let data: bellwether_wire::Data = track.to_string().into_bytes().into();
-        self.data_size += data.len() as u64;
-        let len_before = self.nodes.set_data(stats, Some(data));
+    fn set_quota_data(&mut self, stats: NodeId, text: String) {
+        self.data_size += text.len() as u64;
+        let len_before = self.nodes.set_data(stats, Some(text.into_bytes().into()));
         self.data_size -= len_before as u64;
-    }
-
-    /// What a node of a quota says; `None` if it cannot be read.
-    fn track(&self, id: NodeId) -> Option<StatsTrack> {
-        StatsTrack::parse(self.nodes.get(id).data.as_ref()?).ok()
     }
 
     /// Judges a write that adds `bytes` and `count` at `path`. What is exceeded is noted in
@@ -223,10 +238,13 @@ impl Tree {
         if self.quotas.by_path.is_empty() {
             return Ok(());
         }
-        let Some((on, limits, stats)) = self.quotas.closest(path) else { return Ok(()) };
+        let Some(on) = self.quotas.closest(path) else { return Ok(()) };
+        let Some(Quota { limits: Some(limits), stats }) = self.quotas.by_path.get(on) else {
+            return Ok(());
+        };
         let unreadable =
             || if self.options.enforce_quota { Err(ErrorCode::MarshallingError) } else { Ok(()) };
-        let Some(limits) = self.track(limits) else { return unreadable() };
+        let Some(limits) = &limits.track else { return unreadable() };
         let limit = |hard: i64, soft: i64| match (hard, soft) {
             (0.., _) => Some(Limit::Hard(hard)),
             (_, 0..) => Some(Limit::Soft(soft)),
@@ -238,7 +256,7 @@ impl Tree {
             return Ok(());
         }
         let Some(stats) = stats else { return Ok(()) };
-        let Some(stats) = self.track(stats) else { return unreadable() };
+        let Some(stats) = &stats.track else { return unreadable() };
         let count = (Measure::Count, count_limit, stats.count().wrapping_add(count));
         let bytes = (Measure::Bytes, bytes_limit, stats.bytes().wrapping_add(bytes));
         for (measure, limit, value) in [count, bytes] {
@@ -267,13 +285,13 @@ impl Tree {
                 *sum = Some(sum.unwrap_or(0).wrapping_add(number));
             };
             let either = |hard: i64, soft: i64| if hard > -1 { hard } else { soft };
-            if let Some(limits) = quota.limits.and_then(|limits| self.track(limits)) {
+            if let Some(Half { track: Some(limits), .. }) = &quota.limits {
                 let count = either(limits.count_hard_limit(), limits.count());
                 let bytes = either(limits.byte_hard_limit(), limits.bytes());
                 add(&mut of_namespace.count_limit, count);
                 add(&mut of_namespace.bytes_limit, bytes);
             }
-            if let Some(stats) = quota.stats.and_then(|stats| self.track(stats)) {
+            if let Some(Half { track: Some(stats), .. }) = &quota.stats {
                 add(&mut of_namespace.count_usage, stats.count());
                 add(&mut of_namespace.bytes_usage, stats.bytes());
             }
@@ -318,7 +336,8 @@ mod tests {
             };
             let mut quotas = Quotas::default();
             for id in 0..u.int_in_range(0..=12)? {
-                quotas.note(*u.choose(&[QuotaNode::Limits, QuotaNode::Stats])?, &path(u)?, id);
+                let node = *u.choose(&[QuotaNode::Limits, QuotaNode::Stats])?;
+                quotas.note(node, &path(u)?, Half::new(id, None));
             }
             let path = path(u)?;
             let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
@@ -326,7 +345,7 @@ mod tests {
             let limits = quotas.by_path.iter().filter(|(_, quota)| quota.limits.is_some());
             let expected =
                 limits.map(|(on, _)| &**on).filter(|on| above(on)).max_by_key(|on| on.len());
-            assert_eq!(quotas.closest(&path).map(|(on, _, _)| on), expected, "{path}");
+            assert_eq!(quotas.closest(&path), expected, "{path}");
             Ok(())
         });
     }
@@ -334,7 +353,7 @@ mod tests {
     #[test]
     fn the_root_has_no_quota() {
         let mut quotas = Quotas::default();
-        quotas.note(QuotaNode::Limits, "/a", 1);
+        quotas.note(QuotaNode::Limits, "/a", Half::new(1, None));
         for path in ["", "/", "/b", "/A"] {
             assert_eq!(quotas.closest(path), None, "{path}");
         }

@@ -57,7 +57,10 @@ impl QuotaNode {
 /// The numbers of a limits node or of a statistics node. A number that is not there is -1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatsTrack {
-    numbers: BTreeMap<Box<str>, i64>,
+    count: Option<i64>,
+    bytes: Option<i64>,
+    /// The hard limits, and keys that mean nothing.
+    others: BTreeMap<Box<str>, i64>,
 }
 
 /// A text that is none of [`StatsTrack`].
@@ -81,7 +84,7 @@ impl StatsTrack {
     /// Java's `split` reads them, because the current form has such a pair.
     pub fn parse(data: &[u8]) -> Result<StatsTrack, BadStats> {
         let text = String::from_utf8_lossy(data);
-        let mut numbers = BTreeMap::new();
+        let mut track = StatsTrack::default();
         // Separators at the end stand before nothing; those at the start behind an empty pair.
         let pairs = text.trim_end_matches([',', ';']);
         for (at, pair) in pairs.split([',', ';']).enumerate() {
@@ -89,39 +92,39 @@ impl StatsTrack {
                 continue;
             }
             let (key, number) = read_pair(pair).ok_or_else(|| BadStats { pair: pair.into() })?;
-            numbers.insert(key.into(), number);
+            track.set(key, number);
         }
-        Ok(StatsTrack { numbers })
+        Ok(track)
     }
 
     /// How many nodes; the soft limit of them.
     pub fn count(&self) -> i64 {
-        self.get(COUNT)
+        self.count.unwrap_or(-1)
     }
 
     /// How many bytes of data; the soft limit of them.
     pub fn bytes(&self) -> i64 {
-        self.get(BYTES)
+        self.bytes.unwrap_or(-1)
     }
 
     /// The hard limit of nodes.
     pub fn count_hard_limit(&self) -> i64 {
-        self.get(COUNT_HARD)
+        self.other(COUNT_HARD)
     }
 
     /// The hard limit of bytes.
     pub fn byte_hard_limit(&self) -> i64 {
-        self.get(BYTES_HARD)
+        self.other(BYTES_HARD)
     }
 
     /// Sets [`StatsTrack::count`].
     pub fn set_count(&mut self, count: i64) {
-        self.set(COUNT, count);
+        self.count = Some(count);
     }
 
     /// Sets [`StatsTrack::bytes`].
     pub fn set_bytes(&mut self, bytes: i64) {
-        self.set(BYTES, bytes);
+        self.bytes = Some(bytes);
     }
 
     /// Sets [`StatsTrack::count_hard_limit`].
@@ -134,15 +137,16 @@ impl StatsTrack {
         self.set(BYTES_HARD, bytes);
     }
 
-    fn get(&self, key: &str) -> i64 {
-        self.numbers.get(key).copied().unwrap_or(-1)
+    fn other(&self, key: &str) -> i64 {
+        self.others.get(key).copied().unwrap_or(-1)
     }
 
     fn set(&mut self, key: &str, number: i64) {
-        match self.numbers.get_mut(key) {
-            Some(slot) => *slot = number,
-            None => {
-                self.numbers.insert(key.into(), number);
+        match key {
+            COUNT => self.count = Some(number),
+            BYTES => self.bytes = Some(number),
+            _ => {
+                self.others.insert(key.into(), number);
             }
         }
     }
@@ -155,11 +159,9 @@ impl fmt::Display for StatsTrack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{COUNT}={},{BYTES}={}", self.count(), self.bytes())?;
         let mut mark = "=";
-        for (key, number) in &self.numbers {
-            if &**key != COUNT && &**key != BYTES {
-                write!(f, "{mark};{key}={number}")?;
-                mark = "";
-            }
+        for (key, number) in &self.others {
+            write!(f, "{mark};{key}={number}")?;
+            mark = "";
         }
         Ok(())
     }
