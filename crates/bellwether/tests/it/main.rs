@@ -9,6 +9,7 @@ mod loglevel;
 mod offline;
 mod process;
 mod purge;
+mod quota;
 mod shell;
 mod signals;
 mod stored;
