@@ -13,6 +13,18 @@ use std::path::{Path, PathBuf};
 const TESTS: &[(&str, &str)] = &[
     ("error:SESSIONEXPIRED", "crates/sim/scenarios/requests_of_an_expired_session_are_refused.txt"),
     (
+        "setting:audit.impl.class",
+        "crates/server/src/config/tests.rs::every_error_is_reported_at_once_with_its_place_and_expectation",
+    ),
+    (
+        "setting:auditlog.dir",
+        "crates/bellwether/tests/it/audit.rs::what_was_answered_stands_in_the_audit_log_when_the_server_has_stopped",
+    ),
+    (
+        "setting:auditlog.file",
+        "crates/server/src/config/tests.rs::the_audit_log_lies_where_it_is_told_to",
+    ),
+    (
         "setting:autopurge.purgeInterval",
         "crates/bellwether/tests/it/purge.rs::without_an_interval_nothing_is_purged",
     ),
@@ -36,6 +48,7 @@ const TESTS: &[(&str, &str)] = &[
         "setting:java.net.preferIPv4Stack",
         "crates/server/src/config/tests.rs::addresses_are_bound_as_apache_binds_them",
     ),
+    ("setting:log.dir", "crates/server/src/config/tests.rs::the_audit_log_lies_where_it_is_told_to"),
     (
         "setting:serializeLastProcessedZxid.enabled",
         "crates/bellwether/tests/it/stored.rs::a_snapshot_ends_with_its_zxid_as_serialize_last_processed_zxid_says",
