@@ -3,7 +3,7 @@
 //! Keeps true: equal trees are shown by dumps through a client, node by node and stat by stat; the
 //! directory really holds several logs and snapshots of the kind that the check names; and
 //! what the reader adds is read again by the writer, whose digests must agree; and both sides'
-//! offline tools find the same in the files.
+//! offline tools find the same in the files, and can repair them.
 //! Leaves the tree itself to `conformance/foreign/populate.py`.
 
 use std::fs;
@@ -16,6 +16,7 @@ use crate::report::{Passed, Report};
 use crate::server::{Flavour, Launch, SUPER_DIGEST, Server};
 use crate::workspace::Workspace;
 
+mod repaired;
 mod toolkits;
 
 /// What filling or dumping a server may take.
@@ -62,6 +63,10 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
                 Ok(Passed::many(2, &note))
             });
         }
+        let [kind, ..] = KINDS;
+        report.check(&format!("both start with a damaged log of {writer}, repaired"), || {
+            Ok(Passed::noting(repaired::play(&Exchange { workspace, kind }, writer)?))
+        });
     }
 }
 

@@ -15,6 +15,7 @@ mod files;
 mod gozk;
 mod json;
 mod kazoo;
+mod kazoo_suite;
 mod layers;
 mod maven;
 mod process;

@@ -119,7 +119,16 @@ impl Workspace {
                 .success()
                 .map_err(|e| format!("python3 -m venv: {e}"))?;
             let mut install = self.command(venv.join("bin/python"));
-            install.args(["-m", "pip", "install", "-q", "--no-input", "-r", requirements]);
+            install.args([
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--no-input",
+                "--no-deps",
+                "-r",
+                requirements,
+            ]);
             run(&mut install, FETCH_LIMIT)?.success().map_err(|e| format!("pip install: {e}"))?;
             write(&mark, &wanted)?;
             Ok(venv.join("bin"))

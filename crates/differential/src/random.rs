@@ -54,6 +54,10 @@ const ODD_PATHS: &[&str] = &[
     "~/none/deep",
 ];
 
+/// Create modes, the usual ones more often; 5 and 6 have their own operation.
+const FLAGS: &[i32] =
+    &[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6, 7, -1, i32::MAX];
+
 /// A small generator (splitmix64).
 pub(crate) struct Rng(pub(crate) u64);
 
@@ -86,6 +90,7 @@ pub(crate) fn stream(seed: u64, ops: usize) -> Vec<Step> {
     let mut g = Generator { rng: Rng(seed), xid: 0, closes: false, home: None };
     let mut steps: Vec<Step> =
         (0..SLOTS).map(|slot| Step::Open { slot, connect: Connect::plain() }).collect();
+    steps.push(g.beginning());
     let mut count = 0;
     while count < ops {
         let step = g.step();
@@ -134,6 +139,19 @@ impl Generator {
             550..900 => Step::send(slot, self.several(2, 9, Self::one)),
             _ => self.together(),
         }
+    }
+
+    /// Most of the nodes that the others stand below: without them little else succeeds.
+    fn beginning(&mut self) -> Step {
+        let mut sent = Vec::new();
+        for path in ["~/a", "~/b", "~/a/x", "~/a/y", "~/t", "~/0/a", "~/1/a", "~/2/b", "~/3/a"] {
+            if self.rng.hit(70) {
+                let create =
+                    Create { path: path.into(), data: self.data(), acl: self.acl(), flags: 0 };
+                sent.push(self.sent(Request::Create2(create)));
+            }
+        }
+        Step::send(0, sent)
     }
 
     fn several(&mut self, least: u64, more: u64, one: fn(&mut Self) -> Sent) -> Vec<Sent> {
@@ -334,8 +352,8 @@ impl Generator {
         match self.rng.below(100) {
             0..2 => None,
             2..4 => Some(Vec::new()),
-            4..65 => Some(vec![Acl::world_all()]),
-            65..85 => Some(vec![self.entry()]),
+            4..78 => Some(vec![Acl::world_all()]),
+            78..90 => Some(vec![self.entry()]),
             _ => Some((0..=self.rng.below(3)).map(|_| self.entry()).collect()),
         }
     }
@@ -396,8 +414,8 @@ impl Generator {
 
     fn write(&mut self) -> Request {
         match self.rng.below(20) {
-            0..5 => Request::Create(self.create(&[0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, -1])),
-            5..8 => Request::Create2(self.create(&[0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, i32::MAX])),
+            0..5 => Request::Create(self.create(FLAGS)),
+            5..8 => Request::Create2(self.create(FLAGS)),
             8 => Request::CreateContainer(self.create(&[4, 4, 4, 4, 0, 1, 2, 5, 9])),
             9 => {
                 let create = self.create(&[5, 5, 5, 6, 6, 0, 1, 4, 7]);

@@ -25,7 +25,11 @@ const LONG_FRAME_BYTES_MAX: &str = "50000";
 const PROPERTIES: [(&str, &str); 3] = [
     ("zookeeper.dataDir", "/nowhere"),
     ("zookeeper.extendedTypesEnabled", "true"),
-    ("zookeeper.4lw.commands.whitelist", "ruok,srvr,stat,isro"),
+    // Not those that tell of the machine and the process.
+    (
+        "zookeeper.4lw.commands.whitelist",
+        "ruok,srvr,stat,isro,cons,crst,srst,dump,wchs,wchp,wchc,hash,gtmk,stmk",
+    ),
 ];
 
 /// What the server and the client are told besides the bytes.

@@ -62,7 +62,7 @@ pub struct View<'a> {
 pub trait Facts {
     /// The text of `conf`.
     fn conf(&self) -> String;
-    /// The bytes of the snapshots' directory and of the logs'.
+    /// The bytes of the snapshots' directory and of the logs', as far as they were looked up.
     fn directory_bytes(&self) -> (u64, u64);
     /// What `envi` tells after the version.
     fn environment(&self) -> Vec<(&'static str, String)>;

@@ -51,8 +51,8 @@ pub use disk::{Access, Disk, DiskFile, DiskLock};
 pub use error::{Corruption, SnapshotProblem, StoreError};
 pub use log_reader::{LogReader, LogRecord, LogStart, LogStep};
 pub use mend::{
-    Copied, Follows, copy_sound, forget_synced, newest_sound_snapshot, replace_log, set_aside,
-    shorten_log, snapshot_reach,
+    Copied, Follows, Until, copy_sound, forget_synced, newest_sound_snapshot, replace_log,
+    set_aside, shorten_log, snapshot_reach,
 };
 pub use notice::{Notice, Notify};
 #[cfg(feature = "canaries")]

@@ -24,3 +24,5 @@ pub(crate) const COPY_BYTES: usize = 1 << 20;
 pub(crate) const BATCH_BYTES_KEPT: usize = 4 << 20;
 /// The longest record that is looked for in a damaged log: more than any server ever wrote.
 pub(crate) const SALVAGED_RECORD_BYTES_MAX: usize = 1 << 30;
+/// As many lost transactions are replaced by failed ones, 49 bytes each.
+pub(crate) const FILLED_MAX: i64 = 1 << 20;

@@ -5,22 +5,25 @@
 //! - nothing is lost that was there: what is replaced, shortened or taken away is kept beside it
 //!   first, durably, under a name that servers pass over;
 //! - a log has its name only when it is whole: it is written under a temporary name;
-//! - a mark that was true stays, and the mark of a record whose predecessor is lost says what
-//!   precedes it in the mended log, so that a later start finds the logs in order.
+//! - zxids stay in a row: what is lost is replaced by transactions that failed, which change
+//!   nothing. Apache 3.9.5 does not start where a zxid is missing, and clients that have seen one
+//!   refuse a server that has not. Marks of later batches stay true by it;
+//! - where too many are lost, or the epoch ended, the mark of the record behind them says what
+//!   precedes it in the mended log, so that a start finds the logs in order.
 //!
 //! Left to the caller: the directory's lock, and what is changed at all.
 
-use crate::contents::Contents;
+use crate::contents::{Contents, Named};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::StoreError;
-use crate::limits::COPY_BYTES;
+use crate::limits::{COPY_BYTES, FILLED_MAX};
 use crate::log_reader::LogRecord;
 use crate::names;
 use crate::record;
 use crate::repair::{copy_bytes, failed, free_name};
 use crate::salvage::{Piece, Salvage};
-use bellwether_wire::Zxid;
-use bellwether_wire::disk::FileHeader;
+use bellwether_wire::disk::{FileHeader, Txn, TxnHeader, TxnRecord};
+use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
 use std::path::{Path, PathBuf};
 
 /// What the first record after some point may follow.
@@ -33,17 +36,27 @@ pub struct Follows {
 }
 
 impl Follows {
-    /// Whether a start would take the record here. Where nothing is known, everything follows.
+    /// Whether a record is the next one. Where nothing is known, everything is.
     pub fn takes(&self, record: &LogRecord) -> bool {
         let zxid = record.record.header.zxid;
         let in_snapshot = self.snapshot.is_some_and(|snapshot| zxid <= snapshot);
-        let known = [self.last, self.snapshot].into_iter().flatten();
-        match record.mark {
-            Some(mark) if !in_snapshot => {
-                known.clone().count() == 0 || known.into_iter().any(|known| mark.follows(known))
+        match (self.newest(), record.mark) {
+            (Some(newest), None) if !in_snapshot => {
+                zxid.epoch() != newest.epoch() || zxid.0 <= newest.0 + 1
             }
-            Some(_) | None => true,
+            (Some(_), Some(mark)) if !in_snapshot => {
+                [self.last, self.snapshot].into_iter().flatten().any(|known| mark.follows(known))
+            }
+            (Some(_) | None, _) => true,
         }
+    }
+
+    /// The zxids that are missing before `next`, if they can be filled in from `first` on.
+    fn missing(&self, first: Zxid, next: Zxid) -> std::ops::Range<i64> {
+        let Some(newest) = self.last.or(self.snapshot) else { return 0..0 };
+        let from = first.0.max(newest.0 + 1);
+        let fits = newest.epoch() == next.epoch() && next.0 - from <= FILLED_MAX;
+        if fits { from..next.0 } else { 0..0 }
     }
 
     /// The newest of what is known to be before.
@@ -59,6 +72,8 @@ pub struct Copied {
     pub records: u64,
     /// Stretches that were left out.
     pub holes: u64,
+    /// Transactions that failed, in place of what is lost.
+    pub filled: u64,
     /// Records whose mark was given a new predecessor.
     pub marks: u64,
     /// What follows the copy.
@@ -88,13 +103,24 @@ impl Output {
     }
 }
 
-/// Copies the sound records of a log, up to `until` where that is given, into a file that must not
-/// exist yet. It is durable when this returns, its name is not.
+/// How far a copy goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of the log.
+    End,
+    /// To this transaction, and no further.
+    Last(Zxid),
+    /// To the end of the log, and with failed transactions up to where this one follows.
+    Next(Zxid),
+}
+
+/// Copies the sound records of a log into a file that must not exist yet. It is durable when this
+/// returns, its name is not.
 pub fn copy_sound(
     disk: &dyn Disk,
     (from, to): (&Path, &Path),
     follows: Follows,
-    until: Option<Zxid>,
+    until: Until,
 ) -> Result<Copied, StoreError> {
     if disk.open(to, Access::Read).is_ok() {
         let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
@@ -104,7 +130,12 @@ pub fn copy_sound(
     let file = disk.create(to).map_err(|e| failed(disk, "create", to, e))?;
     let mut output = Output { path: to.to_path_buf(), file, buffer: Vec::new(), at: 0 };
     FileHeader::LOG.encode(&mut output.buffer);
+    let first = match Named::of(from) {
+        Named::Log(first) => first,
+        Named::Snapshot(_) | Named::Other => Zxid(i64::MAX),
+    };
     let mut copied = Copied { follows, ..Copied::default() };
+    let mut time_ms = 0;
     while let Some(piece) = log.step()? {
         let found = match piece {
             Piece::Record(found) => found,
@@ -114,23 +145,58 @@ pub fn copy_sound(
             }
         };
         let zxid = found.record.header.zxid;
-        if until.is_some_and(|until| zxid > until) {
+        if matches!(until, Until::Last(last) if zxid > last) {
             break;
         }
+        let begins = if copied.records == 0 { first } else { Zxid::ZERO };
+        copied.fill((begins, zxid), time_ms, &mut |bytes| output.put(disk, bytes))?;
         let mut bytes = log.raw(&found)?;
-        if !copied.follows.takes(&found) {
-            let previous =
-                copied.follows.newest().expect("what does not follow has something before");
+        if let Some(previous) = copied.follows.newest()
+            && found.mark.is_some()
+            && !copied.follows.takes(&found)
+        {
             record::change_mark(&mut bytes, previous);
             copied.marks += 1;
         }
         output.put(disk, &bytes)?;
         copied.records += 1;
         copied.follows.last = Some(zxid);
+        time_ms = found.record.header.time_ms;
+    }
+    if let Until::Next(next) = until {
+        copied.fill((first, next), time_ms, &mut |bytes| output.put(disk, bytes))?;
     }
     output.flush(disk)?;
     output.file.sync_data().map_err(|e| failed(disk, "sync", to, e))?;
     Ok(copied)
+}
+
+impl Copied {
+    /// Puts failed transactions where those before the second zxid are missing; none may have a
+    /// zxid below the first, by which the log is named.
+    fn fill(
+        &mut self,
+        (first, next): (Zxid, Zxid),
+        time_ms: i64,
+        put: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for zxid in self.follows.missing(first, next) {
+            let header = TxnHeader {
+                session: SessionId::NONE,
+                cxid: 0,
+                zxid: Zxid(zxid),
+                time_ms,
+                op: OpCode::Error,
+            };
+            let txn = Txn::Error { code: ErrorCode::SystemError.code() };
+            let mut bytes = Vec::new();
+            record::encode(&TxnRecord { header, txn, digest: None }, None, &mut bytes);
+            put(&bytes)?;
+            self.filled += 1;
+            self.follows.last = Some(Zxid(zxid));
+        }
+        Ok(())
+    }
 }
 
 /// Puts a copy without its holes in a log's place; returns what it came to and where the log as it
@@ -139,12 +205,12 @@ pub fn replace_log(
     disk: &dyn Disk,
     path: &Path,
     follows: Follows,
+    until: Until,
 ) -> Result<(Copied, PathBuf), StoreError> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let temporary = path.with_file_name(names::temporary(name));
+    let temporary = path.with_file_name(names::temporary(name_of(path)));
     // One that an interrupted repair has left is worth nothing.
     disk.remove(&temporary).ok();
-    let copied = copy_sound(disk, (path, &temporary), follows, None)?;
+    let copied = copy_sound(disk, (path, &temporary), follows, until)?;
     let kept = keep(disk, path, 0)?;
     disk.rename(&temporary, path).map_err(|e| failed(disk, "replace", path, e))?;
     sync_names(disk, path)?;
@@ -159,6 +225,10 @@ pub fn shorten_log(disk: &dyn Disk, path: &Path, offset: u64) -> Result<PathBuf,
         .and_then(|()| file.sync_data())
         .map_err(|e| failed(disk, "cut", path, e))?;
     Ok(kept)
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// Gives a log or snapshot a name that servers pass over; returns the name.

@@ -57,6 +57,25 @@ pub(crate) fn same_snapshot(workspace: &Workspace, snapshot: &Path) -> Result<us
     Ok(ours.iter().filter(|(name, _)| name.starts_with('/')).count())
 }
 
+/// Where a transaction stands in a log.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) zxid: String,
+    pub(super) offset: usize,
+    pub(super) end: usize,
+}
+
+/// Where the transactions of a log stand.
+pub(super) fn places(workspace: &Workspace, log: &Path) -> Result<Vec<Place>, String> {
+    let objects = objects(workspace, &["log", "dump", "--json"], log)?;
+    let place = |object: &Json| {
+        let at = |key| usize::try_from(number(object, key)?).map_err(|e| format!("{key}: {e}"));
+        let zxid = text(object, "zxid")?.to_owned();
+        Ok(Place { zxid, offset: at("offset")?, end: at("end")? })
+    };
+    objects.iter().filter(|object| is(object, "transaction")).map(place).collect()
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }

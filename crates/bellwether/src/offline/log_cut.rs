@@ -15,7 +15,8 @@ use super::preview;
 use super::target::{self, Target};
 use super::{Done, Failure, Found, describe};
 use bellwether_store::{
-    OsDisk, Piece, Salvage, SnapshotReader, forget_synced, set_aside, shorten_log, snapshot_reach,
+    OsDisk, Piece, Salvage, SnapshotReader, Until, forget_synced, set_aside, shorten_log,
+    snapshot_reach,
 };
 use bellwether_wire::Zxid;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ pub(super) fn run(options: &Options, out: &mut Out) -> Done {
     };
     match (Target::find(options.target())?, &options.output) {
         (Target::Directory(dir), None) => cut(&dir, after, options, out),
-        (Target::File(file), Some(output)) => copy(&file, output, Some(after), out),
+        (Target::File(file), Some(output)) => copy(&file, output, Until::Last(after), out),
         (Target::Directory(_), Some(_)) => {
             Err(Failure::Usage("--output is for one log: give the FILE.".to_owned()))
         }

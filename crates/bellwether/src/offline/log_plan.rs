@@ -87,6 +87,16 @@ impl Survey {
         self.logs.iter().filter_map(|log| log.last).max()
     }
 
+    /// The transaction that must follow a log: the first of a later one, or the one after those
+    /// of which it is known that they were acknowledged. What the snapshot has may be missing.
+    pub(super) fn next_after(&self, n: usize) -> Option<Zxid> {
+        let later = self.logs.get(n + 1..).unwrap_or_default();
+        let first = later.iter().find_map(|log| log.first);
+        let synced = self.side.map(|side| Zxid(side.last.0.saturating_add(1)));
+        let snapshot = self.snapshot.as_ref().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+        first.or(synced).filter(|next| next.0 > snapshot.0 + 1)
+    }
+
     /// What is lost at a damaged place, in words.
     pub(super) fn lost(&self, loss: &Loss) -> String {
         let after = loss.hole.after;
@@ -166,8 +176,22 @@ impl Log {
         Ok(log)
     }
 
-    /// Whether it has to be written again.
-    pub(super) fn is_damaged(&self) -> bool {
-        !self.holes.is_empty() || !self.gaps.is_empty()
+    /// Whether a part of it is damaged or missing, other than right before its first record.
+    pub(super) fn is_damaged_within(&self) -> bool {
+        !self.holes.is_empty() || self.gaps.iter().any(|gap| Some(gap.before) != self.first)
+    }
+
+    /// Whether its first record follows this one, as far as anything says otherwise.
+    pub(super) fn is_joined_to(&self, last: Option<Zxid>) -> bool {
+        let mut gaps = self.gaps.iter().filter(|gap| Some(gap.before) == self.first);
+        gaps.all(|gap| last.is_some_and(|last| last.0 + 1 == gap.before.0))
+    }
+
+    /// Whether transactions are missing between its last record and what comes next.
+    pub(super) fn is_cut_before(&self, next: Option<Zxid>) -> bool {
+        match (self.last, next) {
+            (Some(last), Some(next)) => last.epoch() == next.epoch() && last.0 + 1 < next.0,
+            (Some(_) | None, _) => false,
+        }
     }
 }

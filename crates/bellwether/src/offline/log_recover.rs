@@ -12,8 +12,8 @@ use super::preview::{self, Preview};
 use super::target::Target;
 use super::{Done, Failure, Found, describe};
 use bellwether_store::{
-    Corruption, Follows, OsDisk, Planned, StoreError, copy_sound, forget_synced, replace_log,
-    set_aside,
+    Corruption, Follows, OsDisk, Planned, StoreError, Until, copy_sound, forget_synced,
+    replace_log, set_aside,
 };
 use bellwether_wire::Zxid;
 use std::path::Path;
@@ -21,7 +21,7 @@ use std::path::Path;
 pub(super) fn run(options: &Options, out: &mut Out) -> Done {
     match (Target::find(options.target())?, &options.output) {
         (Target::Directory(dir), None) => recover(&dir, options, out),
-        (Target::File(file), Some(output)) => copy(&file, output, None, out),
+        (Target::File(file), Some(output)) => copy(&file, output, Until::End, out),
         (Target::Directory(_), Some(_)) => {
             Err(Failure::Usage("--output is for one log: give the FILE.".to_owned()))
         }
@@ -34,7 +34,7 @@ pub(super) fn run(options: &Options, out: &mut Out) -> Done {
 }
 
 /// Writes a copy of one log without what is damaged, or up to a transaction.
-pub(super) fn copy(file: &Path, output: &Path, until: Option<Zxid>, out: &mut Out) -> Done {
+pub(super) fn copy(file: &Path, output: &Path, until: Until, out: &mut Out) -> Done {
     let log = Log::read(file, &mut Follows::default())?;
     let copied = copy_sound(&OsDisk, (file, output), Follows::default(), until)?;
     for loss in &log.holes {
@@ -66,9 +66,7 @@ fn recover(dir: &Path, options: &Options, out: &mut Out) -> Done {
     let end_is_missing = say_missing_end(&survey, &preview, out)?;
     if found == Found::Nothing && !end_is_missing {
         out.text(|| "nothing is to be recovered".to_owned())?;
-        let verdict = say_verdict(&survey, &preview, out)?;
-        say_gap_without_marks(&preview, out)?;
-        return Ok(verdict);
+        return say_verdict(&survey, &preview, out);
     }
     let question = "Write the damaged logs again without what is damaged? What was there is kept.";
     if ask(options, out, question)? == Answer::Leave {
@@ -108,23 +106,6 @@ fn say_missing_end(survey: &Survey, preview: &Preview, out: &mut Out) -> Result<
     Ok(true)
 }
 
-/// Apache's logs do not say which record follows which. A gap in them is refused only because a
-/// broken snapshot stands within it, and no log can be written again so that there is none.
-fn say_gap_without_marks(preview: &Preview, out: &mut Out) -> Result<(), Failure> {
-    let Err(StoreError::Corrupt { corruption: Corruption::MissingRecords { .. }, path, .. }) =
-        &preview.outcome
-    else {
-        return Ok(());
-    };
-    let dir = path.parent().unwrap_or(path).display();
-    let text = format!(
-        "a broken snapshot stands where transactions are missing: bring back the log that held \
-         them, or move the broken snapshots away and accept the loss; bellwether snapshot verify \
-         {dir} names them"
-    );
-    out.say(|| format!("next: {text}"), || Object::new("next").text("what", &text))
-}
-
 /// Writes again what is damaged, the oldest log first; a start's own repairs are left to it.
 fn perform(survey: &Survey, planned: &[Planned], out: &mut Out) -> Result<(), Failure> {
     if forget_synced(&OsDisk, &survey.dir)? {
@@ -135,22 +116,35 @@ fn perform(survey: &Survey, planned: &[Planned], out: &mut Out) -> Result<(), Fa
         })?;
     }
     let mut follows = survey.start();
-    for log in &survey.logs {
+    for (n, log) in survey.logs.iter().enumerate() {
         let removed_by_a_start = planned.iter().any(|planned| match planned {
             Planned::Remove { log: path } => *path == log.path,
             Planned::Cut { .. } => false,
         });
-        if log.is_damaged() && !removed_by_a_start {
-            mend(log, &mut follows, out)?;
-        } else {
+        if removed_by_a_start {
+            continue;
+        }
+        let next = survey.next_after(n);
+        let joined = log.is_joined_to(follows.last);
+        if joined && !log.is_damaged_within() && !log.is_cut_before(next) {
             follows.last = log.last.or(follows.last);
+        } else {
+            mend(log, next, &mut follows, out)?;
         }
     }
     Ok(())
 }
 
-fn mend(log: &Log, follows: &mut Follows, out: &mut Out) -> Result<(), Failure> {
+fn mend(
+    log: &Log,
+    next: Option<Zxid>,
+    follows: &mut Follows,
+    out: &mut Out,
+) -> Result<(), Failure> {
     let path = log.path.display();
+    if log.records == 0 && log.holes.is_empty() {
+        return Ok(()); // Nothing but a header: a log that was only begun.
+    }
     if log.records == 0 {
         let kept = set_aside(&OsDisk, &log.path)?;
         let kept = kept.display();
@@ -163,14 +157,21 @@ fn mend(log: &Log, follows: &mut Follows, out: &mut Out) -> Result<(), Failure> 
             },
         );
     }
-    let (copied, kept) = replace_log(&OsDisk, &log.path, *follows)?;
+    let until = next.map_or(Until::End, Until::Next);
+    let (copied, kept) = replace_log(&OsDisk, &log.path, *follows, until)?;
     *follows = copied.follows;
-    let (records, kept) = (copied.records, kept.display());
+    let (records, filled, kept) = (copied.records, copied.filled, kept.display());
     out.say(
-        || format!("wrote {path} again: {records} transactions; as it was: {kept}"),
+        || {
+            format!(
+                "wrote {path} again: {records} transactions, and {filled} failed ones in place of \
+                 what is lost; as it was: {kept}"
+            )
+        },
         || {
             let object = Object::new("mended").text("file", path.to_string());
-            object.number("transactions", records).text("kept", kept.to_string())
+            let object = object.number("transactions", records).number("filled", filled);
+            object.text("kept", kept.to_string())
         },
     )
 }

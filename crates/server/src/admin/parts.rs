@@ -17,6 +17,8 @@ pub enum Part {
     Listed(List),
     /// The connections in the order in which they would expire.
     Connections,
+    /// The sizes of both data directories are looked up, for the texts that follow; says nothing.
+    MeasureDirectories,
     /// The figures of the server start anew; says nothing.
     ResetServer,
     /// The figures of all connections start anew; says nothing.

@@ -139,7 +139,8 @@ fn render(mode: Mode, name: &str, status: &Status, clients: &[ConnectionFigures]
                 clients.iter().for_each(|client| lines::client(&mut text, client, *detail));
             }
             Part::Listed(_) | Part::Connections => {} // The node's, tested where there is one.
-            Part::ResetServer | Part::ResetConnections => {} // These say nothing.
+            // These say nothing.
+            Part::MeasureDirectories | Part::ResetServer | Part::ResetConnections => {}
         }
     }
     text

@@ -4,7 +4,7 @@
 //! length of a frame; what a word says and does comes from its row.
 
 use super::{Detail, Part, texts};
-use Part::{Clients, Connections, Listed, ResetConnections, ResetServer, Text};
+use Part::{Clients, Connections, Listed, MeasureDirectories, ResetConnections, ResetServer, Text};
 use bellwether_node::List;
 
 /// A four-letter word.
@@ -57,12 +57,13 @@ const MASK: &str = "yes: the number is kept and told; it switches nothing on, be
                     Apache's own trace messages; `bellwether loglevel` changes the log";
 /// Every word, in the alphabet's order.
 pub const WORDS: &[Word] = &[
-    Word::new("conf", "3.3", &[Text(texts::conf)]).tells("settings in effect"),
+    Word::new("conf", "3.3", &[MeasureDirectories, Text(texts::conf)]).tells("settings in effect"),
     Word::new("cons", "3.3", &[Clients(Detail::Full), Text(texts::line_break)])
         .tells("connections in full"),
     Word::new("crst", "3.3", &[ResetConnections, Text(texts::crst)])
         .tells("resets the figures of connections"),
-    Word::new("dirs", "3.5", &[Text(texts::dirs)]).tells("bytes in the data directories"),
+    Word::new("dirs", "3.5", &[MeasureDirectories, Text(texts::dirs)])
+        .tells("bytes in the data directories"),
     Word::new(
         "dump",
         "3.0",

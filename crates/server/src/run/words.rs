@@ -17,6 +17,7 @@ use bellwether_node::{ConnId, Listing, Visit};
 use bellwether_wire::jute::Put as _;
 use bellwether_wire::{SessionId, Zxid};
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::{DirEntry, ReadDir};
 use std::ops::Bound;
 use std::path::Path;
 use tracing::debug;
@@ -30,7 +31,16 @@ pub(crate) struct Telling {
     parts: std::slice::Iter<'static, Part>,
     /// How far the part that was begun has come.
     at: At,
+    directories: DirectoryBytes,
     waits: Waits,
+}
+
+/// The lengths of the files in the snapshots' directory and in the logs'; unreadable ones count
+/// nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct DirectoryBytes {
+    data: u64,
+    log: u64,
 }
 
 /// What an answer waits for.
@@ -53,6 +63,10 @@ enum At {
     Client(ConnId),
     /// Somewhere in a list of the node's.
     Listing(Listing),
+    /// In the snapshots' directory.
+    DataDirectory(ReadDir),
+    /// In the logs' directory.
+    LogDirectory(ReadDir),
     /// Connections are being sorted; the last one that was.
     Sorting(Sorted, ConnId),
     /// Connections are being told in their order; those of the first deadline that are left.
@@ -86,7 +100,13 @@ impl At {
         match self {
             At::Sorting(..) | At::Sorted(..) => true,
             At::Start | At::Client(_) | At::Listing(_) => false,
+            At::DataDirectory(_) | At::LogDirectory(_) => false,
         }
+    }
+
+    /// Whether it holds a directory open.
+    fn reads(&self) -> bool {
+        matches!(self, At::DataDirectory(_) | At::LogDirectory(_))
     }
 }
 
@@ -121,8 +141,12 @@ impl Core {
                 }
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.received += 1;
-                    let (parts, at) = (parts.iter(), At::Start);
-                    client.telling = Some(Box::new(Telling { parts, at, waits: Waits::Turn }));
+                    client.telling = Some(Box::new(Telling {
+                        parts: parts.iter(),
+                        at: At::Start,
+                        directories: DirectoryBytes::default(),
+                        waits: Waits::Turn,
+                    }));
                     self.tellers.push_back(conn);
                 }
             }
@@ -159,6 +183,10 @@ impl Core {
         telling.waits = if made == Made::Later {
             self.sorters.waiting.push_back(conn);
             Waits::Sorter
+        } else if telling.at.reads() {
+            // Nobody comes between, so that one directory is open at a time.
+            self.tellers.push_front(conn);
+            Waits::Turn
         } else if client.outbox.is_empty() || client.outbox.copied() < room {
             self.tellers.push_back(conn);
             Waits::Turn
@@ -237,7 +265,7 @@ impl Core {
             if *visits == 0 || text.len() >= room {
                 return Made::Slice;
             }
-            match self.tell_part(part, &mut telling.at, (text, room), visits) {
+            match self.tell_part(part, telling, (text, room), visits) {
                 Made::Part => {}
                 made @ (Made::Slice | Made::Later) => return made,
             }
@@ -254,13 +282,13 @@ impl Core {
     fn tell_part(
         &mut self,
         part: Part,
-        at: &mut At,
+        telling: &mut Telling,
         (text, room): (&mut String, usize),
         visits: &mut usize,
     ) -> Made {
         match part {
             Part::Text(said) => {
-                text.push_str(&self.said(said));
+                text.push_str(&self.said(said, telling.directories));
                 *visits = visits.saturating_sub(TEXT_VISITS);
                 return Made::Part;
             }
@@ -269,8 +297,10 @@ impl Core {
                 self.node.reset_statistics();
                 return Made::Part;
             }
-            Part::Clients(_) | Part::Listed(_) | Part::Connections | Part::ResetConnections => {}
+            Part::Clients(_) | Part::Listed(_) | Part::Connections => {}
+            Part::ResetConnections | Part::MeasureDirectories => {}
         }
+        let at = &mut telling.at;
         while *visits > 0 && text.len() < room {
             *visits -= 1;
             let made = match part {
@@ -283,6 +313,7 @@ impl Core {
                 }
                 Part::Connections => self.tell_connection(at, text),
                 Part::ResetConnections => self.reset_connection(at),
+                Part::MeasureDirectories => self.measure(at, &mut telling.directories),
                 Part::Text(_) | Part::ResetServer => unreachable!("these are done at once"),
             };
             match made {
@@ -293,7 +324,40 @@ impl Core {
         Made::Slice
     }
 
-    fn said(&self, said: fn(&View<'_>) -> String) -> String {
+    /// Adds the length of one file.
+    fn measure(&self, at: &mut At, bytes: &mut DirectoryBytes) -> Made {
+        let open = |dir: &Path| std::fs::read_dir(dir.join("version-2")).ok();
+        let log = |core: &Core| open(&core.config.data_log_dir).map(At::LogDirectory);
+        let next = match at {
+            At::DataDirectory(entries) => match entries.next() {
+                Some(entry) => {
+                    bytes.data += length(entry);
+                    return Made::Slice;
+                }
+                None => log(self),
+            },
+            At::LogDirectory(entries) => match entries.next() {
+                Some(entry) => {
+                    bytes.log += length(entry);
+                    return Made::Slice;
+                }
+                None => None,
+            },
+            At::Start => open(&self.config.data_dir).map(At::DataDirectory).or_else(|| log(self)),
+            At::Client(_) | At::Listing(_) | At::Sorting(..) | At::Sorted(..) => {
+                unreachable!("these are other parts")
+            }
+        };
+        match next {
+            Some(next) => {
+                *at = next;
+                Made::Slice
+            }
+            None => Made::Part,
+        }
+    }
+
+    fn said(&self, said: fn(&View<'_>) -> String, directories: DirectoryBytes) -> String {
         said(&View {
             mode: Mode::Standalone,
             status: self.node.status(),
@@ -301,7 +365,7 @@ impl Core {
             measures: self.node.measures(),
             shell_measures: &self.figures.measures,
             trace_mask: self.trace_mask,
-            facts: self,
+            facts: &Gathered { core: self, directories },
         })
     }
 
@@ -310,6 +374,7 @@ impl Core {
         let after = match at {
             At::Client(last) | At::Sorting(_, last) => Bound::Excluded(*last),
             At::Start | At::Listing(_) | At::Sorted(..) => Bound::Unbounded,
+            At::DataDirectory(_) | At::LogDirectory(_) => Bound::Unbounded,
         };
         self.clients.after(after).next()
     }
@@ -388,6 +453,7 @@ impl Core {
                 },
             },
             At::Start | At::Client(_) | At::Listing(_) => unreachable!("it was just begun"),
+            At::DataDirectory(_) | At::LogDirectory(_) => unreachable!("it was just begun"),
         }
         Made::Slice
     }
@@ -418,42 +484,48 @@ impl Core {
     }
 }
 
-impl Facts for Core {
+/// What an answer has gathered, and where the rest is.
+struct Gathered<'a> {
+    core: &'a Core,
+    directories: DirectoryBytes,
+}
+
+impl Facts for Gathered<'_> {
     fn conf(&self) -> String {
-        let (data_dir_bytes, data_log_dir_bytes) = self.directory_bytes();
-        let client_port = self.client_port;
-        self.config.conf_text(ConfFacts { client_port, data_dir_bytes, data_log_dir_bytes })
+        self.core.config.conf_text(ConfFacts {
+            client_port: self.core.client_port,
+            data_dir_bytes: self.directories.data,
+            data_log_dir_bytes: self.directories.log,
+        })
     }
 
     fn directory_bytes(&self) -> (u64, u64) {
-        let bytes = |dir: &Path| directory_bytes(&dir.join("version-2"));
-        (bytes(&self.config.data_dir), bytes(&self.config.data_log_dir))
+        (self.directories.data, self.directories.log)
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
-        self.environment.facts()
+        self.core.environment.facts()
     }
 
     fn digests(&self) -> Vec<(Zxid, u64)> {
-        self.node.tree().digest_log().collect()
+        self.core.node.tree().digest_log().collect()
     }
 
     fn quotas(&self) -> BTreeMap<String, NamespaceFigures> {
-        let quotas = self.node.tree().quota_figures().into_iter();
+        let quotas = self.core.node.tree().quota_figures().into_iter();
         let mut namespaces: BTreeMap<String, NamespaceFigures> = quotas
             .map(|(name, quotas)| (name.to_owned(), NamespaceFigures { quotas, refusals: None }))
             .collect();
-        for (name, refusals) in self.figures.quota_refusals() {
+        for (name, refusals) in self.core.figures.quota_refusals() {
             namespaces.entry(name.to_string()).or_default().refusals = Some(*refusals);
         }
         namespaces
     }
 }
 
-/// The lengths of the files in a directory; unreadable ones count nothing.
-fn directory_bytes(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+/// The length of a file; an unreadable one has none.
+fn length(entry: std::io::Result<DirEntry>) -> u64 {
+    entry.and_then(|entry| entry.metadata()).map_or(0, |metadata| metadata.len())
 }
 
 #[cfg(test)]

@@ -368,8 +368,8 @@ fn decode_read(op: OpCode, r: &mut Reader<'_>) -> Decoded<Request> {
         OpCode::SetWatches => Request::SetWatches(Box::new(SetWatches::decode(r)?)),
         OpCode::SetWatches2 => {
             let mut watches = SetWatches::decode(r)?;
-            watches.persistent = r.texts("setWatches2.persistentWatches")?;
-            watches.persistent_recursive = r.texts("setWatches2.persistentRecursiveWatches")?;
+            watches.persistent = watched(r, "setWatches2.persistentWatches")?;
+            watches.persistent_recursive = watched(r, "setWatches2.persistentRecursiveWatches")?;
             Request::SetWatches2(Box::new(watches))
         }
         OpCode::Sasl => {
@@ -429,9 +429,9 @@ impl SetWatches {
     fn decode(r: &mut Reader<'_>) -> Decoded<SetWatches> {
         Ok(SetWatches {
             relative_zxid: Zxid(r.long("setWatches.relativeZxid")?),
-            data: r.texts("setWatches.dataWatches")?,
-            exist: r.texts("setWatches.existWatches")?,
-            child: r.texts("setWatches.childWatches")?,
+            data: watched(r, "setWatches.dataWatches")?,
+            exist: watched(r, "setWatches.existWatches")?,
+            child: watched(r, "setWatches.childWatches")?,
             ..SetWatches::default()
         })
     }
@@ -442,6 +442,13 @@ impl SetWatches {
         out.put_texts(&self.exist);
         out.put_texts(&self.child);
     }
+}
+
+/// A list of paths that a request to set watches must have: a null one is refused, as by Apache.
+fn watched(r: &mut Reader<'_>, what: &'static str) -> Decoded<Vec<Box<str>>> {
+    let null = r.error(what, Problem::Null);
+    let count = r.count(what, 4)?.ok_or(null)?;
+    (0..count).map(|_| r.text(what)).collect()
 }
 
 fn is_write_of_multi(op: OpCode) -> bool {
@@ -507,6 +514,22 @@ mod tests {
     #[test]
     fn a_request_is_small_enough_to_be_moved_in_registers() {
         assert!(size_of::<Request>() <= 96, "{}", size_of::<Request>());
+    }
+
+    #[test]
+    fn watches_are_set_again_from_lists_that_are_there() {
+        let watches = SetWatches { persistent: vec!["/a".into()], ..SetWatches::default() };
+        let request = Request::SetWatches2(Box::new(watches));
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        let decode = |bytes: &[u8]| Request::decode(OpCode::SetWatches2, &mut Reader::new(bytes));
+        assert_eq!(decode(&bytes), Ok(request));
+        // The last list is empty; as null it is none.
+        let end = bytes.len() - 4;
+        bytes.splice(end.., (-1_i32).to_be_bytes());
+        let why = decode(&bytes).expect_err("a null list");
+        let expected = ("setWatches2.persistentRecursiveWatches", Problem::Null);
+        assert_eq!((why.what, why.problem), expected);
     }
 
     #[track_caller]

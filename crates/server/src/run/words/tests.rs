@@ -209,3 +209,30 @@ fn a_word_that_is_not_allowed_waits_for_no_argument() {
     assert_eq!(server.sent(conn), b"stmk is not executed because it is not in the whitelist.\n");
     assert!(!server.is_open(conn));
 }
+
+#[test]
+fn directories_are_measured_in_slices_one_at_a_time() {
+    let base = std::env::temp_dir().join(format!("bellwether-words-{}", std::process::id()));
+    let version_2 = base.join("version-2");
+    std::fs::create_dir_all(&version_2).expect("a directory can be made");
+    for file in 0..2_500 {
+        std::fs::write(version_2.join(format!("log.{file}")), "four").expect("it can be written");
+    }
+    let dir = base.to_str().expect("the test's own path is text");
+    let mut server =
+        Offline::new(&[("zookeeper.dataDir", dir), ("zookeeper.4lw.commands.whitelist", "*")]);
+    let (text, rounds) = ask(&mut server, "dirs");
+    assert_eq!(text, "datadir_size: 10000\nlogdir_size: 10000\n");
+    assert!(rounds >= 5, "{rounds}");
+    let asking: Vec<ConnId> = (0..3).map(|_| server.connect()).collect();
+    asking.iter().for_each(|conn| server.send(*conn, b"dirs"));
+    asking.iter().for_each(|conn| server.core.turn(*conn));
+    while server.core.is_busy() {
+        server.core.go_on();
+        let clients = asking.iter().filter_map(|conn| server.core.clients.get(*conn));
+        let tellings = clients.filter_map(|client| client.telling.as_ref());
+        assert!(tellings.filter(|telling| telling.at.reads()).count() <= 1);
+    }
+    assert!(asking.iter().all(|conn| server.sent(*conn) == text.as_bytes()));
+    std::fs::remove_dir_all(&base).expect("it can be removed");
+}
