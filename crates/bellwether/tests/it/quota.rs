@@ -1,5 +1,5 @@
-//! Quotas of a real server: what its log and `mntr` say. What they count and refuse is compared with
-//! Apache's server in `conformance/`.
+//! Quotas of a real server: what its log and `mntr` say. What they count and refuse is compared
+//! with Apache's server in `conformance/`.
 
 use crate::process::{Client, Server, create, eventually};
 use bellwether_wire::ErrorCode;
