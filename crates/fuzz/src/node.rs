@@ -36,6 +36,7 @@ fn settings() -> Settings {
         reconfig_enabled: false,
         audit: true,
         enforced_schemes: Vec::new(),
+        throttle: None,
         snap_count: 20,
         snap_bytes: 0,
         snapshot_last_zxid: true,

@@ -14,5 +14,6 @@ mod shell;
 mod signals;
 mod stored;
 mod supervised;
+mod throttled;
 mod too_long;
 mod tools;
