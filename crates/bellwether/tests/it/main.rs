@@ -8,6 +8,7 @@ mod limits;
 mod loglevel;
 mod offline;
 mod process;
+mod prompt;
 mod purge;
 mod quota;
 mod shell;
