@@ -10,6 +10,7 @@ mod offline;
 mod process;
 mod prompt;
 mod purge;
+mod quota;
 mod shell;
 mod signals;
 mod stored;
