@@ -16,7 +16,11 @@
 //! Each arrow is a type that only the step before can make. The other ways use the same files: a
 //! read is 1–3 and 10; while writes of the same connection are in flight it waits in 3's queue and
 //! leaves it after their replies. A ping is a read. `sync` is a marker that passes 5–7 without a
-//! transaction. Sessions begin, end and expire by transactions like any other.
+//! transaction. Where `request_throttle_max_requests` is set, requests wait in
+//! `crates/node/src/flow/throttle.rs` before 3. Sessions begin, end and expire by transactions
+//! like any other.
+
+pub mod throttle;
 
 pub(crate) mod session;
 

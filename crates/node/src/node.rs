@@ -11,6 +11,7 @@ use crate::event::{ConnId, Event};
 use crate::expiry::Expiry;
 use crate::flow::commit::{self, Committed};
 use crate::flow::propose::Proposals;
+use crate::flow::throttle::{self, Throttle, ThrottleFigures};
 use crate::flow::watches::{self, Fired};
 use crate::flow::{apply, log, reply, session};
 use crate::limits::VISITS_PER_STEP;
@@ -50,6 +51,7 @@ pub struct Node {
     pub(crate) setting_watches: VecDeque<ConnId>,
     /// Connections with more requests that need nothing but their turn than one step answers.
     pub(crate) draining: VecDeque<ConnId>,
+    pub(crate) throttle: Throttle,
     reaper: Reaper,
     /// The transaction whose watches are firing.
     unreplied: Option<Fired>,
@@ -83,6 +85,7 @@ impl Node {
         Node {
             snapshots: Snapshots::new(&settings),
             reaper: Reaper::new(settings.reaper, now),
+            throttle: Throttle::new(settings.throttle),
             last_zxid: tree.last_processed(),
             tree,
             pending: Pending::new(),
@@ -192,6 +195,10 @@ impl Node {
         if self.log_failed {
             return;
         }
+        let nothing_waits = self.unreplied.is_none() && self.firing.is_empty();
+        if nothing_waits && self.backlog.is_empty() {
+            throttle::release(self, now, &mut visits, out);
+        }
         for _ in 0..self.draining.len() {
             let Some(conn) = self.draining.pop_front() else { break };
             reply::drain(self, now, (conn, &mut visits), out);
@@ -239,7 +246,8 @@ impl Node {
     pub fn next_deadline(&self) -> u64 {
         let soon = self.last_step_ms + (self.settings.tick_ms / 2).max(1);
         let expiry = self.expiry.next_deadline().unwrap_or(soon).max(self.expiry_not_before_ms);
-        soon.min(expiry).min(self.reaper.next_deadline()).max(self.last_step_ms + 1)
+        let throttle = self.throttle.deadline_ms().unwrap_or(soon);
+        soon.min(expiry).min(self.reaper.next_deadline()).min(throttle).max(self.last_step_ms + 1)
     }
 
     /// Whether an [`Event::Continue`] should be sent as soon as the effects are performed.
@@ -250,6 +258,7 @@ impl Node {
                 || !self.backlog.is_empty()
                 || !self.setting_watches.is_empty()
                 || !self.draining.is_empty()
+                || throttle::has_work(self, self.last_step_ms)
                 || !self.forgetting.is_empty()
                 || self.reaper.is_walking()
                 || self.snapshots.is_waited_for())
@@ -258,6 +267,11 @@ impl Node {
     /// How many requests came and have no reply yet.
     pub fn outstanding(&self) -> usize {
         self.connections.queued() + self.backlog.len()
+    }
+
+    /// How many more are held back.
+    pub fn held_back(&self) -> usize {
+        self.throttle.len()
     }
 
     /// How many transactions wait for the log.
@@ -280,7 +294,7 @@ impl Node {
         self.connections.get(conn).map(|connection| ConnectionStatus {
             session: connection.session,
             timeout_ms: connection.timeout_ms,
-            queued: connection.queue.len(),
+            queued: connection.queue.len() + self.throttle.len_of(conn),
             expires_ms: self.expiry.deadline_of(connection.session),
             statistics: connection.statistics,
         })
@@ -296,6 +310,7 @@ impl Node {
     /// Starts the statistics anew.
     pub fn reset_statistics(&mut self) {
         self.counters = Counters::default();
+        self.throttle.figures = ThrottleFigures::default();
         self.measures = Measures::default();
     }
 
@@ -326,6 +341,7 @@ impl Node {
             sessions_expired: counters.sessions_expired,
             digest_mismatches: counters.digest_mismatches,
             snapshot_running: self.snapshots.is_running(),
+            throttle: self.throttle.figures,
         }
     }
 

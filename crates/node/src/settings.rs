@@ -28,10 +28,30 @@ pub struct Settings {
     /// `enforce.auth.schemes`: a connection needs an identity of one of them before anything else;
     /// none where nobody needs one.
     pub enforced_schemes: Vec<Box<str>>,
+    /// `request_throttle_max_requests` and its kin; `None` where requests are not held back.
+    pub throttle: Option<ThrottleSettings>,
     /// What everything random derives from.
     pub seed: u64,
     /// The tree's own options.
     pub tree: TreeOptions,
+}
+
+/// How requests are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrottleSettings {
+    /// `request_throttle_max_requests`: how many may be in process; above 0.
+    pub requests_max: usize,
+    /// `request_throttle_stall_time`: how long the next one waits before it is looked at again;
+    /// 0 waits for a reply.
+    pub stall_ms: u64,
+    /// `request_throttle_drop_stale`: whether stale requests are dropped, with their connections.
+    pub drop_stale: bool,
+    /// `request_stale_connection_check`: a request is stale once its connection is gone.
+    pub stale_by_connection: bool,
+    /// `request_stale_latency_check`: a request is stale after its session's timeout.
+    pub stale_by_latency: bool,
+    /// `throttled_op_wait_time`: who waited longer gets THROTTLEDOP; `None` for nobody.
+    pub op_wait_ms_max: Option<u64>,
 }
 
 /// How containers and TTL nodes are deleted.

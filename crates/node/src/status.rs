@@ -1,5 +1,6 @@
 //! What a node tells of itself: a read-only view for the four-letter words and the metrics.
 
+use crate::flow::throttle::ThrottleFigures;
 use crate::histogram::{Histogram, Summary};
 use crate::statistics::Statistics;
 use bellwether_tree::WatchesSummary;
@@ -140,4 +141,6 @@ pub struct Status {
     pub digest_mismatches: u64,
     /// Whether a snapshot is being made.
     pub snapshot_running: bool,
+    /// What was held back.
+    pub throttle: ThrottleFigures,
 }

@@ -11,6 +11,7 @@
 //! (kinds), `build` (rules between settings), `render` (help and reference).
 
 use crate::auth::AuthSettings;
+use bellwether_node::ThrottleSettings;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -28,9 +29,12 @@ pub mod report;
 pub mod setting;
 mod sources;
 pub mod table;
+mod throttle;
 mod values;
 mod words;
 
+pub use crate::net::large::LargeRequestSettings;
+pub use crate::net::tokens::{DropSettings, TokenSettings};
 pub use report::{ConfigError, Severity, Source, Warning};
 pub use values::Effective;
 pub use words::FourLetterWords;
@@ -93,6 +97,8 @@ pub struct Config {
     /// From all addresses together.
     pub max_cnxns: Option<NonZeroU32>,
     pub global_outstanding_limit: u32,
+    /// Who is held back or turned away beside that.
+    pub throttles: Throttles,
     pub jute_max_buffer: u32,
     /// How much larger than `jute_max_buffer` a record of the log or a snapshot may be.
     pub jute_extra_size: u32,
@@ -142,6 +148,17 @@ pub struct Config {
     /// Every honoured setting and whatever else was given, in the table's order.
     pub effective: Vec<Effective>,
     as_written: AsWritten,
+}
+
+/// How clients are held back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Throttles {
+    /// `None`: requests are not held back.
+    pub requests: Option<ThrottleSettings>,
+    /// `None`: every connection is let in.
+    pub connections: Option<TokenSettings>,
+    /// `None`: large requests are not told apart.
+    pub large_requests: Option<LargeRequestSettings>,
 }
 
 /// Numbers that `conf` shows as they were written.

@@ -9,6 +9,7 @@
 
 mod audited;
 mod effects;
+mod limits;
 pub mod offline;
 mod turn;
 pub(crate) mod words;
@@ -26,10 +27,12 @@ use crate::limits::{
     STOP_PATIENCE, SWEEP_EVERY_MS,
 };
 use crate::net::clients::{Client, Phase};
+use crate::net::large::LargeRequests;
 use crate::net::listen::{Admission, Descriptor};
 use crate::net::partial::PartialBudget;
 use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
+use crate::net::tokens::Tokens;
 use crate::systemd::Systemd;
 use crate::warn_limited;
 use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
@@ -90,6 +93,8 @@ pub(crate) struct Core {
     node: Node,
     clients: ByConn<Client>,
     admission: Admission,
+    tokens: Tokens,
+    large: LargeRequests,
     partials: PartialBudget,
     unsent: usize,
     log: Log,
@@ -106,7 +111,8 @@ pub(crate) struct Core {
     dirty: Vec<ConnId>,
     /// Connections that have frames and may take them again.
     turns: VecDeque<ConnId>,
-    /// Connections that are not read from because too much is outstanding in all.
+    /// Connections that are not read from because too much is outstanding in all, and something of
+    /// theirs.
     throttled: BTreeSet<ConnId>,
     /// Connections that wait for a part of the budget for large frames.
     starved: BTreeSet<ConnId>,
@@ -143,6 +149,8 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) client_port: u16,
     pub(crate) clock: Clock,
+    /// What chance derives from.
+    pub(crate) seed: u64,
     pub(crate) node: Node,
     pub(crate) log: Log,
     pub(crate) audit: Option<AuditLog>,
@@ -161,11 +169,13 @@ pub(crate) fn queue() -> Queue {
 
 impl Core {
     pub(crate) fn new(parts: Parts, (sender, messages): Queue) -> Core {
-        let Parts { config, client_port, clock, node, log, audit, .. } = parts;
+        let Parts { config, client_port, clock, seed, node, log, audit, .. } = parts;
         let Parts { snapshots, systemd, figures, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
+            tokens: Tokens::new(config.throttles.connections, clock.now().mono_ms, seed),
+            large: LargeRequests::new(config.throttles.large_requests),
             figures: Figures::new(figures),
             config,
             client_port,
@@ -278,7 +288,7 @@ impl Core {
         } else if self.node.has_work() {
             self.step(Event::Continue);
         }
-        if !self.has_too_much() {
+        if !self.is_crowded() && !self.audit_is_full() {
             self.turns.extend(std::mem::take(&mut self.throttled));
         }
         for _ in 0..self.turns.len() {
@@ -315,10 +325,6 @@ impl Core {
             deadline = deadline.min(stopping);
         }
         deadline
-    }
-
-    fn outstanding_max(&self) -> usize {
-        usize::try_from(self.config.global_outstanding_limit).unwrap_or(usize::MAX).max(1)
     }
 
     /// One step of the node, and what it asks for. Frames come in runs and cost less than a look at

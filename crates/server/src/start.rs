@@ -171,8 +171,19 @@ fn serve_audited(
         }
         let snapshots = Box::new(Files { disk, options });
         let client_port = clients.port();
-        let parts =
-            Parts { config, client_port, clock, node, log, audit, snapshots, systemd, figures };
+        let seed = seeds[1];
+        let parts = Parts {
+            config,
+            client_port,
+            clock,
+            seed,
+            node,
+            log,
+            audit,
+            snapshots,
+            systemd,
+            figures,
+        };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
         core.audit_stop();
@@ -293,6 +304,7 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         reconfig_enabled: config.reconfig_enabled,
         audit: config.audit.is_some(),
         enforced_schemes: config.auth.enforced.clone(),
+        throttle: config.throttles.requests,
         snap_count: u64::from(config.snap_count),
         snap_bytes: config.snap_size_limit_bytes.map_or(0, std::num::NonZeroU64::get),
         snapshot_last_zxid: config.serialize_last_processed_zxid,

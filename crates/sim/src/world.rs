@@ -13,7 +13,7 @@ use crate::shell::{Around, Made, Sent, Shell, Stop};
 use crate::story::Story;
 use crate::workload;
 use bellwether_node::limits::VISITS_PER_STEP;
-use bellwether_node::{ConnId, ReaperSettings, Settings};
+use bellwether_node::{ConnId, ReaperSettings, Settings, ThrottleSettings};
 use bellwether_store::{Compression, StoreOptions};
 use bellwether_tree::{Now, TreeOptions};
 use bellwether_wire::OpCode;
@@ -574,6 +574,7 @@ fn settings(chance: &mut Chance) -> Settings {
         reconfig_enabled: false,
         audit: chance.one_in(2),
         enforced_schemes: Vec::new(),
+        throttle: if chance.one_in(4) { Some(throttle(chance)) } else { None },
         snap_count: 5 + chance.below(80),
         snap_bytes: 0,
         snapshot_last_zxid: chance.one_in(2),
@@ -589,6 +590,18 @@ fn settings(chance: &mut Chance) -> Settings {
             enforce_quota: chance.one_in(2),
             ..TreeOptions::new([chance.any(), chance.any()])
         },
+    }
+}
+
+fn throttle(chance: &mut Chance) -> ThrottleSettings {
+    ThrottleSettings {
+        requests_max: 1 + usize::try_from(chance.below(6)).unwrap_or(0),
+        stall_ms: chance.below(200),
+        drop_stale: !chance.one_in(3),
+        stale_by_connection: !chance.one_in(4),
+        stale_by_latency: chance.one_in(4),
+        // The model knows what a request means, not how long it waited; a scenario holds that.
+        op_wait_ms_max: None,
     }
 }
 

@@ -99,7 +99,7 @@ errors! {
     /// A hard quota would be exceeded.
     -125 QuotaExceeded "QUOTAEXCEEDED" "yes";
     /// The server throttled the operation.
-    -127 ThrottledOp "THROTTLEDOP" "not before request throttling";
+    -127 ThrottledOp "THROTTLEDOP" "yes, with `throttled_op_wait_time`";
 }
 
 impl fmt::Display for ErrorCode {

@@ -46,7 +46,7 @@ fn it_is_refused_in_its_turn_and_takes_no_zxid() {
     // The session's creation took the first; the two creates took theirs, and nothing else did.
     let expected = [(2, 0), (2, REFUSED), (2, 0), (2, REFUSED), (3, 0), (3, REFUSED), (3, 0)];
     assert_eq!(answers, expected);
-    assert_eq!(server.metric("zk_large_requests_rejected"), 3);
+    assert_eq!(server.metric("zk_requests_too_long_count"), 3);
     eventually("the log names what was refused", || {
         let says = |text| server.has_logged(text);
         says("op=setData path=\"/a\" bytes=31457") && says("op=multi path=\"/part\"")
@@ -73,7 +73,7 @@ fn whoever_would_not_understand_an_error_is_hung_up_on() {
         assert_eq!(pong.xid, -2);
         assert!(client.frame().is_none(), "{:?}", request.op());
     }
-    assert_eq!(server.metric("zk_large_requests_rejected"), 5);
+    assert_eq!(server.metric("zk_requests_too_long_count"), 5);
     eventually("the log says so", || server.has_logged("would not understand an error"));
     assert!(!server.has_logged("\\u{7}"), "nothing of a secret");
 }

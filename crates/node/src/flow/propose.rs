@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::event::{ConnId, LogToken};
 use crate::flow::prepare::Prepared;
 use crate::flow::reply;
-use crate::flow::session::Origin;
+use crate::flow::session::{Origin, Place};
 use crate::node::Node;
 use bellwether_tree::Now;
 use bellwether_wire::OpCode;
@@ -66,15 +66,14 @@ pub(crate) fn propose(node: &mut Node, prepared: Prepared, out: &mut Vec<Effect>
 pub(crate) fn marker(
     node: &mut Node,
     now: Now,
-    (conn, xid, path): (ConnId, i32, Box<str>),
+    (place, path): (Place, Box<str>),
     out: &mut Vec<Effect>,
 ) {
+    let Place { conn, xid, arrived_ms, identities, .. } = place;
     let Some(connection) = node.connections.get(conn) else { return };
-    let identities = connection.identities.clone();
     let op = OpCode::Sync;
     let first = connection.queue.is_empty();
     let in_flight = node.proposals.len() > 0;
-    let arrived_ms = now.mono_ms;
     if in_flight {
         node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting: Waiting::Marker });
         node.proposals.in_flight.push_back(Proposal::Marker(conn));

@@ -51,6 +51,7 @@ pub(crate) fn outcome(
 /// The session of a connection is made. Its time runs from here on: however long the disk took, the
 /// client could not say anything meanwhile.
 fn connected(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
+    node.throttle.session_began();
     let Some(connection) = node.connections.get(conn) else {
         return; // It was closed meanwhile; the session expires in its time.
     };

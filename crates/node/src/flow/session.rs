@@ -90,10 +90,31 @@ fn begin_session(
 ) {
     let session = node.take_session_id();
     connection.session = session;
-    let timeout_ms = connection.timeout_ms;
-    let identities = connection.identities.clone();
+    let (timeout_ms, arrived_ms) = (connection.timeout_ms, connection.arrived_ms);
     node.connections.insert(conn, connection);
     node.expiry.touch(session, now.mono_ms, timeout_ms);
+    if node.throttle.is_on() {
+        node.throttle.hold_session(conn, session, arrived_ms);
+    } else {
+        make(node, now, (conn, session), out);
+    }
+}
+
+/// Makes the session of a connection, unless its client has left or its time has run out while it
+/// was held back.
+pub(crate) fn make(
+    node: &mut Node,
+    now: Now,
+    (conn, session): (ConnId, SessionId),
+    out: &mut Vec<Effect>,
+) {
+    let Some(connection) = node.connections.get(conn).filter(|_| node.expiry.is_live(session))
+    else {
+        node.expiry.remove(session);
+        return;
+    };
+    let (timeout_ms, identities) = (connection.timeout_ms, connection.identities.clone());
+    node.throttle.session_begins();
     let origin = Origin::Connecting(conn);
     let write = Write::CreateSession { timeout_ms };
     submit(node, now, Admitted { origin, session, cxid: 0, identities, write }, out);
@@ -127,6 +148,33 @@ fn resume_session(
     ));
 }
 
+/// Who asked for something, and where its answer belongs.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) conn: ConnId,
+    pub(crate) xid: i32,
+    pub(crate) arrived_ms: u64,
+    session: SessionId,
+    /// Who the connection was when the request came.
+    pub(super) identities: Arc<[Identity]>,
+}
+
+/// A request that may be admitted, or held back before.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) place: Place,
+    pub(crate) header: RequestHeader,
+    body: Option<Result<Request, DecodeError>>,
+}
+
+impl Call {
+    /// The operation, unless clients may not send it or nobody knows it.
+    pub(crate) fn op(&self) -> Option<OpCode> {
+        let allowed = |op: &OpCode| op.kind() != Kind::Internal && *op != OpCode::Check;
+        OpCode::from_code(self.header.op).filter(allowed).filter(|_| self.body.is_some())
+    }
+}
+
 /// A request of a connection whose session is made.
 pub(crate) fn request(
     node: &mut Node,
@@ -146,51 +194,87 @@ pub(crate) fn request(
     if node.expiry.is_live(session) {
         node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     }
-    let allowed = OpCode::from_code(header.op)
-        .filter(|op| op.kind() != Kind::Internal && *op != OpCode::Check)
-        .zip(body);
-    let Some((op, body)) = allowed else {
-        refuse_operation(node, conn, header, out);
+    let is_ping = header.op == OpCode::Ping.code();
+    let place = Place {
+        conn,
+        xid: if is_ping { bellwether_wire::client::xid::PING } else { header.xid },
+        arrived_ms: now.mono_ms,
+        session,
+        identities: connection.identities.clone(),
+    };
+    let asked = Call { place, header, body };
+    if proves {
+        answer_sasl(node, asked, out);
+    } else if node.throttle.is_on() {
+        node.throttle.hold_request(asked);
+    } else {
+        admit(node, now, asked, out);
+    }
+}
+
+/// SASL, and an auth packet that could not be decoded: outside the order of requests.
+fn answer_sasl(node: &mut Node, asked: Call, out: &mut Vec<Effect>) {
+    let Place { conn, xid, session, .. } = asked.place;
+    match asked.body {
+        Some(Ok(_)) => {
+            // Without a provider Apache answers with a null token.
+            let result = Ok(ReplyBody::NullToken);
+            out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));
+        }
+        Some(Err(error)) => {
+            info!(%session, %error, "closing a connection whose authentication cannot be decoded");
+            out.push(Effect::Close(conn));
+            drop_connection(node, conn);
+        }
+        None => refuse_operation(node, conn, asked.header, out),
+    }
+}
+
+/// A request whose turn it is. Its connection may be gone by now; a write is done all the same.
+pub(crate) fn admit(node: &mut Node, now: Now, asked: Call, out: &mut Vec<Effect>) {
+    let op = asked.op();
+    let Call { place, header, body } = asked;
+    let Some((op, body)) = op.zip(body) else {
+        refuse_operation(node, place.conn, header, out);
         return;
     };
-    if let (OpCode::Auth | OpCode::Sasl, Err(error)) = (op, &body) {
-        info!(%session, %op, %error, "closing a connection whose authentication cannot be decoded");
-        out.push(Effect::Close(conn));
-        drop_connection(node, conn);
-        return;
-    }
-    if op == OpCode::Sasl {
-        // Without a provider Apache answers with a null token, outside the order of requests.
-        let result = Ok(ReplyBody::NullToken);
-        out.push(Effect::Reply(conn, Reply { xid: header.xid, zxid: Zxid::ZERO, result }));
-        return;
-    }
-    let xid = if op == OpCode::Ping { bellwether_wire::client::xid::PING } else { header.xid };
+    let session = place.session;
     match (op.kind(), body) {
-        (Kind::Write, Ok(body)) => write(node, now, (conn, xid, op, Some(body)), out),
+        (Kind::Write, Ok(body)) => write(node, now, (place, op, Some(body)), out),
         (Kind::Write, Err(error)) if takes_a_zxid(op, &error) => {
             debug!(%session, %op, %error, "a write could not be decoded");
-            write(node, now, (conn, xid, op, None), out);
+            write(node, now, (place, op, None), out);
         }
         (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
             let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
-            read(node, now, (conn, xid, op, refusal), out);
+            read(node, now, (place, op, refusal), out);
         }
         (Kind::Read | Kind::Internal, Ok(Request::Sync { path })) => {
-            propose::marker(node, now, (conn, xid, path), out);
+            propose::marker(node, now, (place, path), out);
         }
         (Kind::Read | Kind::Internal, Ok(request)) => {
-            let identities = connection_identities(node, conn);
-            read(node, now, (conn, xid, op, Waiting::Read { request, identities }), out);
+            let identities = place.identities.clone();
+            read(node, now, (place, op, Waiting::Read { request, identities }), out);
         }
         // A write other than a multi that cannot be decoded is no transaction either, and not even
         // its session is looked at.
         (Kind::Write | Kind::Read | Kind::Internal, Err(error)) => {
             debug!(%session, %op, %error, "a request could not be decoded");
             let refusal = Waiting::Answer(Err(ErrorCode::MarshallingError));
-            read(node, now, (conn, xid, op, refusal), out);
+            read(node, now, (place, op, refusal), out);
         }
     }
+}
+
+/// Answers a request with an error, in its place of the order.
+pub(crate) fn refuse(
+    node: &mut Node,
+    now: Now,
+    (place, op): (Place, OpCode),
+    error: ErrorCode,
+    out: &mut Vec<Effect>,
+) {
+    read(node, now, (place, op, Waiting::Answer(Err(error))), out);
 }
 
 /// Apache gives a zxid to a multi that it cannot decode, unless it stumbles over a null; over the
@@ -206,19 +290,13 @@ fn takes_a_zxid(op: OpCode, error: &DecodeError) -> bool {
     }
 }
 
-fn connection_identities(node: &Node, conn: ConnId) -> Arc<[Identity]> {
-    node.connections.get(conn).map(|c| c.identities.clone()).unwrap_or_default()
-}
-
 fn write(
     node: &mut Node,
     now: Now,
-    (conn, xid, op, body): (ConnId, i32, OpCode, Option<Request>),
+    (place, op, body): (Place, OpCode, Option<Request>),
     out: &mut Vec<Effect>,
 ) {
-    let Some(connection) = node.connections.get(conn) else { return };
-    let session = connection.session;
-    let identities = connection.identities.clone();
+    let Place { conn, xid, arrived_ms, session, identities } = place;
     let live = node.expiry.is_live(session);
     let audits = node.settings.audit;
     let asked = audits.then(|| Asked::of(body.as_ref(), session, &identities)).flatten();
@@ -238,8 +316,10 @@ fn write(
         // From here on its other requests are refused, as after its end.
         node.expiry.remove(session);
     }
-    let waiting = Waiting::Commit;
-    node.connections.enqueue(conn, Queued { xid, op, arrived_ms: now.mono_ms, waiting });
+    if node.connections.get(conn).is_some() {
+        let waiting = Waiting::Commit;
+        node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
+    }
     let origin = Origin::Client(conn);
     submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
     if let Some(asked) = asked {
@@ -250,12 +330,15 @@ fn write(
 fn read(
     node: &mut Node,
     now: Now,
-    (conn, xid, op, waiting): (ConnId, i32, OpCode, Waiting),
+    (place, op, waiting): (Place, OpCode, Waiting),
     out: &mut Vec<Effect>,
 ) {
-    let queued = Queued { xid, op, arrived_ms: now.mono_ms, waiting };
-    let waits = node.connections.get(conn).is_some_and(|c| !c.queue.is_empty());
-    node.connections.enqueue(conn, queued);
+    let Place { conn, xid, arrived_ms, .. } = place;
+    let Some(connection) = node.connections.get(conn) else {
+        return; // It was closed while the request was held back.
+    };
+    let waits = !connection.queue.is_empty();
+    node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
     if !waits {
         reply::drain(node, now, (conn, &mut 1), out);
     }

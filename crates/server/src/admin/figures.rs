@@ -91,6 +91,12 @@ pub struct ShellFigures {
     pub response_sizes: Option<ResponseSizes>,
     /// What auth packets came to.
     pub auth: AuthFigures,
+    /// Large requests that did not fit beside those in flight.
+    pub large_requests_rejected: u64,
+    /// How many tokens were missing after a connect request was let in.
+    pub token_deficit: Summary,
+    /// How likely the next connect request is dropped at random.
+    pub drop_probability: f64,
     /// Frames that were longer than `jute.maxbuffer`.
     pub requests_too_large: u64,
     /// Four-letter words that were answered, the refused ones included.

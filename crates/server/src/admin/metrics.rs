@@ -35,7 +35,7 @@ pub struct Metric {
 
 type Read = for<'v> fn(&'v View<'_>) -> Reading<'v>;
 
-use Reading::{ByNamespace, Count, CountOrNone, Mean, Spread, Summed};
+use Reading::{ByNamespace, Count, CountOrNone, Mean, Real, Spread, Summed};
 
 /// What a metric is at one moment.
 enum Reading<'v> {
@@ -44,6 +44,8 @@ enum Reading<'v> {
     Count(u64),
     /// -1 stands for "none yet".
     CountOrNone(Option<u64>),
+    /// A number with a fraction.
+    Real(f64),
     /// `sum / count`.
     Mean(u64, u64),
     /// Five lines; the figures are divided by this.
@@ -147,8 +149,20 @@ pub const METRICS: &[Metric] = &[
         "connections that asked for no session in time"),
     apache("stale_sessions_expired", |v| Count(v.status.sessions_expired),
         "sessions that expired"),
-    apache("large_requests_rejected", |v| Count(v.shell.requests_too_large),
-        "frames longer than jute.maxbuffer"),
+    apache("large_requests_rejected", |v| Count(v.shell.large_requests_rejected),
+        "large requests that did not fit beside those in flight"),
+    apache("connection_token_deficit", |v| Summed(v.shell.token_deficit, 1),
+        "tokens that were missing after a connect request was let in"),
+    apache("connection_drop_probability", |v| Real(v.shell.drop_probability),
+        "how likely the next connect request is dropped at random"),
+    apache("request_throttle_wait_count", |v| Count(v.status.throttle.waits),
+        "how often the next request had to wait for others to be answered"),
+    apache("throttled_ops", |v| Count(v.status.throttle.throttled_ops),
+        "requests that were answered with THROTTLEDOP"),
+    apache("stale_requests", |v| Count(v.status.throttle.stale),
+        "stale requests that were served all the same"),
+    apache("stale_requests_dropped", |v| Count(v.status.throttle.stale_dropped),
+        "stale requests that were dropped"),
     apache("prep_processor_request_queued", |v| Count(v.shell.requests_handed_in),
         "requests that were handed to the core"),
     apache("sync_processor_request_queued", |v| Count(v.shell.log_records),
@@ -212,6 +226,8 @@ pub const METRICS: &[Metric] = &[
         "the longest step of the core, milliseconds; more than 5 is a defect"),
     ours("bytes_sent_count", |v| Count(v.shell.bytes_sent),
         "bytes of everything that was sent"),
+    ours("requests_too_long_count", |v| Count(v.shell.requests_too_large),
+        "frames longer than jute.maxbuffer"),
     ours("watch_events_count", |v| Count(v.status.watch_events),
         "watch events that were made"),
     ours("log_bytes_count", |v| Count(v.shell.log_bytes),
@@ -245,6 +261,8 @@ impl Metric {
             Count(value) => line("", &value),
             CountOrNone(Some(value)) => line("", &value),
             CountOrNone(None) => line("", &-1),
+            // Java writes a point in every such number.
+            Real(value) => line("", &format_args!("{value:?}")),
             Mean(sum, count) => line("", &Average::of(sum, count)),
             Summed(summary, unit) => summed(&mut line, summary, unit),
             Spread(histogram, unit) => {

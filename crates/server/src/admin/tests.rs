@@ -25,6 +25,7 @@ fn status() -> Status {
         watch_events: 11,
         sessions_expired: 12,
         digest_mismatches: 0,
+        throttle: bellwether_node::ThrottleFigures::default(),
         snapshot_running: true,
     }
 }

@@ -8,6 +8,7 @@
 use super::auth;
 use super::member::{self, ClientPart};
 use super::report::Findings;
+use super::throttle;
 use super::values::Values;
 use super::words::FourLetterWords;
 use super::{Args, AsWritten, ClientAddress, Compression, Config};
@@ -53,6 +54,7 @@ pub(super) fn build(
         max_client_cnxns: NonZeroU32::new(number(values.int("maxClientCnxns"))),
         max_cnxns: NonZeroU32::new(number(values.int("maxCnxns"))),
         global_outstanding_limit: number(values.int("globalOutstandingLimit")),
+        throttles: throttle::all(values, findings),
         jute_max_buffer,
         jute_extra_size: values
             .int_if_any("jute.maxbuffer.extrasize")

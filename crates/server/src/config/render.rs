@@ -164,7 +164,6 @@ fn status_words(row: &Setting) -> String {
             let unless = match harmless {
                 Harmless::Never => String::new(),
                 Harmless::False => " unless false".to_owned(),
-                Harmless::NotPositive => " unless 0 or below".to_owned(),
                 Harmless::Provider => " unless a class of a scheme that is there".to_owned(),
                 Harmless::Words(words) => format!(" unless {}", words.join(" or ")),
             };

@@ -59,8 +59,6 @@ pub enum Harmless {
     Never,
     /// `false` and what Apache takes for it.
     False,
-    /// Zero and below, where Apache switches the thing off.
-    NotPositive,
     /// These texts.
     Words(&'static [&'static str]),
     /// Classes of Apache's that stand for a scheme this server has.
@@ -135,9 +133,6 @@ impl Setting {
                 self.kind.read(raw),
                 Read::Is(Value::Flag(false)) | Read::IsBut(Value::Flag(false), _)
             ),
-            Harmless::NotPositive => {
-                matches!(self.kind.read(raw), Read::Is(Value::Int(number)) if number <= 0)
-            }
         };
         if asks_for_nothing { None } else { Some(why) }
     }

@@ -356,10 +356,6 @@ fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
         "quorum.auth.enableSasl=true",
         "quorum.auth.serverRequireSasl=true",
         "sessionRequireClientSASLAuth=true",
-        "request_throttle_max_requests=1",
-        "connection_throttle_tokens=1",
-        "throttled_op_wait_time=1",
-        "largeRequestThreshold=1",
         "metricsProvider.className=\
          org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
     ] {

@@ -97,6 +97,13 @@ impl Values {
         }
     }
 
+    pub(super) fn real(&self, key: &str) -> f64 {
+        match self.value(key) {
+            Some(Value::Real(value)) => value,
+            other => unreachable!("{key} has a number, not {other:?}"),
+        }
+    }
+
     pub(super) fn text(&self, key: &str) -> String {
         self.text_if_any(key).unwrap_or_default()
     }

@@ -40,6 +40,8 @@ pub(crate) struct Client {
     pub(crate) dirty: bool,
     /// Frames that came and replies that went.
     pub(crate) received: u64,
+    /// Requests among them that get their replies in order.
+    pub(crate) asked: u64,
     pub(crate) sent: u64,
     /// What is still to be said of the answer to a four-letter word.
     pub(crate) telling: Option<Box<Telling>>,
@@ -97,6 +99,7 @@ impl Client {
             reads: false,
             dirty: false,
             received: 0,
+            asked: 0,
             sent: 0,
             telling: None,
             wants,

@@ -26,6 +26,11 @@ impl Core {
                 if let Some(bytes) = self.put(conn, |outbox| reply.encode(outbox)) {
                     self.figures.replied(reply.xid, bytes);
                 }
+                let throttled = !self.throttled.is_empty() && self.throttled.contains(&conn);
+                if throttled && !self.waits_for_replies(conn) {
+                    self.throttled.remove(&conn);
+                    self.turns.push_back(conn);
+                }
             }
             Effect::Notify(conn, event) => {
                 if let Some(bytes) = self.put(conn, |outbox| event.encode(outbox)) {
@@ -139,6 +144,7 @@ impl Core {
         client.partial.release(&mut self.partials);
         self.unsent -= client.outbox.copied();
         self.admission.leave(client.peer.ip());
+        self.large.leave(conn);
         self.throttled.remove(&conn);
         self.starved.remove(&conn);
         // Whoever waited for its part of the budget may go on.

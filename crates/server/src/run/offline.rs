@@ -128,6 +128,7 @@ impl Offline {
             config,
             client_port: 2181,
             clock,
+            seed: 1,
             node,
             log: Log::to(tasks),
             audit: None,

@@ -143,7 +143,8 @@ impl Core {
         let max_bytes = self.frame_bytes_max();
         let mut taken = 0;
         loop {
-            let has_too_much = self.has_too_much();
+            let crowded = self.is_crowded() && self.waits_for_replies(conn);
+            let must_wait = crowded || self.audit_is_full();
             let Some(client) = self.clients.get_mut(conn) else { return (taken, Stopped::Closed) };
             match client.phase {
                 Phase::Closing { .. } => return (taken, Stopped::Closed),
@@ -158,7 +159,7 @@ impl Core {
             if too_much || !client.takes_frames() {
                 return (taken, Stopped::Full);
             }
-            if has_too_much {
+            if must_wait {
                 self.throttled.insert(conn);
                 return (taken, Stopped::Full);
             }
@@ -169,7 +170,13 @@ impl Core {
                 }
                 continue;
             }
-            match client.next(rest, max_bytes) {
+            let (next, address) = (client.next(rest, max_bytes), client.peer);
+            if let Next::Partial { len } | Next::Frame { len, .. } = next
+                && !self.fits(conn, len.saturating_sub(FRAME_LENGTH_BYTES))
+            {
+                return (taken, Stopped::Closed);
+            }
+            match next {
                 Next::Partial { len } => return (taken, Stopped::Partial { len }),
                 Next::Frame { body, len } => {
                     taken += len;
@@ -184,12 +191,13 @@ impl Core {
                 }
                 Next::TooLong { bytes } => {
                     taken += FRAME_LENGTH_BYTES;
-                    client.oversize = Some(Box::new(Oversize::new(bytes)));
+                    if let Some(client) = self.clients.get_mut(conn) {
+                        client.oversize = Some(Box::new(Oversize::new(bytes)));
+                    }
                 }
                 Next::Impossible(len) => {
                     self.figures.counts.requests_too_large += 1;
-                    let (max, address) = (max_bytes, client.peer);
-                    warn_limited!(self.figures.repeats, "impossible frame", %address, len, max,
+                    warn_limited!(self.figures.repeats, "impossible frame", %address, len, max = max_bytes,
                             "a connection was closed: it announced a frame of a length that no \
                              request has, or does not speak this protocol");
                     self.dismiss(conn);
@@ -228,6 +236,7 @@ impl Core {
                  client that reads it");
         let problem = Problem::TooLong(bytes);
         let request = Some(Err(DecodeError { what: "frame", offset: 0, problem }));
+        client.asked += 1;
         self.figures.counts.requests_handed_in += 1;
         self.step(Event::Frame { conn, header, request });
     }
@@ -240,7 +249,10 @@ impl Core {
             Phase::New => match ConnectRequest::decode(body) {
                 Ok(request) => {
                     client.phase = Phase::Connecting;
-                    self.figures.counts.connect_requests += 1;
+                    if !self.draws_a_token(conn, &request) {
+                        return;
+                    }
+                    let Some(client) = self.clients.get(conn) else { return };
                     let identities = auth::by_connection(client.peer.ip(), &self.config.auth);
                     self.step(Event::Connect { conn, request, identities });
                 }
@@ -266,6 +278,7 @@ impl Core {
                 return;
             }
         };
+        let body_bytes = r.remaining();
         let op = OpCode::from_code(header.op).filter(|op| op.kind() != Kind::Internal);
         let request = op.map(|op| Request::decode(op, &mut r));
         let event = match request {
@@ -274,6 +287,9 @@ impl Core {
                 Event::Authenticated { conn, xid: header.xid, proved }
             }
             request => {
+                if header.op != OpCode::Sasl.code() && !self.counts_as_large(conn, body_bytes) {
+                    return;
+                }
                 self.figures.counts.requests_handed_in += 1;
                 Event::Frame { conn, header, request }
             }

@@ -72,6 +72,71 @@ const TESTS: &[(&str, &str)] = &[
         "setting:txnLogSizeLimitInKb",
         "crates/bellwether/tests/it/stored.rs::a_log_ends_at_txn_log_size_limit_in_kb",
     ),
+    (
+        "error:THROTTLEDOP",
+        "crates/sim/scenarios/whoever_waited_too_long_is_told_that_the_server_is_busy.txt",
+    ),
+    (
+        "metric:request_throttle_wait_count",
+        "crates/bellwether/tests/it/throttled.rs::requests_beyond_the_limit_wait_and_are_all_answered_in_order",
+    ),
+    ("metric:stale_requests", "crates/sim/scenarios/stale_requests_can_be_served_all_the_same.txt"),
+    (
+        "metric:stale_requests_dropped",
+        "crates/sim/scenarios/stale_requests_are_dropped_with_their_connection.txt",
+    ),
+    (
+        "metric:throttled_ops",
+        "crates/sim/scenarios/whoever_waited_too_long_is_told_that_the_server_is_busy.txt",
+    ),
+    (
+        "setting:connection_throttle_decrease_ratio",
+        "crates/server/src/net/tokens.rs::an_empty_bucket_makes_drops_likelier_and_a_full_one_rarer",
+    ),
+    (
+        "setting:connection_throttle_drop_decrease",
+        "crates/server/src/net/tokens.rs::an_empty_bucket_makes_drops_likelier_and_a_full_one_rarer",
+    ),
+    (
+        "setting:connection_throttle_drop_increase",
+        "crates/server/src/net/tokens.rs::an_empty_bucket_makes_drops_likelier_and_a_full_one_rarer",
+    ),
+    (
+        "setting:connection_throttle_fill_time",
+        "crates/bellwether/tests/it/throttled.rs::an_empty_bucket_of_tokens_turns_connections_away",
+    ),
+    (
+        "setting:connection_throttle_freeze_time",
+        "crates/server/src/net/tokens.rs::an_empty_bucket_makes_drops_likelier_and_a_full_one_rarer",
+    ),
+    (
+        "setting:connection_throttle_global_session_weight",
+        "crates/server/src/config/throttle.rs::weights_multiply_the_bucket_and_are_corrected_as_on_apache",
+    ),
+    (
+        "setting:connection_throttle_local_session_weight",
+        "crates/server/src/config/throttle.rs::weights_multiply_the_bucket_and_are_corrected_as_on_apache",
+    ),
+    (
+        "setting:request_stale_connection_check",
+        "crates/sim/scenarios/a_write_is_done_whose_client_is_gone_if_nobody_looks.txt",
+    ),
+    (
+        "setting:request_stale_latency_check",
+        "crates/sim/scenarios/a_request_that_waits_longer_than_its_session_may_ends_its_connection.txt",
+    ),
+    (
+        "setting:request_throttle_drop_stale",
+        "crates/sim/scenarios/stale_requests_can_be_served_all_the_same.txt",
+    ),
+    (
+        "setting:request_throttle_stall_time",
+        "crates/sim/scenarios/a_request_that_waits_longer_than_its_session_may_ends_its_connection.txt",
+    ),
+    (
+        "setting:throttled_op_wait_time",
+        "crates/sim/scenarios/whoever_waited_too_long_is_told_that_the_server_is_busy.txt",
+    ),
 ];
 
 /// How many scenarios of one row are named on the page.

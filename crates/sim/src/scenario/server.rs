@@ -8,7 +8,10 @@ use super::command;
 use super::words::{Words, zxid};
 use crate::trace::{self, Names};
 use bellwether_node::limits::VISITS_PER_STEP;
-use bellwether_node::{ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings};
+use bellwether_node::{
+    ConnId, Effect, Event, LogToken, Node, ReaperSettings, Settings, ThrottleFigures,
+    ThrottleSettings,
+};
 use bellwether_tree::{Identity, Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::{ConnectRequest, RequestHeader, xid};
 use bellwether_wire::disk::TxnRecord;
@@ -236,6 +239,12 @@ impl Server {
             status.watch_count,
             status.outstanding
         ));
+        if self.settings.throttle.is_some() {
+            let ThrottleFigures { waits, throttled_ops, stale, stale_dropped } = status.throttle;
+            self.trace.push(format!(
+                "waits={waits} throttled={throttled_ops} stale={stale} dropped={stale_dropped}"
+            ));
+        }
         Ok(())
     }
 
@@ -438,7 +447,8 @@ fn plural(count: u64, what: &str) -> String {
 }
 
 /// `start [tick=] [min=] [max=] [snap-count=] [reaper=] [per-minute=] [never-used=] [id=] [ttl]
-/// [reconfig] [enforce=SCHEME,SCHEME] [visits=]`; times in milliseconds.
+/// [reconfig] [enforce=SCHEME,SCHEME] [throttle=] [stall=] [op-wait=] [keep-stale] [stale-latency]
+/// [ignore-gone] [visits=]`; times in milliseconds.
 fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
     let tick_ms: u64 = words.named_number("tick")?.unwrap_or(2000);
     let tick = i32::try_from(tick_ms).map_err(|error| error.to_string())?;
@@ -457,6 +467,7 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
         reconfig_enabled: words.flag("reconfig"),
         audit: words.flag("audit"),
         enforced_schemes: words.named_list("enforce")?,
+        throttle: throttle(words)?,
         snap_count: words.named_number("snap-count")?.unwrap_or(100_000),
         snap_bytes: 0,
         snapshot_last_zxid: false,
@@ -468,6 +479,19 @@ fn settings(words: &mut Words<'_>) -> Result<Settings, String> {
             ..TreeOptions::new([1, 2])
         },
     })
+}
+
+/// `throttle=` is how many requests may be in process.
+fn throttle(words: &mut Words<'_>) -> Result<Option<ThrottleSettings>, String> {
+    let Some(requests_max) = words.named_number("throttle")? else { return Ok(None) };
+    Ok(Some(ThrottleSettings {
+        requests_max,
+        stall_ms: words.named_number("stall")?.unwrap_or(100),
+        drop_stale: !words.flag("keep-stale"),
+        stale_by_connection: !words.flag("ignore-gone"),
+        stale_by_latency: words.flag("stale-latency"),
+        op_wait_ms_max: words.named_number("op-wait")?,
+    }))
 }
 
 /// The lines of a trace. Equal lines in a row are counted.

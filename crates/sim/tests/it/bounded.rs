@@ -38,6 +38,7 @@ impl Driver {
             reconfig_enabled: false,
             audit: false,
             enforced_schemes: Vec::new(),
+            throttle: None,
             snap_count,
             snap_bytes: 0,
             snapshot_last_zxid: false,

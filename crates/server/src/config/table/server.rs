@@ -1,10 +1,9 @@
 //! Rows: the server, its sessions, its limits.
 
 use super::super::kinds::Kind::{Address, Choice, Path, Real, Text};
-use super::super::setting::Harmless::NotPositive;
 use super::super::setting::Place::{Both, File, Java};
 use super::super::setting::Setting;
-use super::super::setting::Status::{Honoured, Refused, WithoutEffect};
+use super::super::setting::Status::{Honoured, WithoutEffect};
 use super::{
     FLAG, INT, INT_DECODED, INT_MAX, LONG_DECODED, PORT, STRICT, decoded, int, setting_rows,
 };
@@ -86,68 +85,52 @@ pub(super) const LIMITS: &[Setting] = setting_rows! { Limits
      "How long a connection may be open without having asked for a session."]
     ["enforceQuota", Both, FLAG, "false", "", "3.7.0", Honoured,
      "Whether a write beyond a node's hard quota fails. Soft quotas are warned of either way."]
-    ["request_throttle_max_requests", Both, INT_DECODED, "0", "requests", "3.6.0",
-     Refused("the request throttler does not exist in this version; globalOutstandingLimit bounds \
-              what waits. Set 0 or remove the line", NotPositive),
-     "How many requests may be outstanding before new ones wait; 0 switches that off."]
-    ["request_throttle_stall_time", Both, INT_DECODED, "100", "ms", "3.6.0",
-     WithoutEffect("it is read only where request_throttle_max_requests is above 0"),
-     "How long a throttled request waits before it tries again."]
-    ["request_throttle_drop_stale", Both, FLAG, "true", "", "3.6.0",
-     WithoutEffect("it is read only where request_throttle_max_requests is above 0"),
-     "Whether the throttler drops requests whose connection is gone."]
-    ["request_stale_connection_check", Both, FLAG, "true", "", "3.6.0",
-     WithoutEffect("it is read only where request_throttle_max_requests is above 0"),
-     "Whether a request is stale when its connection is closed."]
-    ["request_stale_latency_check", Both, FLAG, "false", "", "3.6.0",
-     WithoutEffect("it is read only where request_throttle_max_requests is above 0"),
-     "Whether a request is stale when it waited longer than its session's timeout."]
+    ["request_throttle_max_requests", Both, INT_DECODED, "0", "requests", "3.6.0", Honoured,
+     "How many requests may be in process before new ones wait in a line of their own; 0 and below \
+      switch that off. globalOutstandingLimit stops reading instead, connection by connection."]
+    ["request_throttle_stall_time", Both, decoded(0, INT_MAX), "100", "ms", "3.6.0", Honoured,
+     "How long the first in the line waits before it is looked at again without a reply to another \
+      request; 0 waits for a reply."]
+    ["request_throttle_drop_stale", Both, FLAG, "true", "", "3.6.0", Honoured,
+     "Whether stale requests in the line are dropped and their connections closed."]
+    ["request_stale_connection_check", Both, FLAG, "true", "", "3.6.0", Honoured,
+     "Whether a request in the line is stale when its connection is closed."]
+    ["request_stale_latency_check", Both, FLAG, "false", "", "3.6.0", Honoured,
+     "Whether a request in the line is stale when it waited longer than its session's timeout."]
     ["request_throttler.shutdownTimeout", Both, INT_DECODED, "10000", "ms", "3.6.0",
-     WithoutEffect("there is no throttler to wait for"),
-     "How long the throttler's queue may take to drain when the server stops."]
-    ["throttled_op_wait_time", Both, INT_DECODED, "0", "ms", "3.7.0",
-     Refused("requests that waited long are not answered with THROTTLEDOP by this version. Set 0 \
-              or remove the line", NotPositive),
-     "After how long a wait a request is answered with THROTTLEDOP; 0 switches that off."]
-    ["connection_throttle_tokens", Both, INT_DECODED, "0", "tokens", "3.6.0",
-     Refused("new connections are not throttled by this version. Set 0 or remove the line",
-             NotPositive),
-     "The size of the token bucket that new connections draw from; 0 switches that off."]
-    ["connection_throttle_fill_time", Both, INT_DECODED, "1", "ms", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
+     WithoutEffect("a server that stops waits 1.5 s for what is in flight, the line included; it \
+                    has to end within 2 s"),
+     "How long the throttler's line may take to drain when the server stops."]
+    ["throttled_op_wait_time", Both, INT_DECODED, "0", "ms", "3.7.0", Honoured,
+     "After how long a wait in the line of request_throttle_max_requests a request is answered with \
+      THROTTLEDOP in place of being served; 0 and below switch that off."]
+    ["connection_throttle_tokens", Both, decoded(0, INT_MAX), "0", "tokens", "3.6.0", Honoured,
+     "The size of the bucket of tokens that connect requests draw from; a connection that finds too \
+      few is closed. 0 switches that off."]
+    ["connection_throttle_fill_time", Both, decoded(1, INT_MAX), "1", "ms", "3.6.0", Honoured,
      "How often tokens are added to the bucket."]
-    ["connection_throttle_fill_count", Both, INT_DECODED, "1", "tokens", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
+    ["connection_throttle_fill_count", Both, decoded(0, INT_MAX), "1", "tokens", "3.6.0", Honoured,
      "How many tokens are added each time."]
-    ["connection_throttle_freeze_time", Both, INT_DECODED, "-1", "ms", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
+    ["connection_throttle_freeze_time", Both, decoded(-1, INT_MAX), "-1", "ms", "3.6.0", Honoured,
      "How often the probability to drop a connection is adjusted; -1 drops none at random."]
-    ["connection_throttle_drop_increase", Both, Real, "0.02", "", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "By how much that probability grows."]
-    ["connection_throttle_drop_decrease", Both, Real, "0.002", "",
-     "3.6.0", WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "By how much that probability shrinks."]
-    ["connection_throttle_decrease_ratio", Both, Real, "0", "", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "How full the bucket must be for the probability to shrink."]
-    ["connection_throttle_weight_enabled", Both, FLAG, "false", "", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "Whether kinds of connections cost different numbers of tokens."]
+    ["connection_throttle_drop_increase", Both, Real, "0.02", "", "3.6.0", Honoured,
+     "By how much that probability grows when the bucket is empty."]
+    ["connection_throttle_drop_decrease", Both, Real, "0.002", "", "3.6.0", Honoured,
+     "By how much that probability shrinks when the bucket is full enough."]
+    ["connection_throttle_decrease_ratio", Both, Real, "0", "", "3.6.0", Honoured,
+     "Which part of the bucket's tokens may be missing for the probability to shrink."]
+    ["connection_throttle_weight_enabled", Both, FLAG, "false", "", "3.6.0", Honoured,
+     "Whether kinds of connections cost different numbers of tokens. Tokens and fill count then \
+      count new sessions: they are multiplied by what one costs."]
     ["connection_throttle_global_session_weight", Both, INT_DECODED, "3", "tokens", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "What a new global session costs."]
-    ["connection_throttle_local_session_weight", Both, INT_DECODED, "1", "tokens", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "What a new local session costs."]
-    ["connection_throttle_renew_session_weight", Both, INT_DECODED, "2", "tokens", "3.6.0",
-     WithoutEffect("it is read only where connection_throttle_tokens is above 0"),
-     "What a renewed session costs."]
-    ["largeRequestThreshold", Both, INT_DECODED, "-1", "bytes", "3.6.0",
-     Refused("large requests are not limited apart from others by this version. Set -1 or remove \
-              the line", NotPositive),
+     Honoured, "What a new session costs."]
+    ["connection_throttle_local_session_weight", Both, INT_DECODED, "1", "tokens", "3.6.0", Honoured,
+     "What a new local session costs, of which a single server has none; no other weight counts as \
+      less than this."]
+    ["connection_throttle_renew_session_weight", Both, INT_DECODED, "2", "tokens", "3.6.0", Honoured,
+     "What a session costs that comes back."]
+    ["largeRequestThreshold", Both, INT_DECODED, "-1", "bytes", "3.6.0", Honoured,
      "From which size a request counts as large; -1 switches that off."]
-    ["largeRequestMaxBytes", Both, INT_DECODED, "104857600", "bytes", "3.6.0",
-     WithoutEffect("it is read only where largeRequestThreshold is above 0"),
-     "How many bytes of large requests may be in flight."]
+    ["largeRequestMaxBytes", Both, INT_DECODED, "104857600", "bytes", "3.6.0", Honoured,
+     "How many bytes of large requests may be in flight; a connection that sends one more is closed."]
 };
