@@ -13,6 +13,7 @@ mod differential;
 mod fast;
 mod files;
 mod gozk;
+mod java;
 mod json;
 mod kazoo;
 mod kazoo_suite;

@@ -174,12 +174,16 @@ impl Flavour {
 
 /// Java with Apache's class path and our logging, ready for the name of a main class.
 pub(crate) fn apache_java(workspace: &Workspace) -> Result<Command, String> {
-    let class_path = maven::class_path(workspace)?;
+    java(workspace, &maven::class_path(workspace)?)
+}
+
+/// Java with a class path and our logging, ready for the name of a main class.
+pub(crate) fn java(workspace: &Workspace, class_path: &str) -> Result<Command, String> {
     let logback = workspace.cached("logback")?.join("harness.xml");
     workspace.exclusively("logback", || write(&logback, LOGBACK))?;
     let mut java = workspace.command("java");
     java.arg("-Xmx1000m").arg(format!("-Dlogback.configurationFile={}", logback.display()));
-    java.args(["-cp", &class_path]);
+    java.args(["-cp", class_path]);
     Ok(java)
 }
 
@@ -249,6 +253,14 @@ impl Server {
     pub(crate) fn restart(self, workspace: &Workspace, launch: &Launch) -> Result<Self, String> {
         let port = self.port;
         self.stop()?;
+        launch.attempt(workspace, port)
+    }
+
+    /// Kills the server (SIGKILL) and starts it again with the same directory on the same port.
+    pub(crate) fn crash(self, workspace: &Workspace, launch: &Launch) -> Result<Self, String> {
+        let port = self.port;
+        // A process that its owner lets go is killed and waited for.
+        drop(self.process);
         launch.attempt(workspace, port)
     }
 

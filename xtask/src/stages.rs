@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use crate::report::Report;
 use crate::workspace::Workspace;
 use crate::{
-    apache, conformance, core, crash, differential, fast, files, gozk, kazoo, kazoo_suite, layers,
-    tidy, zkcli,
+    apache, conformance, core, crash, differential, fast, files, gozk, java, kazoo, kazoo_suite,
+    layers, tidy, zkcli,
 };
 
 /// What kind of waiting a stage asks for.
@@ -66,6 +66,7 @@ const STAGES: &[Stage] = &[
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
     stage("kazoo-suite", Group::Deep, (420, 300), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
+    stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),
     stage("zkcli",    Group::Deep, (30, 20),   "Apache's shell prints the same against both servers", zkcli::stage),
     stage("files",    Group::Deep, (330, 270), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),
