@@ -5,8 +5,8 @@ Usage: tree_dump.py HOST:PORT
 
 Keeps true: everything that a client can read of a node is in its line (data, ACL, every member of
 the stat, the children), so that equal dumps mean equal trees.
-Leaves out what belongs to the run and not to the tree: sessions without nodes, watches, counters. The
-statistics of quotas are in it: each server keeps them for itself, and both have to count alike.
+Leaves out what belongs to the run and not to the tree: sessions without nodes, watches, counters.
+The statistics of quotas are in it: each server keeps them for itself, and both count alike.
 """
 
 import base64
