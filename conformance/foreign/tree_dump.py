@@ -5,8 +5,8 @@ Usage: tree_dump.py HOST:PORT
 
 Keeps true: everything that a client can read of a node is in its line (data, ACL, every member of
 the stat, the children), so that equal dumps mean equal trees.
-Leaves out what belongs to the run and not to the tree: sessions without nodes, watches, counters,
-and the statistics of quotas, which each server keeps for itself outside of any transaction.
+Leaves out what belongs to the run and not to the tree: sessions without nodes, watches, counters.
+The statistics of quotas are in it: each server keeps them for itself, and both count alike.
 """
 
 import base64
@@ -22,8 +22,6 @@ def node(client, path):
     acl, acl_stat = client.get_acls(path)
     children = sorted(client.get_children(path))
     assert acl_stat == stat, path
-    if path.endswith("/zookeeper_stats"):
-        return {"path": path}, children
     line = {
         "path": path,
         "data": None if data is None else base64.b64encode(data).decode(),

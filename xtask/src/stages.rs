@@ -67,7 +67,7 @@ const STAGES: &[Stage] = &[
     stage("kazoo-suite", Group::Deep, (420, 300), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),
-    stage("zkcli",    Group::Deep, (30, 20),   "Apache's shell prints the same against both servers", zkcli::stage),
+    stage("zkcli",    Group::Deep, (60, 40),   "Apache's shell prints the same against both servers, and ours prints it too", zkcli::stage),
     stage("files",    Group::Deep, (330, 270), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),
     stage("crash",    Group::Deep, (300, 120), "200 power losses under load, and broken builds are caught", crash::stage),

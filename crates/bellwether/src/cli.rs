@@ -49,7 +49,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(Wish::Run(options)) => options,
         Ok(Wish::Help) => {
             say::line(options::USAGE);
-            say::line(session::overview());
+            say::line(format_args!("\nCommands:\n{}", session::overview()));
             return ExitCode::SUCCESS;
         }
         Err(what) => {

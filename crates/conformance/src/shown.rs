@@ -16,6 +16,8 @@ const DATA_BYTES_SHOWN: usize = 100;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shown {
     pub(crate) place: Place,
+    /// How often the root's children had changed when the scenario began.
+    pub(crate) root_cversion: i32,
     sessions: Vec<(SessionId, String)>,
 }
 
@@ -197,13 +199,19 @@ impl Shown {
             0 => String::new(),
             owner => format!(" owner={}", self.session(owner)),
         };
+        // The root's own count depends on what was played before.
+        let is_root = stat.czxid.0 == 0 && stat.cversion >= self.root_cversion.max(1);
+        let cversion = match is_root {
+            true => format!("+{}", stat.cversion - self.root_cversion),
+            false => stat.cversion.to_string(),
+        };
         format!(
             "{{c={} m={} p={} version={} cversion={} aversion={} bytes={} children={}{owner}{times}}}",
             self.zxid(stat.czxid.0),
             self.zxid(stat.mzxid.0),
             self.zxid(stat.pzxid.0),
             stat.version,
-            stat.cversion,
+            cversion,
             stat.aversion,
             stat.data_length,
             stat.num_children,

@@ -296,10 +296,12 @@ impl Side {
 
     fn drain(&mut self, at: usize) {
         let Some(mut conn) = self.slot(at).conn.take() else { return };
-        while !conn.pending.is_empty() {
+        let mut ends = false;
+        while ends || !conn.pending.is_empty() {
             match conn.next_frame() {
                 Ok(Answer::Frame(frame)) => {
                     if let Some((about, text)) = self.read(at, &mut conn, &frame) {
+                        ends |= is_last(&text);
                         self.lines.push(Line { slot: at, about, text });
                     }
                 }
@@ -310,6 +312,7 @@ impl Side {
                 Ok(Answer::Silence) => {
                     self.say(at, format!("silent with {} replies due", conn.pending.len()));
                     conn.pending.clear();
+                    ends = false;
                 }
             }
         }
@@ -442,6 +445,13 @@ impl Side {
         }
         self.control.close_session()
     }
+}
+
+/// Whether the server closes the connection behind this reply. Apache does so in its own time, and
+/// may answer a ping before that.
+fn is_last(text: &str) -> bool {
+    let unknown = text.ends_with(" zxid -1 UNIMPLEMENTED");
+    unknown || text.starts_with("closeSession xid") || text.ends_with(" AUTHFAILED")
 }
 
 /// The slot whose own part of the tree this is.

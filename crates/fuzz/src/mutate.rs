@@ -43,12 +43,15 @@ const INTS: [i32; 14] = [0, 1, -1, -2, 2, 3, 4, 5, 14, 0xff, 0x7fff, 0x1_0000, i
 const LONGS: [i64; 8] = [0, 1, -1, i64::MAX, i64::MIN, 1 << 32, (1 << 32) - 1, 0xff << 56];
 
 /// Pieces that mean something somewhere.
-const WORDS: [&[u8]; 16] = [
+const WORDS: [&[u8]; 19] = [
     b"/",
     b"/a",
     b"/zookeeper",
     b"/zookeeper/config",
     b"/zookeeper/quota",
+    b"/zookeeper/quota/a",
+    b"/zookeeper_limits",
+    b"count=1,bytes=2=;countHardLimit=3",
     b"..",
     b"\0",
     b"world",

@@ -10,7 +10,7 @@ use crate::Verdict;
 use crate::disk::tree_options;
 use bellwether_node::{ConnId, Effect, Event, Node, ReaperSettings, Settings};
 use bellwether_server::auth::{self, AuthFigures, AuthSettings, Credentials};
-use bellwether_tree::{Loader, Now, Tree};
+use bellwether_tree::{Loader, Now, Tree, TreeOptions};
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
 use bellwether_wire::disk::TxnRecord;
@@ -42,7 +42,7 @@ fn settings() -> Settings {
         snapshot_last_zxid: true,
         reaper: ReaperSettings { interval_ms: 1_000, per_minute_max: 10_000, never_used_ms: 1_000 },
         seed: 1,
-        tree: tree_options(),
+        tree: TreeOptions { enforce_quota: true, ..tree_options() },
     }
 }
 

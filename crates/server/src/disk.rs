@@ -63,7 +63,7 @@ pub(crate) struct BatchTimes {
 impl Log {
     /// Starts the thread.
     pub(crate) fn start(store: Store, core: mpsc::Sender<Message>) -> std::io::Result<Log> {
-        // Bounded by the requests in flight, which the core bounds by globalOutstandingLimit.
+        // Bounded by the requests in flight: globalOutstandingLimit, and one more per connection.
         let (tasks, queue) = channel();
         let waiting = Arc::new(AtomicU64::new(0));
         let counted = waiting.clone();

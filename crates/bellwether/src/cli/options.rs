@@ -19,7 +19,7 @@ Usage: bellwether cli [OPTION ...] [COMMAND ...]
                             a client's settings, as Java properties
   --json                    print JSON, a value per line
 
-Without a command, commands are read from stdin. Commands:";
+Without a command, commands are read from stdin; help lists them.";
 
 /// The options of the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]

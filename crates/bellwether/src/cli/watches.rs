@@ -6,8 +6,9 @@
 
 use super::failure::Failed;
 use super::nodes::{number, path};
-use super::shell::Shell;
+use super::shell::{Mode, Shell};
 use super::words::Words;
+use super::{format, json};
 use bellwether_client::{AddWatchMode, Change, ErrorCode, EventType, KeeperState, OneshotWatcher};
 use bellwether_client::{PersistentWatcher, SessionEnd, WatchEvent, Zxid};
 use serde_json::json;
@@ -113,14 +114,21 @@ pub(super) async fn add_watch(shell: &mut Shell, words: &Words) -> Result<(), Fa
     Ok(())
 }
 
-/// Lets the reporter print until there were so many events, or until it is interrupted.
+/// Goes on until there were so many events, or until it is interrupted. The reporter prints them,
+/// but for those of a command of its own: of these there are exactly as many as were asked for.
 pub(super) async fn watch(shell: &mut Shell, words: &Words) -> Result<(), Failed> {
     let mode = mode(words).map_err(|()| usage("watch"))?;
     let count = number(words, "n", "a count")?.unwrap_or(u64::MAX);
     let mut watcher = shell.client()?.add_watch(path(words), mode).await?;
+    let reported = shell.mode != Mode::Once;
+    shell.print_watches.set(reported && shell.print_watches.get());
     for _ in 0..count {
         match watcher.changed().await {
-            Ok(Change::Event(_)) => {} // The reporter has printed it.
+            Ok(Change::Event(_)) if reported => {}
+            Ok(Change::Event(event)) => {
+                shell.out.text(format::event(&event));
+                shell.out.value(&json::event(&event));
+            }
             Ok(Change::Gap) => shell.out.note(super::reporter::GAP),
             Err(SessionEnd::Closed) => return Ok(()),
             Err(end) => {

@@ -125,7 +125,11 @@ pub(super) fn preview(log_dir: &Path, snapshot_dir: &Path, record_bytes_max: usi
                 Origin::Fresh | Origin::LogsAlone => None,
             };
             let started = Started { snapshot, transactions, last: recovery.last_zxid() };
-            (failed.map_or(Ok(started), Err), recovery.planned())
+            match failed {
+                None => (Ok(started), recovery.planned()),
+                // What was planned until then rests on what the refusal contradicts.
+                Some(error) => (Err(error), Vec::new()),
+            }
         }
         Err(error) => (Err(error), Vec::new()),
     };

@@ -243,6 +243,49 @@ async fn a_reader_that_is_too_slow_is_told_of_the_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_server_tells_is_notified_once_however_many_watch_it() {
+    let (client, mut peer, _pipes) = connected("a/app").await;
+    let mut notifications = client.notifications();
+    let (first, _) = tokio::join!(client.get_data_and_watch("/x"), peer.answer_get());
+    let (second, _) = tokio::join!(client.get_data_and_watch("/x"), peer.answer_get());
+    peer.fire(EventType::NodeDataChanged, "/app/x").await;
+    peer.fire(EventType::NodeDeleted, "/app/unwatched").await;
+    for watcher in [first.unwrap().2, second.unwrap().2] {
+        assert_eq!(&*watcher.changed().await.unwrap().path, "/x");
+    }
+    for (event, path) in
+        [(EventType::NodeDataChanged, "/x"), (EventType::NodeDeleted, "/unwatched")]
+    {
+        let Some(Change::Event(told)) = notifications.next().await else { panic!("{path}") };
+        assert_eq!((told.event, &*told.path), (event, path));
+    }
+    drop(client);
+    let (xid, _) = peer.request().await.unwrap();
+    peer.reply(xid, Ok(ReplyBody::Empty)).await;
+    assert_eq!(notifications.next().await, None, "it ends with the session");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_is_asked_for_outside_of_the_chroot() {
+    let (client, mut peer, mut pipes) = connected("a/app").await;
+    let (_, request) = tokio::join!(client.get_config(), peer.answer_get());
+    let path = "/zookeeper/config";
+    assert_eq!(request, Request::GetData { path: path.into(), watch: false });
+    let (watched, request) = tokio::join!(client.get_config_and_watch(), peer.answer_get());
+    assert_eq!(request, Request::GetData { path: path.into(), watch: true });
+    peer.fire(EventType::NodeDataChanged, path).await;
+    assert_eq!(&*watched.unwrap().2.changed().await.unwrap().path, path);
+    let server = client.peer().expect("a server has the session");
+    assert_eq!((server.server.to_string(), server.timeout_ms > 0), ("a:2181".to_owned(), true));
+    drop(peer);
+    let mut events = client.session_events();
+    assert!(matches!(events.next().await, Some(SessionEvent::Disconnected { .. })));
+    let _peer = Peer::accept(&mut pipes).await;
+    assert!(matches!(events.next().await, Some(SessionEvent::Connected { .. })));
+    assert!(client.peer().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_client_dropped_closes_the_session_and_ends_its_watchers() {
     let (client, mut peer, _pipes) = connected("a").await;
     let (watched, _) = tokio::join!(client.get_data_and_watch("/a"), peer.answer_get());

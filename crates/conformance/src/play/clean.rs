@@ -28,6 +28,10 @@ impl Play<'_> {
         if header.err != 0 {
             return Err(format!("cannot make {path}: error {}", header.err));
         }
+        let root = Request::Exists { path: "/".into(), watch: false };
+        if let (_, Some(ReplyBody::Stat(stat))) = self.ask(&root)? {
+            self.shown.root_cversion = stat.cversion;
+        }
         self.shown.place.root = path;
         self.shown.place.base = header.zxid.0;
         Ok(())

@@ -371,6 +371,9 @@ fn require_authentication(
 /// An operation that clients may not send, or that nobody knows: Apache answers it outside the
 /// order of requests, with no zxid, and closes.
 fn refuse_operation(node: &mut Node, conn: ConnId, header: RequestHeader, out: &mut Vec<Effect>) {
+    if node.connections.get(conn).is_none() {
+        return; // It was closed while the request was held back.
+    }
     info!(op = header.op, "closing a connection that sent an operation which clients may not send");
     let result = Err(ErrorCode::Unimplemented);
     out.push(Effect::Reply(conn, Reply { xid: header.xid, zxid: Zxid(-1), result }));

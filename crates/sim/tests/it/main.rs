@@ -17,4 +17,5 @@ mod site;
 mod store_arbitrary;
 mod store_damage;
 mod store_files;
+mod store_mend;
 mod store_snapshots;

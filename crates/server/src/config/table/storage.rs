@@ -57,13 +57,14 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
      WithoutEffect("it chooses how a server of an ensemble catches up"),
      "How many committed transactions are kept in memory for followers that were away."]
     ["flushDelay", Both, LONG_DECODED, "0", "ms", "3.6.0",
-     WithoutEffect("the log is synced as soon as the disk is free; whatever arrives meanwhile \
-                    shares the next sync"),
+     WithoutEffect("the log is synced as soon as the disk is free, and whatever arrives meanwhile \
+                    shares the next sync: to wait for more would only make every answer later"),
      "How long to wait for more transactions before the log is synced."]
     ["maxWriteQueuePollTime", Both, LONG_DECODED, "", "ms", "3.6.0",
-     WithoutEffect("the log is synced as soon as the disk is free"),
+     WithoutEffect("nothing is waited for before a sync, so there is no wait to shorten"),
      "How long to wait for one more transaction while flushDelay runs; a third of it if unset."]
     ["maxBatchSize", Both, INT_DECODED, "1000", "transactions", "3.6.0",
-     WithoutEffect("batches are bounded by bytes"),
+     WithoutEffect("a sync takes whatever came during the one before, which is never more than is in \
+                    flight; no answer waits for a batch to fill"),
      "How many transactions may share one sync of the log."]
 };
