@@ -39,6 +39,9 @@ final class CrashChecks {
             closed.create("/crash/closed", "", CreateMode.EPHEMERAL);
             closed.close();
 
+            Session left = Session.open(cable.address, TIMEOUT_MS);
+            left.create("/crash/left", "", CreateMode.EPHEMERAL);
+
             InterProcessMutex mutex = new InterProcessMutex(curator, "/crash/mutex");
             mutex.acquire();
             LeaderLatch latch = new LeaderLatch(curator, "/crash/latch", "a");
@@ -56,13 +59,16 @@ final class CrashChecks {
             load.finish();
 
             sessions(checks, own, gone, id);
+            reattached(checks, left);
             contents(checks, own, load);
+            shortLived(checks, own);
             watches(checks, own, writer);
             recipes(checks, own, curator, mutex, latch, cache);
             latch.close();
             cache.close();
             cable.mend();
             gone.close();
+            left.close();
         }
     }
 
@@ -71,6 +77,14 @@ final class CrashChecks {
         for (String name : new String[] {"data", "children", "p", "r", "pairs", "acked", "cache"}) {
             own.create("/crash/" + name);
         }
+        own.create("/crash/box", "", CreateMode.CONTAINER);
+        own.create("/crash/box/1");
+        // Its child keeps it, however long the server takes to come back.
+        own.zk.multi(List.of(
+                Op.create("/crash/ttl", new byte[0], Ids.OPEN_ACL_UNSAFE,
+                        CreateMode.PERSISTENT_WITH_TTL, 1),
+                Op.create("/crash/ttl/1", new byte[0], Ids.OPEN_ACL_UNSAFE,
+                        CreateMode.PERSISTENT)));
         own.create("/crash/mine", "kept", CreateMode.EPHEMERAL);
         own.zk.getData("/crash/data", true, null);
         own.zk.getChildren("/crash/children", true);
@@ -96,6 +110,35 @@ final class CrashChecks {
             Checks.await("the expiry", () -> !own.has("/crash/gone"));
             return own.has("/crash/gone");
         });
+    }
+
+    private static void reattached(Checks checks, Session left) {
+        checks.check("crash/another client reattaches to a session of before",
+                "true [/crash/left] Expired", () -> {
+                    long id = left.zk.getSessionId();
+                    String seen;
+                    try (Session again = Session.again(
+                            checks.address, id, left.zk.getSessionPasswd()).connected()) {
+                        seen = (again.zk.getSessionId() == id) + " " + again.zk.getEphemerals();
+                        byte[] wrong = new byte[16];
+                        try (Session thief = Session.again(checks.address, id, wrong)) {
+                            thief.await(KeeperState.Expired);
+                        }
+                    }
+                    return seen + " Expired";
+                });
+    }
+
+    private static void shortLived(Checks checks, Session own) {
+        checks.check("crash/containers and lifetimes are known again",
+                "true true false false", () -> {
+                    String seen = own.has("/crash/box") + " " + own.has("/crash/ttl") + " ";
+                    own.delete("/crash/box/1");
+                    own.delete("/crash/ttl/1");
+                    Checks.await("the container's end", () -> !own.has("/crash/box"));
+                    Checks.await("the end of its time", () -> !own.has("/crash/ttl"));
+                    return seen + own.has("/crash/box") + " " + own.has("/crash/ttl");
+                });
     }
 
     private static void contents(Checks checks, Session own, Load load) {

@@ -1,13 +1,17 @@
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
+import org.apache.curator.framework.api.CuratorWatcher;
 import org.apache.curator.framework.recipes.nodes.GroupMember;
 import org.apache.curator.framework.recipes.nodes.PersistentNode;
 import org.apache.curator.framework.recipes.nodes.PersistentTtlNode;
 import org.apache.curator.framework.recipes.queue.SimpleDistributedQueue;
 import org.apache.curator.framework.recipes.shared.SharedCount;
+import org.apache.zookeeper.AddWatchMode;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.data.Stat;
 
@@ -42,6 +46,36 @@ final class CuratorNodeChecks {
             return seen + " " + Curator.text(client, "/own/either") + " "
                     + client.checkExists().forPath("/own/either").getVersion();
         });
+        checks.check("nodes of curator/a namespace is a root of its own",
+                "d true [/in, /in/side]", () -> {
+                    CuratorFramework inner = client.usingNamespace("own/space");
+                    inner.create().creatingParentsIfNeeded().forPath("/in/side", "d".getBytes());
+                    List<String> seen = Collections.synchronizedList(new ArrayList<>());
+                    inner.getData().usingWatcher((CuratorWatcher) e -> seen.add(e.getPath()))
+                            .forPath("/in");
+                    inner.getData().usingWatcher((CuratorWatcher) e -> seen.add(e.getPath()))
+                            .forPath("/in/side");
+                    client.setData().forPath("/own/space/in");
+                    Checks.await("the first event", () -> seen.size() == 1);
+                    client.delete().forPath("/own/space/in/side");
+                    Checks.await("the second event", () -> seen.size() == 2);
+                    return "d " + Curator.has(client, "/own/space/in") + " " + seen;
+                });
+        checks.check("nodes of curator/watches are taken back by kind",
+                "DataWatchRemoved, PersistentWatchRemoved", () -> {
+                    client.create().forPath("/own/back-again");
+                    List<String> seen = Collections.synchronizedList(new ArrayList<>());
+                    CuratorWatcher data = event -> seen.add(event.getType().name());
+                    CuratorWatcher lasting = event -> seen.add(event.getType().name());
+                    client.getData().usingWatcher(data).forPath("/own/back-again");
+                    client.watchers().add().withMode(AddWatchMode.PERSISTENT)
+                            .usingWatcher(lasting).forPath("/own/back-again");
+                    client.watchers().remove(data).forPath("/own/back-again");
+                    Checks.await("the first event", () -> seen.size() == 1);
+                    client.watchers().remove(lasting).forPath("/own/back-again");
+                    Checks.await("the second event", () -> seen.size() == 2);
+                    return String.join(", ", seen);
+                });
         checks.check("nodes of curator/a transaction", "CREATE /own/tx, SET_DATA /own/tx, "
                 + "CHECK /own/tx", () -> {
                     var ops = client.transactionOp();

@@ -131,7 +131,7 @@ final class Session implements Watcher, AutoCloseable {
         return names;
     }
 
-    /** Ends the client; a session that another client took over stays with that one. */
+    /** Ends the session, or without a connection the client alone. */
     @Override
     public void close() throws InterruptedException {
         zk.close();

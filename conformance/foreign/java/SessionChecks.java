@@ -14,6 +14,7 @@ final class SessionChecks {
             negotiation(checks);
             coming(checks, other);
             moving(checks, other);
+            moved(checks, other);
             ending(checks, other);
         }
     }
@@ -121,6 +122,31 @@ final class SessionChecks {
                 right.mend();
                 second.await(KeeperState.Expired);
                 return seen + ", Expired " + other.has("/sessions/moves");
+            }
+        });
+    }
+
+    private static void moved(Checks checks, Session other) {
+        String name = "sessions/watches stay with the client, not with the session";
+        checks.check(name, "second: '' first: NodeDataChanged /sessions/watched", () -> {
+            other.create("/sessions/watched");
+            try (Cable left = new Cable(checks.address); Cable right = new Cable(checks.address)) {
+                Session first = Session.open(left.address);
+                first.zk.getData("/sessions/watched", true, null);
+                left.hold();
+                Session second = Session.again(right.address, first.zk.getSessionId(),
+                        first.zk.getSessionPasswd()).connected();
+                first.await(KeeperState.Disconnected);
+                other.set("/sessions/watched", "1");
+                String seen = "second: '" + second.events() + "' first: ";
+                right.hold();
+                left.mend();
+                first.connected();
+                seen += first.events();
+                first.close();
+                right.mend();
+                second.await(KeeperState.Expired);
+                return seen;
             }
         });
     }
