@@ -249,7 +249,8 @@ impl Checkers {
     /// A server has started: with this tree, after these transactions were read from the log.
     pub(crate) fn recovered(&mut self, tree: &Tree, read: &[TxnRecord], now_ms: u64) -> Checked {
         let last = tree.last_processed();
-        self.durability.recovered(last, (read, &self.history))?;
+        recovery::complete(last, read)?;
+        self.durability.recovered((last, self.model.zxid), (read, &self.history))?;
         self.history.truncate(usize::try_from(last.0).unwrap_or(0));
         self.submitted.retain(|_, zxid| *zxid <= last);
         self.advance(last)?;

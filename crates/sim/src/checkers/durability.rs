@@ -18,10 +18,11 @@ impl Durability {
         self.told = self.told.max(zxid);
     }
 
-    /// What a start has read must reach what was told, and be what was appended.
+    /// What a start has read must reach what was told and what was applied, and be what was
+    /// appended.
     pub(super) fn recovered(
         &mut self,
-        last: Zxid,
+        (last, applied): (Zxid, Zxid),
         (read, history): (&[TxnRecord], &[Arc<TxnRecord>]),
     ) -> Checked {
         if last < self.told {
@@ -36,6 +37,10 @@ impl Durability {
                 Some(_) => return violation("durability", format!("{zxid} has changed")),
                 None => return violation("durability", format!("{zxid} was never appended")),
             }
+        }
+        if last < applied {
+            let seen = format!("{applied} was applied, {last} is the last left");
+            return violation("durability", seen);
         }
         // What a start has shown to its clients is in its log for good.
         self.told = last;

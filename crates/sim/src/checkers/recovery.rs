@@ -4,8 +4,19 @@
 use super::{Checked, violation};
 use crate::model::Model;
 use bellwether_tree::{Identity, Tree};
-use bellwether_wire::SessionId;
 use bellwether_wire::client::{ReplyBody, Request};
+use bellwether_wire::disk::TxnRecord;
+use bellwether_wire::{SessionId, Zxid};
+
+/// A start applies everything that it reads: the next record is appended behind it.
+pub(super) fn complete(tree: Zxid, read: &[TxnRecord]) -> Checked {
+    match read.last().map(|record| record.header.zxid) {
+        Some(log) if log > tree => {
+            violation("recovery", format!("the tree is at {tree}, what was read ends at {log}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
 
 /// Compares tree and model, node by node.
 pub(super) fn same(tree: &Tree, model: &Model) -> Checked {

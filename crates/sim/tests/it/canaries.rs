@@ -25,7 +25,7 @@ fn what_is_broken_is_what_is_found() {
     let promises = [
         (Break::AckBeforeSync, "durability"),
         (Break::AckFailedSync, "durability"),
-        (Break::ForgetLastTxn, "durability"),
+        (Break::ForgetLastTxn, "recovery"),
         (Break::SwapReplies, "order"),
         (Break::ReplyBeforeEvent, "watches"),
         (Break::LoseEvent, "watches"),
