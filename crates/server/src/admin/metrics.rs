@@ -223,7 +223,8 @@ pub const METRICS: &[Metric] = &[
         |_| ByNamespace(|n| n.refusals.and_then(|refusals| i64::try_from(refusals).ok())),
         "writes that were refused for one of these quotas"),
     ours("core_step_ms_max", |v| Mean(v.shell.core_step_us_max, US_PER_MS),
-        "the longest step of the core, milliseconds; more than 5 is a defect"),
+        "the longest step of the core, milliseconds by the wall clock, the time included in which \
+         the system let others run; more than 5 on a machine with free processors is a defect"),
     ours("bytes_sent_count", |v| Count(v.shell.bytes_sent),
         "bytes of everything that was sent"),
     ours("requests_too_long_count", |v| Count(v.shell.requests_too_large),
