@@ -20,7 +20,7 @@
 //! `crates/node/src/flow/throttle.rs` before 3. Sessions begin, end and expire by transactions
 //! like any other.
 
-pub mod throttle;
+pub(crate) mod throttle;
 
 pub(crate) mod session;
 

@@ -234,6 +234,12 @@ impl Node {
         self.last_step_ms = now.mono_ms;
     }
 
+    /// The shell takes no frames at the moment, so that nobody can give a sign of life: nobody
+    /// expires before they had a tick's time again.
+    pub fn postpone_expiry(&mut self, now: Now) {
+        self.expiry_not_before_ms = now.mono_ms + self.settings.tick_ms;
+    }
+
     /// The log failed: what is in flight may or may not be on the disk, so nobody is told anything.
     fn fail(&mut self, out: &mut Vec<Effect>) {
         self.log_failed = true;
@@ -264,9 +270,9 @@ impl Node {
                 || self.snapshots.is_waited_for())
     }
 
-    /// How many requests came and have no reply yet.
+    /// How many requests came and have no reply yet, or are in flight for a client that has left.
     pub fn outstanding(&self) -> usize {
-        self.connections.queued() + self.backlog.len()
+        self.connections.queued().max(self.proposals.len()) + self.backlog.len()
     }
 
     /// How many more are held back.

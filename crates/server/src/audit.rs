@@ -180,8 +180,16 @@ impl Writer {
     }
 
     fn write(&mut self, line: &str) -> io::Result<()> {
-        if self.bytes >= self.bytes_max {
-            self.rotate()?;
+        if self.bytes >= self.bytes_max
+            && let Err(error) = self.rotate()
+        {
+            // Better too long than not written. It is tried again after as much again.
+            tracing::warn!(
+                path = %self.path.display(),
+                %error,
+                "the audit log cannot be rotated and grows on; make its directory writable"
+            );
+            self.bytes = 0;
         }
         let file = match &mut self.file {
             Some(file) => file,

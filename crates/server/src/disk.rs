@@ -63,7 +63,8 @@ pub(crate) struct BatchTimes {
 impl Log {
     /// Starts the thread.
     pub(crate) fn start(store: Store, core: mpsc::Sender<Message>) -> std::io::Result<Log> {
-        // Bounded by the requests in flight: globalOutstandingLimit, and one more per connection.
+        // Bounded by what is in flight, whoever asked for it: globalOutstandingLimit, and one more
+        // per connection.
         let (tasks, queue) = channel();
         let waiting = Arc::new(AtomicU64::new(0));
         let counted = waiting.clone();

@@ -3,7 +3,7 @@
 use crate::admin::{ResponseSizes, ShellFigures, ShellMeasures};
 use crate::auth::AuthFigures;
 use crate::disk::Synced;
-use crate::limits::FRAME_LENGTH_BYTES;
+use crate::limits::{FRAME_LENGTH_BYTES, NAMESPACES_MAX};
 use crate::logging::repeats::RateLimit;
 use crate::run::micros;
 use crate::warn_limited;
@@ -104,8 +104,12 @@ impl Figures {
     pub(crate) fn quota_exceeded(&mut self, exceeded: &Exceeded) {
         let Exceeded { on, measure, value, limit, refused } = exceeded;
         if *refused {
-            let refusals = self.quota_refusals.entry(exceeded.namespace().into()).or_default();
-            *refusals += 1;
+            let namespace = exceeded.namespace();
+            if let Some(refusals) = self.quota_refusals.get_mut(namespace) {
+                *refusals += 1;
+            } else if self.quota_refusals.len() < NAMESPACES_MAX {
+                self.quota_refusals.insert(namespace.into(), 1);
+            }
         }
         let what = match measure {
             Measure::Count => "nodes",
@@ -181,4 +185,30 @@ fn open_files() -> Option<u64> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     // One of them is the directory that is being read.
     u64::try_from(entries.count()).ok()?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::BatchTimes;
+    use crate::logging::repeats::Turn;
+    use bellwether_node::LogToken;
+
+    #[test]
+    fn a_sync_beyond_the_threshold_is_warned_of() {
+        let warned = |elapsed_ms| {
+            let mut figures = Figures::new(ShellFigures::default());
+            let synced = Synced {
+                token: LogToken(1),
+                bytes: 1,
+                records: 1,
+                elapsed: Duration::from_millis(elapsed_ms),
+                times: BatchTimes::default(),
+            };
+            // So many that the next warning of this kind would be dropped.
+            (0..5).for_each(|_| figures.synced(&synced, 20));
+            figures.repeats.turn("slow sync", Instant::now()) == Turn::Drop
+        };
+        assert_eq!((warned(20), warned(21)), (false, true));
+    }
 }

@@ -58,6 +58,10 @@ pub(crate) const CORE_MESSAGES: usize = 4096;
 /// Messages that the core takes before it performs effects.
 pub(crate) const CORE_BATCH: usize = 1024;
 
+/// Namespaces whose quotas `mntr` tells of, in the order of their names, and whose refusals are
+/// counted: whoever may set quotas must not make an answer without end.
+pub(crate) const NAMESPACES_MAX: usize = 1000;
+
 /// Frames of one connection between two looks at the clock.
 pub(crate) const FRAMES_PER_CLOCK: u32 = 16;
 

@@ -53,6 +53,8 @@ pub(crate) enum Message {
     Accepted { stream: TcpStream, peer: SocketAddr, descriptor: Descriptor },
     /// A socket can be read or written.
     Ready(ConnId),
+    /// A socket that is neither read nor written at the moment is broken.
+    Broken(ConnId),
     /// The log's thread has a batch on stable storage.
     Synced(Synced),
     /// The log's thread has failed and said why.
@@ -250,6 +252,7 @@ impl Core {
             Message::Accepted { stream, peer, descriptor } => {
                 self.accepted(stream, peer, descriptor);
             }
+            Message::Broken(conn) => self.close_now(conn),
             Message::Ready(conn) => {
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.reported();
@@ -283,6 +286,9 @@ impl Core {
     /// What follows from a round of messages.
     fn go_on(&mut self) {
         let now = self.clock.now();
+        if self.audit_is_full() {
+            self.node.postpone_expiry(now);
+        }
         if now.mono_ms >= self.node.next_deadline() {
             self.step(Event::Tick);
         } else if self.node.has_work() {

@@ -113,11 +113,6 @@ impl Store {
         Arc::clone(&self.disk)
     }
 
-    /// Whether something was appended and is not synced.
-    pub fn has_pending(&self) -> bool {
-        self.batch.records > 0
-    }
-
     /// Appends a transaction to the batch. It is durable when [`Store::sync`] has returned `Ok`.
     ///
     /// Its zxid must be above all others. The first call after a start or a roll begins a log,

@@ -351,8 +351,8 @@ pub(super) const ROWS: &[Row] = &[
         options: &[
             valued("n", "nodes, soft: more of them are logged"),
             valued("b", "bytes, soft"),
-            valued("N", "nodes, hard: more of them are refused"),
-            valued("B", "bytes, hard"),
+            valued("N", "nodes, hard: more of them are refused where the server has enforceQuota=true"),
+            valued("B", "bytes, hard, where the server has enforceQuota=true"),
         ],
         args: (1, 1),
         needs: Needs::Session,

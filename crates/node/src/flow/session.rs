@@ -9,6 +9,7 @@ use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
+use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_MAX};
 use crate::node::Node;
 use crate::statistics::Statistics;
 use bellwether_tree::{Identity, Now, Write};
@@ -21,7 +22,7 @@ use bellwether_wire::ops::Kind;
 use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// A write that may be prepared: its session was checked and its place in the order is taken.
 #[derive(Debug)]
@@ -388,16 +389,41 @@ pub(crate) fn authenticated(
     out: &mut Vec<Effect>,
 ) {
     let Some(connection) = node.connections.get_mut(conn) else { return };
-    let result = proved.as_ref().map(|_| ReplyBody::Empty).ok_or(ErrorCode::AuthFailed);
     let known = connection.identities.clone();
-    let new = proved.into_iter().flatten().filter(|identity| !known.contains(identity));
-    connection.identities = known.iter().cloned().chain(new).collect();
+    let new = proved.map(|proved| {
+        proved.into_iter().filter(|identity| !known.contains(identity)).collect::<Vec<_>>()
+    });
+    let result = match new {
+        None => Err(ErrorCode::AuthFailed),
+        Some(new) if new.is_empty() => Ok(ReplyBody::Empty),
+        Some(new) if fit(&known, &new) => {
+            connection.identities = known.iter().cloned().chain(new).collect();
+            Ok(ReplyBody::Empty)
+        }
+        Some(_) => {
+            let session = connection.session;
+            warn!(
+                %session,
+                "closing a connection that proved more than 64 identities, or longer ones than 16 \
+                 KiB together: let its client use fewer"
+            );
+            Err(ErrorCode::AuthFailed)
+        }
+    };
     let failed = result.is_err();
     out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));
     if failed {
         out.push(Effect::Close(conn));
         drop_connection(node, conn);
     }
+}
+
+/// Whether a connection may have these identities besides those it has.
+fn fit(known: &[Identity], new: &[Identity]) -> bool {
+    let bytes = |identities: &[Identity]| -> usize {
+        identities.iter().map(|identity| identity.scheme.len() + identity.id.len()).sum()
+    };
+    known.len() + new.len() <= IDENTITIES_MAX && bytes(known) + bytes(new) <= IDENTITIES_BYTES_MAX
 }
 
 /// A connection is gone. Its session lives on until it expires or comes back.

@@ -157,8 +157,9 @@ fn is_dropped(node: &Node, settings: ThrottleSettings, now_ms: u64, held: &Held)
     is_broken || (settings.drop_stale && is_stale(node, settings, now_ms, held))
 }
 
+/// What a client asked for stays in process when the client leaves.
 fn in_process(node: &Node) -> usize {
-    node.connections.queued() + node.throttle.connecting
+    (node.connections.queued() + node.throttle.connecting).max(node.proposals.len())
 }
 
 /// Lets requests go on while there is room for them, within `visits`.

@@ -22,9 +22,12 @@ pub(crate) fn spawn(conn: ConnId, stream: Arc<TcpStream>, core: mpsc::Sender<Mes
                 biased;
                 changed = wanted.recv() => next = changed,
                 ready = stream.ready(interest) => {
-                    // An error shows when the core reads or writes.
-                    drop(ready);
-                    if core.send(Message::Ready(conn)).await.is_err() {
+                    // Where the core neither reads nor writes at the moment, it is waited for an
+                    // error alone, which stays; everywhere else an error shows when it does.
+                    let is_broken = ready.is_ok_and(|ready| ready.is_error());
+                    let message =
+                        if is_broken { Message::Broken(conn) } else { Message::Ready(conn) };
+                    if core.send(message).await.is_err() {
                         return; // The core has stopped.
                     }
                     next = wanted.recv().await;

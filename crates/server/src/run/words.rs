@@ -10,7 +10,9 @@ use crate::admin::{
     self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, View, lines,
 };
 use crate::config::render::ConfFacts;
-use crate::limits::{SORTERS_MAX, TEXT_VISITS, UNSENT_BYTES_ALL, UNSENT_BYTES_PAUSE};
+use crate::limits::{
+    NAMESPACES_MAX, SORTERS_MAX, TEXT_VISITS, UNSENT_BYTES_ALL, UNSENT_BYTES_PAUSE,
+};
 use crate::net::clients::{Client, Phase};
 use bellwether_node::limits::VISITS_PER_STEP;
 use bellwether_node::{ConnId, Listing, Visit};
@@ -512,7 +514,7 @@ impl Facts for Gathered<'_> {
     }
 
     fn quotas(&self) -> BTreeMap<String, NamespaceFigures> {
-        let quotas = self.core.node.tree().quota_figures().into_iter();
+        let quotas = self.core.node.tree().quota_figures().into_iter().take(NAMESPACES_MAX);
         let mut namespaces: BTreeMap<String, NamespaceFigures> = quotas
             .map(|(name, quotas)| (name.to_owned(), NamespaceFigures { quotas, refusals: None }))
             .collect();

@@ -61,6 +61,30 @@ const TESTS: &[(&str, &str)] = &[
         "crates/bellwether/tests/it/stored.rs::a_snapshot_follows_snap_count_writes_or_snap_size_limit_in_kb",
     ),
     (
+        "setting:snapshot.compression.method",
+        "crates/bellwether/tests/it/stored.rs::snapshots_are_compressed_as_the_setting_says_and_read_whatever_it_says",
+    ),
+    (
+        "setting:snapCount",
+        "crates/bellwether/tests/it/stored.rs::a_snapshot_follows_snap_count_writes_or_snap_size_limit_in_kb",
+    ),
+    (
+        "setting:preAllocSize",
+        "crates/bellwether/tests/it/stored.rs::a_log_reserves_what_pre_alloc_size_says",
+    ),
+    (
+        "setting:globalOutstandingLimit",
+        "crates/bellwether/tests/it/throttled.rs::a_crowded_server_still_serves_whoever_waits_for_nothing",
+    ),
+    (
+        "setting:datadir.autocreate",
+        "crates/sim/tests/it/store_files.rs::directories_are_made_only_if_allowed",
+    ),
+    (
+        "setting:fsync.warningthresholdms",
+        "crates/server/src/figures.rs::a_sync_beyond_the_threshold_is_warned_of",
+    ),
+    (
         "setting:snapshot.trust.empty",
         "crates/bellwether/tests/it/stored.rs::logs_alone_are_loaded_where_snapshot_trust_empty_says_so",
     ),
@@ -75,6 +99,10 @@ const TESTS: &[(&str, &str)] = &[
     (
         "error:THROTTLEDOP",
         "crates/sim/scenarios/whoever_waited_too_long_is_told_that_the_server_is_busy.txt",
+    ),
+    (
+        "metric:requests_too_long_count",
+        "crates/bellwether/tests/it/too_long.rs::it_is_refused_in_its_turn_and_takes_no_zxid",
     ),
     (
         "metric:request_throttle_wait_count",
