@@ -8,7 +8,7 @@
 //! The file is rotated as Apache's own configuration does it: at 10 MB it becomes `.1`, and up to
 //! ten old files are kept. Times are UTC.
 
-use crate::limits::{AUDIT_FILE_BYTES, AUDIT_FILES_KEPT, AUDIT_LINES_WAITING};
+use crate::limits::{AUDIT_FILE_BYTES, AUDIT_FILES_KEPT, AUDIT_LINES_WAITING, AUDIT_STOP_PATIENCE};
 use crate::logging::repeats::RateLimit;
 use crate::logging::utc;
 use crate::run::Message;
@@ -18,7 +18,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -45,6 +45,8 @@ pub(crate) struct AuditLog {
     /// Lines of this round.
     batch: Vec<Entry>,
     tasks: Option<Sender<Vec<Entry>>>,
+    /// Nothing is sent through it: it ends with the thread.
+    ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,9 +58,14 @@ impl AuditLog {
         let shared = Arc::new(Shared::default());
         let (tasks, queue) = channel();
         let theirs = shared.clone();
-        let run = move || run(&mut writer, &queue, (&theirs, &core));
+        let (until_end, ended) = channel();
+        let run = move || {
+            run(&mut writer, &queue, (&theirs, &core));
+            drop(until_end);
+        };
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(run)?;
-        Ok(AuditLog { shared, batch: Vec::new(), tasks: Some(tasks), thread: Some(thread) })
+        let (tasks, thread) = (Some(tasks), Some(thread));
+        Ok(AuditLog { shared, batch: Vec::new(), tasks, ended, thread })
     }
 
     /// Takes a line; [`AuditLog::hand_over`] sends it.
@@ -95,11 +102,18 @@ impl AuditLog {
 }
 
 impl Drop for AuditLog {
-    /// Waits until everything is written.
+    /// Waits until everything is written, but not for a disk that hangs: a server that was told to
+    /// stop stops.
     fn drop(&mut self) {
         self.hand_over();
         self.tasks = None;
-        if let Some(thread) = self.thread.take() {
+        if self.ended.recv_timeout(AUDIT_STOP_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let lines = self.shared.waiting.load(Ordering::SeqCst);
+            tracing::warn!(
+                lines,
+                "stopped while lines of the audit log were not written: its disk hangs"
+            );
+        } else if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so.
             drop(thread.join());
         }

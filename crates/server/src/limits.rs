@@ -46,6 +46,13 @@ pub(crate) const PARTIAL_STALL: Duration = Duration::from_secs(1);
 /// How long a connection that is closing may leave its last replies untaken.
 pub(crate) const CLOSING_STALL: Duration = Duration::from_secs(5);
 
+/// How long the answer to a four-letter word may take in all: whoever takes it byte by byte would
+/// hold what others wait for.
+pub(crate) const TELLING_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for the audit log's disk.
+pub(crate) const AUDIT_STOP_PATIENCE: Duration = Duration::from_millis(1500);
+
 /// How often connections are looked at for these.
 pub(crate) const SWEEP_EVERY_MS: u64 = 250;
 

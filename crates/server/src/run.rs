@@ -24,7 +24,7 @@ use crate::environment::Environment;
 use crate::figures::Figures;
 use crate::limits::{
     CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, FRAMES_PER_CLOCK, PARTIAL_STALL, READ_BYTES,
-    STOP_PATIENCE, SWEEP_EVERY_MS,
+    STOP_PATIENCE, SWEEP_EVERY_MS, TELLING_PATIENCE,
 };
 use crate::net::clients::{Client, Phase};
 use crate::net::large::LargeRequests;
@@ -413,7 +413,7 @@ impl Core {
     /// not take its last replies.
     fn sweep(&mut self, now_ms: u64) {
         let sessionless_ms = u64::from(self.config.sessionless_timeout_ms);
-        let [stall_ms, closing_ms] = [PARTIAL_STALL, CLOSING_STALL]
+        let [stall_ms, closing_ms, telling_ms] = [PARTIAL_STALL, CLOSING_STALL, TELLING_PATIENCE]
             .map(|stall| u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
         let others_wait = !self.starved.is_empty();
         let mut late = Vec::new();
@@ -427,6 +427,12 @@ impl Core {
                         && now_ms.saturating_sub(since_ms) >= closing_ms =>
                 {
                     "it does not take its last replies"
+                }
+                Phase::Closing { .. }
+                    if client.telling.is_some()
+                        && now_ms.saturating_sub(client.grew_ms) >= telling_ms =>
+                {
+                    "it takes the answer to its four-letter word too slowly"
                 }
                 Phase::New | Phase::Connecting | Phase::Open | Phase::Closing { .. } => {
                     let stalled = now_ms.saturating_sub(client.grew_ms) >= stall_ms;

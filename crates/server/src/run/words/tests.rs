@@ -1,6 +1,7 @@
 //! Long answers: whole however they are cut, and never made faster than their client takes them.
 
-use crate::limits::{SORTERS_MAX, UNSENT_BYTES_PAUSE};
+use crate::limits::{SORTERS_MAX, TELLING_PATIENCE, UNSENT_BYTES_PAUSE};
+use crate::net::clients::Phase;
 use crate::run::offline::Offline;
 use bellwether_node::ConnId;
 use bellwether_node::limits::VISITS_PER_STEP;
@@ -136,6 +137,32 @@ fn an_answer_waits_for_its_client() {
     }
     assert_eq!(String::from_utf8(server.sent(conn)).expect("words are text"), whole);
     assert!(room > UNSENT_BYTES_PAUSE, "{room}: the answer was longer than what is made ahead");
+}
+
+#[test]
+fn whoever_takes_an_answer_byte_by_byte_is_closed_at_some_point() {
+    let (mut server, _) = watched();
+    let conn = server.connect();
+    server.takes(conn, Some(0));
+    server.send(conn, b"dump");
+    for _ in 0..200 {
+        server.one_round();
+    }
+    // It has taken something a moment ago each time it is looked at.
+    let takes_a_byte_and_is_looked_at = |server: &mut Offline, after| {
+        server.takes(conn, Some(1));
+        server.one_round();
+        let now_ms = server.core.clock.now().mono_ms;
+        if let Some(client) = server.core.clients.get_mut(conn) {
+            client.phase = Phase::Closing { since_ms: now_ms + after };
+        }
+        server.core.sweep(now_ms + after);
+        server.core.clients.get(conn).is_some()
+    };
+    let patience = u64::try_from(TELLING_PATIENCE.as_millis()).expect("a minute");
+    assert!(takes_a_byte_and_is_looked_at(&mut server, patience - 1));
+    assert!(!takes_a_byte_and_is_looked_at(&mut server, patience));
+    assert_eq!(server.core.sorters.count, 0);
 }
 
 #[test]
