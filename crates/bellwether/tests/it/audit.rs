@@ -1,7 +1,7 @@
 //! The audit log of a real server: where it lies, what is in it at the end, and what happens while
 //! its file takes nothing. What the lines say is compared with Apache's in `conformance/`.
 
-use crate::process::{Client, Server, create, encoded};
+use crate::process::{Client, Server, create, encoded, eventually};
 use bellwether_wire::client::Request;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -111,5 +111,8 @@ fn a_file_that_takes_nothing_slows_clients_down_and_loses_no_line() {
     (8_000..WRITES).for_each(&mut reply);
     writing.join().expect("it writes");
     assert_eq!(lines.join().expect("it reads"), usize::try_from(WRITES).expect("few"));
+    let writes = u64::try_from(WRITES).expect("few");
+    // Those, the create, and the start of the server.
+    eventually("all are counted", || server.metric("zk_audit_lines_count") == writes + 2);
     assert_eq!(server.metric("zk_audit_lines_lost_count"), 0);
 }

@@ -3,6 +3,7 @@
 //! These tests start the real binary on a free port of loopback and talk to it over sockets.
 
 mod audit;
+mod figures;
 mod initialize;
 mod limits;
 mod loglevel;
