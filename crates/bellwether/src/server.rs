@@ -118,8 +118,8 @@ fn parse(args: Vec<OsString>) -> Result<Options, lexopt::Error> {
         match arg {
             Short('D') => {
                 let property = parser.value()?.string()?;
-                let (name, value) = property.split_once('=').unwrap_or((&property, ""));
-                options.args.properties.push((name.to_owned(), value.to_owned()));
+                let added = options.args.add_property(&property);
+                added.map_err(|error| lexopt::Error::Custom(Box::new(error)))?;
             }
             Long("check-config") => options.check_config = true,
             Long("help-config") => options.help = Some(config::render::help()),

@@ -72,6 +72,14 @@ fn a_command_that_is_wrong_is_refused_without_a_server() {
     }
 }
 
+#[test]
+fn a_property_without_a_name_is_refused() {
+    let output = bellwether(&["server", "-D", "", "--check-config"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("-D: expected -Dname=value"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
 fn stdout(output: Output) -> String {
     String::from_utf8(output.stdout).expect("it prints text")
 }
