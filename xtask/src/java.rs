@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::core::last_counts;
+use crate::kazoo::judge;
 use crate::maven;
 use crate::process::{Finished, converse, make_dir, run};
-use crate::report::{Failure, Passed, Report, tail};
+use crate::report::{Failure, Passed, Report};
 use crate::server::{Flavour, Launch, SUPER_DIGEST, Server, java};
 use crate::workspace::Workspace;
 
@@ -95,17 +95,6 @@ fn play(
         server.stop()?;
     }
     Ok(done)
-}
-
-fn judge(done: &Finished) -> Result<Passed, Failure> {
-    let (passed, failed) = last_counts(&done.stdout).unwrap_or_default();
-    if failed > 0 || !done.status.success() {
-        let printed = done.stdout.lines().filter(|line| !line.starts_with("ok"));
-        let kept: Vec<&str> = printed.chain(done.stderr.lines()).collect();
-        let why = format!("{failed} checks failed; {}\n{}", done.status, tail(&kept.join("\n")));
-        return Err(Failure::many(passed, failed, why));
-    }
-    Ok(Passed::many(passed, "checks"))
 }
 
 /// The lines of the checks in an order of their own, since subjects run beside each other.
