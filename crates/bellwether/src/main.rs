@@ -3,6 +3,7 @@
 //! PATH.
 
 mod bench;
+mod calendar;
 mod cli;
 mod loglevel;
 mod offline;

@@ -1,5 +1,6 @@
 //! What zkCli prints, as it prints it.
 
+use crate::calendar::{Moment, moment};
 use bellwether_client::{EventType, KeeperState, Stat, WatchEvent};
 
 /// A node's stat, a line per field.
@@ -37,10 +38,7 @@ pub(super) fn session_event(state: KeeperState) -> String {
 
 /// Milliseconds since 1970 as Java's `Date` shows them in UTC.
 pub(super) fn date(ms: i64) -> String {
-    let seconds = ms.div_euclid(1000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    // 1970 began on a Thursday.
+    let Moment { year, month, day, hour, minute, second, days, .. } = moment(ms);
     let weekday = match days.rem_euclid(7) {
         0 => "Thu",
         1 => "Fri",
@@ -50,38 +48,21 @@ pub(super) fn date(ms: i64) -> String {
         5 => "Tue",
         _ => "Wed",
     };
-    let (year, month, day) = civil(days);
-    format!("{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
-}
-
-/// Year, month and day of a day since 1970, in the Gregorian calendar.
-///
-/// Counted in eras of 400 years that begin on a first of March, so that the leap day is the last
-/// of its year.
-fn civil(days: i64) -> (i64, &'static str, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = match month_from_march {
-        0 => "Mar",
-        1 => "Apr",
-        2 => "May",
-        3 => "Jun",
-        4 => "Jul",
-        5 => "Aug",
-        6 => "Sep",
-        7 => "Oct",
-        8 => "Nov",
-        9 => "Dec",
-        10 => "Jan",
-        _ => "Feb",
+    let month = match month {
+        1 => "Jan",
+        2 => "Feb",
+        3 => "Mar",
+        4 => "Apr",
+        5 => "May",
+        6 => "Jun",
+        7 => "Jul",
+        8 => "Aug",
+        9 => "Sep",
+        10 => "Oct",
+        11 => "Nov",
+        _ => "Dec",
     };
-    let year = year_of_era + era * 400 + i64::from(month_from_march >= 10);
-    (year, month, day)
+    format!("{weekday} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
 }
 
 /// Data for a person: what a terminal would obey is shown as an escape.

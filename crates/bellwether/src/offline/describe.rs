@@ -1,6 +1,7 @@
 //! Transactions in words and as JSON.
 
 use super::json::Object;
+use crate::calendar::{Moment, moment};
 use bellwether_store::{Hole, LogRecord};
 use bellwether_wire::disk::{CreateTxn, Txn, TxnRecord};
 use bellwether_wire::{OpCode, Zxid};
@@ -158,24 +159,8 @@ pub(super) fn between(after: Zxid, before: Zxid) -> String {
 
 /// A time in UTC, to the millisecond.
 pub(super) fn time(ms: i64) -> String {
-    let (seconds, ms) = (ms.div_euclid(1000), ms.rem_euclid(1000));
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let Moment { year, month, day, hour, minute, second, ms, .. } = moment(ms);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
-}
-
-/// Year, month and day of a day since 1970, counted in eras of 400 years that begin on a first of
-/// March, so that the leap day is the last of its year.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
