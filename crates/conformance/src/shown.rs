@@ -5,7 +5,7 @@
 
 use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::{ConnectResponse, KeeperState, OpResult, ReplyBody, WatchEvent};
-use bellwether_wire::{Acl, Data, ErrorCode, OpCode, Password, Reader, SessionId, Stat};
+use bellwether_wire::{Acl, Data, ErrorCode, OpCode, Password, Perms, Reader, SessionId, Stat};
 
 use crate::request::Place;
 
@@ -233,8 +233,7 @@ fn letters(perms: i32) -> String {
     if perms & !31 != 0 || perms == 0 {
         return perms.to_string();
     }
-    let letters = [(4, 'c'), (8, 'd'), (1, 'r'), (2, 'w'), (16, 'a')];
-    letters.iter().filter(|(bit, _)| perms & bit != 0).map(|(_, letter)| letter).collect()
+    Perms(perms).to_string()
 }
 
 fn bytes(data: Option<&Data>) -> String {

@@ -21,6 +21,15 @@ impl Perms {
     /// All five.
     pub const ALL: Perms = Perms(31);
 
+    /// Their letters, in zkCli's order.
+    pub const LETTERS: [(char, Perms); 5] = [
+        ('c', Perms::CREATE),
+        ('d', Perms::DELETE),
+        ('r', Perms::READ),
+        ('w', Perms::WRITE),
+        ('a', Perms::ADMIN),
+    ];
+
     /// Whether any of `wanted` is granted.
     pub fn grants(self, wanted: Perms) -> bool {
         self.0 & wanted.0 != 0
@@ -29,6 +38,14 @@ impl Perms {
     /// Both sets together.
     pub const fn or(self, other: Perms) -> Perms {
         Perms(self.0 | other.0)
+    }
+}
+
+impl fmt::Display for Perms {
+    /// As letters; bits that have none are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let granted = Perms::LETTERS.iter().filter(|(_, perm)| self.grants(*perm));
+        granted.map(|(letter, _)| *letter).try_for_each(|letter| write!(f, "{letter}"))
     }
 }
 
@@ -82,18 +99,7 @@ impl Acl {
 impl fmt::Display for Acl {
     /// As zkCli writes it: `scheme:id:perms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:", self.scheme, self.id)?;
-        let letters = [
-            (Perms::CREATE, 'c'),
-            (Perms::DELETE, 'd'),
-            (Perms::READ, 'r'),
-            (Perms::WRITE, 'w'),
-            (Perms::ADMIN, 'a'),
-        ];
-        letters
-            .iter()
-            .filter(|(p, _)| self.perms.grants(*p))
-            .try_for_each(|(_, c)| write!(f, "{c}"))
+        write!(f, "{}:{}:{}", self.scheme, self.id, self.perms)
     }
 }
 

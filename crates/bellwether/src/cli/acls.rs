@@ -8,24 +8,10 @@ use super::{format, json, walk};
 use bellwether_client::{Acl, ErrorCode, Perms};
 use serde_json::{Value, json};
 
-const LETTERS: [(char, Perms); 5] = [
-    ('c', Perms::CREATE),
-    ('d', Perms::DELETE),
-    ('r', Perms::READ),
-    ('w', Perms::WRITE),
-    ('a', Perms::ADMIN),
-];
-
-/// Permissions as letters, in zkCli's order.
-pub(super) fn perms_text(perms: Perms) -> String {
-    let granted = LETTERS.iter().filter(|(_, perm)| perms.grants(*perm));
-    granted.map(|(letter, _)| *letter).collect()
-}
-
 /// Letters as permissions.
 pub(super) fn parse_perms(letters: &str) -> Result<Perms, Failed> {
     letters.chars().try_fold(Perms(0), |perms, letter| {
-        let known = LETTERS.iter().find(|(known, _)| *known == letter);
+        let known = Perms::LETTERS.iter().find(|(known, _)| *known == letter);
         let unknown = || Failed::usage(format!("Unknown perm type: {letter}"));
         known.map(|(_, perm)| perms.or(*perm)).ok_or_else(unknown)
     })
@@ -68,7 +54,7 @@ pub(super) async fn get_acl(shell: &mut Shell, words: &Words) -> Result<(), Fail
     for entry in acl {
         // zkCli prints an identity as Jute's text of a record, which ends its line.
         let (scheme, id) = (&entry.scheme, &entry.id);
-        shell.out.text(format_args!("'{scheme},'{id}\n: {}", perms_text(entry.perms)));
+        shell.out.text(format_args!("'{scheme},'{id}\n: {}", entry.perms));
     }
     if words.has("s") {
         shell.out.text(format::stat(&stat));
@@ -129,8 +115,8 @@ mod tests {
         let acl = parse("digest:u:h=:rw,world:anyone:cdrwa").expect("it is one");
         let digest = Acl { perms: Perms(3), scheme: "digest".into(), id: "u:h=".into() };
         assert_eq!(acl, [digest, Acl::world_all()]);
-        assert_eq!(perms_text(Perms(3)), "rw");
-        assert_eq!(perms_text(Perms::ALL), "cdrwa");
+        assert_eq!(Perms(3).to_string(), "rw");
+        assert_eq!(Perms::ALL.to_string(), "cdrwa");
     }
 
     #[test]

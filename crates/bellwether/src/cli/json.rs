@@ -42,7 +42,7 @@ pub(super) fn acl(acl: &[Acl]) -> Value {
             json!({
                 "scheme": &*entry.scheme,
                 "id": &*entry.id,
-                "perms": super::acls::perms_text(entry.perms),
+                "perms": entry.perms.to_string(),
             })
         })
         .collect()
