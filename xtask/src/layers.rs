@@ -42,11 +42,11 @@ const LAYERS: &[Layer] = &[
     layer("bellwether-node",   &["bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-store",  &["bellwether-wire"], &[]),
     // The shell starts the tree that recovery fills, hence its edge to `tree`.
-    layer("bellwether-server", &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire"], &[]),
+    layer("bellwether-server", &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-client", &["bellwether-wire"], &["bellwether-sim"]),
     layer("bellwether-sim",    &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-faults", &["bellwether-client", "bellwether-wire"], &[]),
-    layer("bellwether-fuzz",   &["bellwether-node", "bellwether-server", "bellwether-store", "bellwether-tree", "bellwether-wire"], &[]),
+    layer("bellwether-fuzz",   &["bellwether-node", "bellwether-server", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-differential", &["bellwether-wire"], &[]),
     layer("bellwether",        &["bellwether-client", "bellwether-server", "bellwether-store", "bellwether-wire"], &[]),
     layer("bellwether-conformance", &["bellwether-wire"], &[]),
@@ -58,7 +58,7 @@ const TOKIO_USERS: [&str; 4] =
     ["bellwether", "bellwether-client", "bellwether-faults", "bellwether-server"];
 
 /// Crates whose whole dependency tree is checked in.
-const PURE: [&str; 3] = ["wire", "tree", "node"];
+const PURE: [&str; 4] = ["wire", "tree", "zab", "node"];
 
 /// A second runtime beside tokio would bring its own threads and timers.
 const OTHER_RUNTIMES: [&str; 4] = ["async-io", "async-std", "blocking", "smol"];

@@ -1,0 +1,183 @@
+//! What a peer has received, has on disk, knows to be committed and has handed to the tree.
+//!
+//! The watermarks live here and nowhere else, and so does the order between them.
+
+use bellwether_wire::Zxid;
+use bellwether_wire::disk::TxnRecord;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A record on its way to the disk. Grows with every append and never repeats, so that a completion
+/// still in flight cannot stand for a later record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogToken(pub u64);
+
+/// The history of one peer.
+///
+/// Invariants: `delivered <= committed <= received`; `durable <= received`; tokens grow from the
+/// front of `unsynced` to its back, and all are above `forgotten`.
+#[derive(Debug)]
+pub struct History {
+    /// Handed to the tree, the newest last: what learners that are not far behind are sent.
+    recent: VecDeque<Arc<TxnRecord>>,
+    recent_max: usize,
+    /// Appended, and not handed to the tree.
+    in_flight: VecDeque<Arc<TxnRecord>>,
+    /// Appended, and not known to be on disk.
+    unsynced: VecDeque<(LogToken, Zxid)>,
+    last_token: LogToken,
+    /// Tokens up to this belong to records that were taken back.
+    forgotten: LogToken,
+    received: Zxid,
+    durable: Zxid,
+    committed: Zxid,
+    delivered: Zxid,
+}
+
+impl History {
+    /// What recovery found: everything is on disk and in the tree. `recent` are the last records
+    /// before `last`, without a gap.
+    pub fn new(last: Zxid, recent: Vec<Arc<TxnRecord>>, recent_max: usize) -> History {
+        let mut history = History {
+            recent: VecDeque::new(),
+            recent_max,
+            in_flight: VecDeque::new(),
+            unsynced: VecDeque::new(),
+            last_token: LogToken(0),
+            forgotten: LogToken(0),
+            received: last,
+            durable: last,
+            committed: last,
+            delivered: last,
+        };
+        history.keep(recent);
+        history
+    }
+
+    /// Another history takes the place of this one: the log was cut, or a snapshot came. Completions
+    /// of what was appended before count for nothing any more.
+    pub fn replace(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
+        self.in_flight.clear();
+        self.unsynced.clear();
+        self.recent.clear();
+        self.forgotten = self.last_token;
+        (self.received, self.durable, self.committed, self.delivered) = (last, last, last, last);
+        self.keep(recent);
+    }
+
+    fn keep(&mut self, recent: Vec<Arc<TxnRecord>>) {
+        let skipped = recent.len().saturating_sub(self.recent_max);
+        for record in recent.into_iter().skip(skipped) {
+            self.recent.push_back(record);
+        }
+    }
+
+    /// Takes a record, whose zxid is above everything received.
+    pub fn append(&mut self, record: Arc<TxnRecord>) -> LogToken {
+        let zxid = record.header.zxid;
+        assert!(zxid > self.received, "{zxid} was received after {}", self.received);
+        self.last_token = LogToken(self.last_token.0 + 1);
+        self.unsynced.push_back((self.last_token, zxid));
+        self.in_flight.push_back(record);
+        self.received = zxid;
+        self.last_token
+    }
+
+    /// The disk has everything up to this token. Gives the zxid up to which it is durable if that
+    /// is more than before.
+    pub fn durable_to(&mut self, token: LogToken) -> Option<Zxid> {
+        assert!(token <= self.last_token, "{token:?} was never given out");
+        if token <= self.forgotten {
+            return None;
+        }
+        let before = self.durable;
+        while let Some((first, zxid)) = self.unsynced.front().copied() {
+            if first > token {
+                break;
+            }
+            self.durable = zxid;
+            self.unsynced.pop_front();
+        }
+        (self.durable > before).then_some(self.durable)
+    }
+
+    /// Everything up to this zxid is committed.
+    pub fn commit_to(&mut self, zxid: Zxid) {
+        assert!(zxid <= self.received, "{zxid} is committed and was not received");
+        self.committed = self.committed.max(zxid);
+    }
+
+    /// The zxid of the first record that is received and not committed.
+    pub fn first_uncommitted(&self) -> Option<Zxid> {
+        let zxid = |record: &Arc<TxnRecord>| record.header.zxid;
+        // Records that are committed and not delivered are few.
+        self.in_flight.iter().map(zxid).find(|zxid| *zxid > self.committed)
+    }
+
+    /// The next committed record for the tree.
+    pub fn deliver(&mut self) -> Option<Arc<TxnRecord>> {
+        if !self.has_committed() {
+            return None;
+        }
+        let record = self.in_flight.pop_front()?;
+        self.delivered = record.header.zxid;
+        self.recent.push_back(record.clone());
+        while self.recent.len() > self.recent_max {
+            self.recent.pop_front();
+        }
+        Some(record)
+    }
+
+    /// Whether a committed record waits for the tree.
+    pub fn has_committed(&self) -> bool {
+        self.in_flight.front().is_some_and(|record| record.header.zxid <= self.committed)
+    }
+
+    /// The zxid of the oldest record kept in memory; `None` if none is.
+    pub fn recent_min(&self) -> Option<Zxid> {
+        self.recent.front().or(self.in_flight.front()).map(|record| record.header.zxid)
+    }
+
+    /// The records kept in memory, the oldest first; those up to [`History::committed`] are
+    /// committed.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<TxnRecord>> {
+        self.recent.iter().chain(&self.in_flight)
+    }
+
+    /// How many records are received and not handed to the tree.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// The last zxid received.
+    pub fn received(&self) -> Zxid {
+        self.received
+    }
+
+    /// The last zxid known to be on disk.
+    pub fn durable(&self) -> Zxid {
+        self.durable
+    }
+
+    /// The last zxid known to be committed.
+    pub fn committed(&self) -> Zxid {
+        self.committed
+    }
+
+    /// The last zxid handed to the tree.
+    pub fn delivered(&self) -> Zxid {
+        self.delivered
+    }
+
+    /// Fails if the order of the watermarks does not hold.
+    pub fn check(&self) {
+        let holds = self.delivered <= self.committed
+            && self.committed <= self.received
+            && self.durable <= self.received;
+        assert!(
+            holds,
+            "delivered {} <= committed {} <= received {}, durable {} <= received",
+            self.delivered, self.committed, self.received, self.durable
+        );
+    }
+}

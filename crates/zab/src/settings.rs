@@ -1,0 +1,58 @@
+//! What a peer must be told: plain values, already checked.
+
+use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
+use std::sync::Arc;
+
+/// The settings of a peer.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `myid`.
+    pub my_id: ServerId,
+    /// Whether it votes. `peerType` and its own `server.N` line agree.
+    pub learner_type: LearnerType,
+    /// Who belongs to the ensemble.
+    pub config: Arc<EnsembleConfig>,
+    /// `tickTime`, milliseconds.
+    pub tick_ms: u64,
+    /// `initLimit`: how many ticks finding a leader's epoch and synchronising may take.
+    pub init_limit: u64,
+    /// `syncLimit`: how many ticks a peer may be silent.
+    pub sync_limit: u64,
+    /// `commitLogCount`: how many committed records are kept in memory for learners.
+    pub commit_log_count: usize,
+    /// How many bytes of records may wait for a learner while it receives a snapshot or the log;
+    /// beyond that it is dropped, and comes back.
+    pub learner_queue_bytes_max: usize,
+    /// `leader.maxConcurrentSnapSyncs`: how many observers may receive a snapshot at once.
+    pub snapshot_syncs_max: usize,
+    /// `leader.maxConcurrentDiffSyncs`: likewise records.
+    pub diff_syncs_max: usize,
+    /// `snapshotSizeFactor` above 0: whether the log on disk serves learners.
+    pub log_serves_learners: bool,
+    /// Times of the election.
+    pub election: ElectionSettings,
+}
+
+/// Times of the election, milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct ElectionSettings {
+    /// How long a winner waits for a better vote (`finalizeWait`).
+    pub finalize_wait_ms: u64,
+    /// `fastleader.minNotificationInterval`.
+    pub notify_ms_min: u64,
+    /// `fastleader.maxNotificationInterval`.
+    pub notify_ms_max: u64,
+    /// `observer.election.DelayMs`: how long an observer waits before it asks.
+    pub observer_delay_ms: u64,
+}
+
+impl Default for ElectionSettings {
+    fn default() -> ElectionSettings {
+        ElectionSettings {
+            finalize_wait_ms: 200,
+            notify_ms_min: 200,
+            notify_ms_max: 60_000,
+            observer_delay_ms: 200,
+        }
+    }
+}
