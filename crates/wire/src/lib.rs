@@ -1,5 +1,5 @@
-//! Bytes ↔ typed values for everything that leaves a process: records of clients and of the disk, and
-//! what the servers of an ensemble say to each other.
+//! Bytes ↔ typed values for everything that leaves a process: records of clients and of the disk,
+//! and what the servers of an ensemble say to each other.
 //!
 //! Invariants of this crate:
 //! - Decoding never panics and never allocates more than the input justifies, whatever the bytes
