@@ -1,5 +1,7 @@
 //! What a peer must be told: plain values, already checked.
 
+#[cfg(feature = "canaries")]
+use crate::broken::Break;
 use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
 use std::sync::Arc;
 
@@ -31,6 +33,17 @@ pub struct Settings {
     pub log_serves_learners: bool,
     /// Times of the election.
     pub election: ElectionSettings,
+    /// What is broken on purpose, to see the tests notice it.
+    #[cfg(feature = "canaries")]
+    pub broken: Option<Break>,
+}
+
+#[cfg(feature = "canaries")]
+impl Settings {
+    /// Whether this is what is broken.
+    pub(crate) fn is_broken(&self, how: Break) -> bool {
+        self.broken == Some(how)
+    }
 }
 
 /// Times of the election, milliseconds.
