@@ -7,6 +7,8 @@
 //!
 //! A single server is always [`Serving::Alone`] and comes here for nothing else.
 
+use self::receiving::Receiving;
+use self::sending::Walks;
 use crate::connections::{Connection, Connections, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
@@ -23,11 +25,8 @@ use std::collections::{BTreeMap, VecDeque};
 use tracing::info;
 
 mod forwarded;
-mod receiving;
-mod sending;
-
-pub(crate) use receiving::Receiving;
-pub(crate) use sending::Walks;
+pub(crate) mod receiving;
+pub(crate) mod sending;
 
 /// Whether clients are served.
 #[derive(Debug)]
@@ -106,7 +105,10 @@ impl Ensemble {
     pub(crate) fn origin_of(&mut self, connections: &Connections, record: &TxnRecord) -> Origin {
         let header = &record.header;
         if header.op == OpCode::CreateSession {
-            return self.creating.remove(&header.session).map_or(Origin::Internal, Origin::Connecting);
+            return self
+                .creating
+                .remove(&header.session)
+                .map_or(Origin::Internal, Origin::Connecting);
         }
         let owner = connections.owner_of(header.session);
         let Some((conn, connection)) = owner.and_then(|conn| Some((conn, connections.get(conn)?)))
@@ -138,9 +140,27 @@ impl Ensemble {
 }
 
 /// Identities as the leader is told them.
-pub(crate) fn ids(identities: &[Identity]) -> Vec<Id> {
+fn ids(identities: &[Identity]) -> Vec<Id> {
     let id = |identity: &Identity| Id { scheme: identity.scheme.clone(), id: identity.id.clone() };
     identities.iter().map(id).collect()
+}
+
+/// Passes a request of a client on to the leader.
+pub(crate) fn forward(
+    node: &mut Node,
+    now: Now,
+    (session, cxid, op): (SessionId, i32, OpCode),
+    (payload, identities): (Vec<u8>, &[Identity]),
+    out: &mut Vec<Effect>,
+) {
+    let request = Packet::Request {
+        session,
+        cxid,
+        op: op.code(),
+        payload: payload.into(),
+        identities: ids(identities),
+    };
+    node.peer_does(now, out, |peer, said| peer.to_leader(request, said));
 }
 
 /// Takes what `zab` has to tell.
@@ -180,7 +200,7 @@ pub(crate) fn news(node: &mut Node, now: Now, news: News, out: &mut Vec<Effect>)
             let pong = Packet::Ping { zxid, touched };
             node.peer_does(now, out, |peer, said| peer.to_leader(pong, said));
         }
-        News::Revalidated { session, valid } => revalidated(node, now, (session, valid), out),
+        News::Revalidated { session, valid } => revalidated(node, (session, valid), out),
         News::Synced => {
             // A client that has left takes its place in the line with it only here.
             if let Some(conn) = node.ensemble.syncs.pop_front() {
@@ -210,6 +230,7 @@ pub(crate) fn open(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
             node.expiry.touch(session, now.mono_ms, timeout_ms);
         }
     }
+    node.pass_session_ids();
     info!(?serving, zxid = %node.tree.last_processed(), "serving clients");
     node.ensemble.service = Service::Yes(serving);
     for held in early {
@@ -255,12 +276,7 @@ pub(crate) fn ask_leader(
 }
 
 /// The leader's answer.
-fn revalidated(
-    node: &mut Node,
-    now: Now,
-    (session, valid): (SessionId, bool),
-    out: &mut Vec<Effect>,
-) {
+fn revalidated(node: &mut Node, (session, valid): (SessionId, bool), out: &mut Vec<Effect>) {
     let ensemble = &mut node.ensemble;
     let Some(waiting) = ensemble.asked.get_mut(&session) else { return };
     let conn = waiting.pop_front();
@@ -274,7 +290,7 @@ fn revalidated(
     };
     if valid {
         connection.since = node.peer.history().received();
-        session::take_over(node, now, (conn, connection), out);
+        session::take_over(node, (conn, connection), out);
     } else {
         let read_only = connection.read_only_known.then_some(false);
         out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));

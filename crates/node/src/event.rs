@@ -44,9 +44,32 @@ pub enum Event {
     Truncated { tree: Box<Tree>, recent: Vec<Arc<TxnRecord>> },
     /// The next items of the snapshot that a leader sends; `last` with the end, after its mark.
     SnapshotFromLeader { link: LeaderLink, items: Vec<SnapshotItem>, last: bool },
-    /// The snapshot of [`crate::Effect::AdoptSnapshot`] has its name and the log goes on behind it,
+    /// The snapshot of [`crate::EnsembleEffect::AdoptSnapshot`] has its name and the log goes on behind it,
     /// or nothing was changed.
     SnapshotAdopted { adopted: bool },
     /// A learner's link took the last slice of its snapshot and wants the next.
     LearnerSliceTaken(LearnerLink),
+}
+
+impl Event {
+    /// Whether it is what a client did, as opposed to the disk, the ensemble or the time.
+    pub(crate) fn is_of_a_client(&self) -> bool {
+        match self {
+            Event::Connect { .. }
+            | Event::Frame { .. }
+            | Event::Authenticated { .. }
+            | Event::ClientGone(_) => true,
+            Event::Tick
+            | Event::Continue
+            | Event::Durable { .. }
+            | Event::LogFailed
+            | Event::SnapshotSliceTaken
+            | Event::SnapshotEnded { .. }
+            | Event::Peer(_)
+            | Event::Truncated { .. }
+            | Event::SnapshotFromLeader { .. }
+            | Event::SnapshotAdopted { .. }
+            | Event::LearnerSliceTaken(_) => false,
+        }
+    }
 }

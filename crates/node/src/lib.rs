@@ -34,9 +34,9 @@ mod snapshots;
 mod statistics;
 mod status;
 
-pub use by_conn::ByConn;
-pub use effect::Effect;
 pub use bellwether_zab::LogToken;
+pub use by_conn::ByConn;
+pub use effect::{Effect, EnsembleEffect};
 pub use event::{ConnId, Event};
 pub use flow::throttle::ThrottleFigures;
 pub use histogram::{Histogram, Summary};

@@ -1,7 +1,7 @@
 //! A leader's tree on its way here: into a second tree and a file at once. When both are whole they
 //! take the place of the old ones; until then the old ones stay.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, EnsembleEffect};
 use crate::node::Node;
 use bellwether_tree::{Loader, Now, Pending, Tree};
 use bellwether_wire::Zxid;
@@ -23,8 +23,6 @@ enum Stage {
     Saving(Box<Tree>),
     /// The file takes the place of the older ones.
     Adopting(Box<Tree>),
-    /// The link is gone. The writer has not heard of it yet.
-    GivenUp,
 }
 
 impl std::fmt::Debug for Receiving {
@@ -35,15 +33,12 @@ impl std::fmt::Debug for Receiving {
 
 /// A snapshot is announced. One that is being written here is given up for it.
 pub(crate) fn begin(node: &mut Node, (link, zxid): (LeaderLink, Zxid), out: &mut Vec<Effect>) {
-    if node.snapshots.is_running() {
-        out.push(Effect::AbandonSnapshot);
-        node.snapshots.ended();
-    }
+    abandon_own(node, out);
     let mut loader = Loader::new(node.tree.options().clone());
     loader.start_at(zxid);
     let stage = Stage::Items { link, loader: Box::new(loader) };
     node.ensemble.receiving = Some(Receiving { zxid, stage });
-    out.push(Effect::ReceiveSnapshot(zxid));
+    out.push(Effect::Ensemble(EnsembleEffect::ReceiveSnapshot(zxid)));
 }
 
 /// More of it.
@@ -84,44 +79,48 @@ fn fail(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
     node.tell_peer(now, Input::SnapshotFailed, out);
 }
 
-/// The link is gone. What is not being adopted is given up.
-pub(crate) fn end(node: &mut Node, out: &mut Vec<Effect>) {
-    let Some(receiving) = &mut node.ensemble.receiving else { return };
-    match receiving.stage {
-        Stage::Items { .. } | Stage::Saving(_) => {
-            out.push(Effect::AbandonSnapshot);
-            receiving.stage = Stage::GivenUp;
-        }
-        Stage::Adopting(_) | Stage::GivenUp => {}
+/// Gives up the snapshot of the tree that is about to be replaced.
+fn abandon_own(node: &mut Node, out: &mut Vec<Effect>) {
+    if node.snapshots.is_running() {
+        node.snapshots.ended();
+        abandon(node, out);
     }
 }
 
-/// The writer is through. Gives whether it was this one's.
-pub(crate) fn written(node: &mut Node, now: Now, saved: bool, out: &mut Vec<Effect>) -> bool {
-    let Some(receiving) = node.ensemble.receiving.take() else { return false };
-    let Receiving { zxid, stage } = receiving;
+fn abandon(node: &mut Node, out: &mut Vec<Effect>) {
+    node.abandoned += 1;
+    out.push(Effect::Ensemble(EnsembleEffect::AbandonSnapshot));
+}
+
+/// The link is gone. What is not being adopted is given up.
+pub(crate) fn end(node: &mut Node, out: &mut Vec<Effect>) {
+    let Some(receiving) = &node.ensemble.receiving else { return };
+    match receiving.stage {
+        Stage::Items { .. } | Stage::Saving(_) => {
+            node.ensemble.receiving = None;
+            abandon(node, out);
+        }
+        Stage::Adopting(_) => {} // The disk says how it ends.
+    }
+}
+
+/// The writer is through with the snapshot of the leader.
+pub(crate) fn written(node: &mut Node, now: Now, saved: bool, out: &mut Vec<Effect>) {
+    let Some(Receiving { zxid, stage }) = node.ensemble.receiving.take() else {
+        unreachable!("a snapshot is received")
+    };
     match stage {
         Stage::Saving(tree) if saved => {
             node.ensemble.receiving = Some(Receiving { zxid, stage: Stage::Adopting(tree) });
-            out.push(Effect::AdoptSnapshot(zxid));
+            out.push(Effect::Ensemble(EnsembleEffect::AdoptSnapshot(zxid)));
             node.tell_peer(now, Input::SnapshotComplete, out);
         }
-        Stage::Saving(_) => {
+        Stage::Saving(_) | Stage::Items { .. } => {
             warn!(%zxid, "the leader's snapshot could not be written; asking again");
             node.tell_peer(now, Input::SnapshotFailed, out);
         }
-        // The one that was given up for this one has ended, or this one fails before its end.
-        stage @ Stage::Items { .. } if saved => {
-            node.ensemble.receiving = Some(Receiving { zxid, stage });
-        }
-        Stage::Items { .. } => {
-            warn!(%zxid, "the leader's snapshot could not be written; asking again");
-            node.tell_peer(now, Input::SnapshotFailed, out);
-        }
-        Stage::Adopting(_) => unreachable!("the writer ended before"),
-        Stage::GivenUp => {}
+        Stage::Adopting(_) => unreachable!("its writer ended before"),
     }
-    true
 }
 
 /// The file has its name, or nothing was changed.
@@ -145,10 +144,7 @@ pub(crate) fn truncated(
     (tree, recent): (Box<Tree>, Vec<Arc<TxnRecord>>),
     out: &mut Vec<Effect>,
 ) {
-    if node.snapshots.is_running() {
-        out.push(Effect::AbandonSnapshot);
-        node.snapshots.ended();
-    }
+    abandon_own(node, out);
     let last = tree.last_processed();
     replace(node, *tree);
     node.tell_peer(now, Input::Truncated { last, recent }, out);

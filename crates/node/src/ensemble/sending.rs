@@ -3,7 +3,7 @@
 //! The walk is fuzzy, as that of a snapshot on disk: what changes meanwhile may be in it or not, and
 //! comes again in the proposals behind it.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, EnsembleEffect};
 use crate::node::Node;
 use bellwether_tree::{Now, Progress, SnapshotCursor};
 use bellwether_wire::quorum::Packet;
@@ -48,7 +48,7 @@ impl Walks {
 /// Announces the tree as it is and begins to walk.
 pub(crate) fn begin(node: &mut Node, link: LearnerLink, out: &mut Vec<Effect>) {
     let snap = Packet::Snap { zxid: node.tree.last_processed() };
-    out.push(Effect::Peer(bellwether_zab::Effect::ToLearner(link, snap)));
+    out.push(Effect::Ensemble(EnsembleEffect::Peer(bellwether_zab::Effect::ToLearner(link, snap))));
     let walk = Walk { cursor: node.tree.snapshot_start(), taken: true };
     node.ensemble.walks.of.insert(link, walk);
 }
@@ -66,9 +66,8 @@ pub(crate) fn go_on(node: &mut Node, now: Now, visits: usize, out: &mut Vec<Effe
             Progress::More => false,
             Progress::Done => true,
         };
-        // The digest, which a file ends with, is no part of the stream.
-        items.retain(bellwether_wire::disk::SnapshotItem::is_streamed);
-        out.push(Effect::SnapshotToLearner { link, items, last });
+        let slice = EnsembleEffect::SnapshotToLearner { link, items, last };
+        out.push(Effect::Ensemble(slice));
         if last {
             node.ensemble.walks.end(link);
             node.tell_peer(now, Input::SnapshotSent(link), out);

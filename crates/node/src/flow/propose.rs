@@ -3,6 +3,7 @@
 
 use crate::connections::{Queued, Waiting};
 use crate::effect::Effect;
+use crate::ensemble;
 use crate::event::ConnId;
 use crate::flow::prepare::Prepared;
 use crate::flow::reply;
@@ -10,7 +11,6 @@ use crate::flow::session::{Origin, Place};
 use crate::node::Node;
 use bellwether_tree::Now;
 use bellwether_wire::client::Request;
-use bellwether_wire::quorum::Packet;
 use bellwether_wire::{OpCode, Zxid};
 use bellwether_zab::LearnerLink;
 use std::collections::VecDeque;
@@ -86,14 +86,7 @@ pub(crate) fn marker(
         node.ensemble.syncs.push_back(conn);
         let mut payload = Vec::new();
         Request::Sync { path: path.clone() }.encode(&mut payload);
-        let request = Packet::Request {
-            session,
-            cxid: xid,
-            op: op.code(),
-            payload: payload.into(),
-            identities: crate::ensemble::ids(&identities),
-        };
-        node.peer_does(now, out, |peer, said| peer.to_leader(request, said));
+        ensemble::forward(node, now, (session, xid, op), (payload, &identities), out);
     } else if waits {
         mark(node, now, Asker::Client(conn), out);
     }
