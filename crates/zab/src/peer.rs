@@ -12,8 +12,8 @@ use crate::leader::Leader;
 use crate::learner::Learner;
 use crate::quorum::Quorum;
 use crate::settings::Settings;
-use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::Zxid;
+use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::quorum::{LearnerType, Packet, PeerState, ServerId, Vote};
 use std::sync::Arc;
 use tracing::info;
@@ -125,7 +125,7 @@ impl Core {
                 zxid: self.history.received(),
                 peer_epoch: i64::from(self.current_epoch),
             },
-            LearnerType::Observer => Vote::NOBODY,
+            LearnerType::Observer => Vote::NONE,
         }
     }
 
@@ -142,7 +142,7 @@ impl Core {
             history: History::new(last, recent, settings.commit_log_count),
             accepted_epoch,
             current_epoch,
-            vote: Vote::NOBODY,
+            vote: Vote::NONE,
             round: 0,
             needs_snapshot: false,
             patient_until_ms: now_ms,
