@@ -39,8 +39,32 @@ pub struct Settings {
     pub broken: Option<Break>,
 }
 
-#[cfg(feature = "canaries")]
 impl Settings {
+    /// Apache's defaults.
+    pub fn new(
+        my_id: ServerId,
+        learner_type: LearnerType,
+        config: Arc<EnsembleConfig>,
+    ) -> Settings {
+        Settings {
+            my_id,
+            learner_type,
+            config,
+            tick_ms: 2000,
+            init_limit: 10,
+            sync_limit: 5,
+            commit_log_count: 500,
+            learner_queue_bytes_max: 64 << 20,
+            snapshot_syncs_max: 10,
+            diff_syncs_max: 100,
+            log_serves_learners: true,
+            election: ElectionSettings::default(),
+            #[cfg(feature = "canaries")]
+            broken: None,
+        }
+    }
+
+    #[cfg(feature = "canaries")]
     /// Whether this is what is broken.
     pub(crate) fn is_broken(&self, how: Break) -> bool {
         self.broken == Some(how)
