@@ -1,4 +1,4 @@
-//! What servers of an ensemble say to each other: streams of the two ports, and the ensemble's text.
+//! What servers of an ensemble say to each other: streams of two ports, and the ensemble's text.
 //!
 //! What it holds: nothing panics; a stream says the same in whatever pieces it arrives; what was
 //! read is written and read again without a change.
