@@ -1,0 +1,20 @@
+//! What the agreement of an ensemble is asked to prove: its rules as text scenarios, and properties
+//! of elections in any order of deliveries.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod command;
+mod describe;
+mod disk;
+mod elections;
+mod member;
+mod network;
+mod quorums;
+mod scenarios;
+mod words;
+mod world;
