@@ -8,7 +8,7 @@ use crate::disk::Op;
 use crate::member::{Member, Process};
 use crate::network::{Dial, Item, Network};
 use bellwether_wire::Zxid;
-use bellwether_wire::quorum::{EnsembleConfig, Notification, Packet, ServerId};
+use bellwether_wire::quorum::{EnsembleConfig, Notification, Packet, PeerState, ServerId};
 use bellwether_zab::{Effect, Input, LeaderLink, LearnerLink, News, Out, Peer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,29 +99,12 @@ impl World {
         let state = process.peer.state();
         let leader = process.peer.vote().leader;
         if process.said.replace(state) != Some(state) {
-            let said = match leader {
-                ServerId(leader) if leader != server && !format!("{state}").starts_with('L') => {
-                    format!("{server} {state} {leader}")
-                }
-                _ => format!("{server} {state}"),
-            };
-            self.say(said);
+            self.say(match state {
+                PeerState::Looking | PeerState::Leading => format!("{server} {state}"),
+                PeerState::Following | PeerState::Observing => format!("{server} {state} {leader}"),
+            });
         }
-        let mut effects = out.effects.into_iter().peekable();
-        while let Some(effect) = effects.next() {
-            let mut also = Vec::new();
-            while let (Effect::Notify { notification, .. }, Some(Effect::Notify { .. })) =
-                (&effect, effects.peek())
-            {
-                let same = effects.next_if(|next| match next {
-                    Effect::Notify { notification: one, .. } => one == notification,
-                    _ => false,
-                });
-                let Some(same) = same else { break };
-                also.push(same);
-            }
-            self.effects(server, effect, also)?;
-        }
+        self.effects(server, out.effects)?;
         for news in out.news {
             self.hear(server, news)?;
         }
@@ -130,23 +113,31 @@ impl World {
         Ok(())
     }
 
-    /// An effect, and others that send the same vote to more servers.
-    fn effects(&mut self, server: i64, effect: Effect, also: Vec<Effect>) -> Result<(), String> {
-        if let Effect::Notify { notification, .. } = &effect {
-            let all = std::iter::once(&effect).chain(&also);
-            let to: Vec<String> = all
-                .filter_map(|effect| match effect {
-                    Effect::Notify { to, .. } => Some(to.to_string()),
-                    _ => None,
-                })
-                .collect();
-            let what = describe::notification(notification);
-            self.say(format!("{server}->{} {what}", to.join(",")));
-        }
-        for effect in std::iter::once(effect).chain(also) {
+    /// Performs effects. The same vote for several servers is one line of the trace.
+    fn effects(&mut self, server: i64, effects: Vec<Effect>) -> Result<(), String> {
+        let mut vote: Option<(String, Vec<String>)> = None;
+        for effect in effects {
+            if let Effect::Notify { to, notification } = &effect {
+                let what = describe::notification(notification);
+                match &mut vote {
+                    Some((same, also)) if *same == what => also.push(to.to_string()),
+                    Some(_) | None => {
+                        self.say_vote(server, vote.replace((what, vec![to.to_string()])));
+                    }
+                }
+            } else {
+                self.say_vote(server, vote.take());
+            }
             self.effect(server, effect)?;
         }
+        self.say_vote(server, vote);
         Ok(())
+    }
+
+    fn say_vote(&mut self, server: i64, vote: Option<(String, Vec<String>)>) {
+        if let Some((what, to)) = vote {
+            self.say(format!("{server}->{} {what}", to.join(",")));
+        }
     }
 
     fn effect(&mut self, server: i64, effect: Effect) -> Result<(), String> {
@@ -167,7 +158,7 @@ impl World {
                 self.process(server)?.listens = false;
                 self.say(format!("{server} listens no more"));
             }
-            Effect::ToLearner(link, packet) => self.to_learner(server, link, packet)?,
+            Effect::ToLearner(link, packet) => self.send_to_learner(server, link, packet)?,
             Effect::CloseLearner(link) => {
                 let link = self.network.links.get_mut(&link).filter(|l| !l.closed_by_leader);
                 let Some(link) = link else { return Ok(()) };
@@ -184,7 +175,7 @@ impl World {
                 self.network.dials.push_back(Dial { learner: server, link, leader });
                 self.say(format!("{server} dials {leader}"));
             }
-            Effect::ToLeader(link, packet) => self.to_leader(server, link, packet),
+            Effect::ToLeader(link, packet) => self.send_to_leader(server, link, packet),
             Effect::CloseLeader(link) => self.close_leader(server, link),
             Effect::Append(token, record) => {
                 self.say(format!("{server} appends {}", describe::zxid(record.header.zxid)));
@@ -211,7 +202,12 @@ impl World {
         Ok(())
     }
 
-    fn to_learner(&mut self, server: i64, link: LearnerLink, packet: Packet) -> Result<(), String> {
+    fn send_to_learner(
+        &mut self,
+        server: i64,
+        link: LearnerLink,
+        packet: Packet,
+    ) -> Result<(), String> {
         let link = self.network.links.get_mut(&link);
         let Some(link) = link.filter(|link| !link.closed_by_leader) else { return Ok(()) };
         if link.leader != server {
@@ -225,7 +221,7 @@ impl World {
         Ok(())
     }
 
-    fn to_leader(&mut self, server: i64, link: LeaderLink, packet: Packet) {
+    fn send_to_leader(&mut self, server: i64, link: LeaderLink, packet: Packet) {
         let Some(link) = self.network.link_of(server, link) else { return };
         let line = format!("{server}->{} {}", link.leader, describe::packet(&packet));
         if !link.closed_by_learner && !link.closed_by_leader {
@@ -343,29 +339,27 @@ impl World {
         }
         for (number, link) in &mut self.network.links {
             let number = *number;
-            if (link.leader, link.learner) == (from, to) && !link.closed_by_learner {
-                if let Some(item) = link.to_learner.pop_front() {
-                    let leader_link = link.leader_link;
-                    link.closed_by_learner |= matches!(item, Item::End);
-                    return self.to_process(to, (leader_link, item)).map(|()| true);
-                }
+            let down = (link.leader, link.learner) == (from, to) && !link.closed_by_learner;
+            if let Some(item) = down.then(|| link.to_learner.pop_front()).flatten() {
+                let leader_link = link.leader_link;
+                link.closed_by_learner |= matches!(item, Item::End);
+                return self.hand_over(to, (leader_link, item)).map(|()| true);
             }
-            if (link.learner, link.leader) == (from, to) && !link.closed_by_leader {
-                if let Some(item) = link.to_leader.pop_front() {
-                    link.closed_by_leader |= matches!(item, Item::End);
-                    let input = match item {
-                        Item::Packet(packet) => Input::FromLearner(number, packet),
-                        Item::Tree(_) => return Err("a learner sends a tree".into()),
-                        Item::End => Input::LearnerGone(number),
-                    };
-                    return self.step(to, input).map(|()| true);
-                }
+            let up = (link.learner, link.leader) == (from, to) && !link.closed_by_leader;
+            if let Some(item) = up.then(|| link.to_leader.pop_front()).flatten() {
+                link.closed_by_leader |= matches!(item, Item::End);
+                let input = match item {
+                    Item::Packet(packet) => Input::FromLearner(number, packet),
+                    Item::Tree(_) => return Err("a learner sends a tree".into()),
+                    Item::End => Input::LearnerGone(number),
+                };
+                return self.step(to, input).map(|()| true);
             }
         }
         Ok(false)
     }
 
-    fn to_process(&mut self, learner: i64, item: (LeaderLink, Item)) -> Result<(), String> {
+    fn hand_over(&mut self, learner: i64, item: (LeaderLink, Item)) -> Result<(), String> {
         match item {
             (link, Item::Packet(packet)) => self.step(learner, Input::FromLeader(link, packet)),
             (link, Item::Tree(zxid)) => {
@@ -374,7 +368,8 @@ impl World {
                     return Err(format!("{learner} gets a tree that it does not wait for"));
                 }
                 process.tree = zxid;
-                self.ask_disk(learner, Op::TakeSnapshot(zxid))
+                self.ask_disk(learner, Op::TakeSnapshot(zxid))?;
+                self.step(learner, Input::SnapshotComplete)
             }
             (link, Item::End) => self.step(learner, Input::LeaderGone(link)),
         }
