@@ -17,8 +17,8 @@
 //!
 //! A member of an ensemble needs more: its epochs (`epochs.rs`), an end of the history before its
 //! last transaction ([`Store::truncate`]), a leader's snapshot in its place
-//! ([`Store::restart_at`]), and stretches of the log for peers ([`LogRange`]). What concerns several
-//! files at once is noted first and then done as a whole (`cutback.rs`).
+//! ([`Store::restart_at`]), and stretches of the log for peers ([`LogRange`]). What concerns
+//! several files at once is noted first and then done as a whole (`cutback.rs`).
 //!
 //! It blocks: the log has one thread, a snapshot another.
 

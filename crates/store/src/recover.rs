@@ -155,8 +155,8 @@ impl Recovery {
         last.max(self.snapshot_zxid().unwrap_or(Zxid::ZERO))
     }
 
-    /// The epochs of a member, once the iterator has ended. Missing files are taken to say the epoch
-    /// of the last transaction, as Apache takes them, and are written by [`Recovery::finish`].
+    /// The epochs of a member, once the iterator has ended. Missing files are taken to say the
+    /// epoch of the last transaction, as Apache takes them; [`Recovery::finish`] writes them.
     pub fn epochs(&self) -> Option<Epochs> {
         self.membership.as_ref().and_then(Membership::settled)
     }

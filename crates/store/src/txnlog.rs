@@ -10,6 +10,7 @@
 use crate::cutback::Cutback;
 use crate::disk::{Disk, DiskFile};
 use crate::durable::{sync_dir, sync_file};
+use crate::epochs;
 use crate::error::{self, StoreError};
 use crate::layout::{self, Layout};
 use crate::limits::{BATCH_BYTES_KEPT, PREALLOC_RESERVE_BYTES};
@@ -177,13 +178,13 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the history with this transaction, as a leader asks for: later ones are cut off and kept
-    /// beside the logs, snapshots that show an effect of them are set aside. What was appended is
-    /// written first. The next record begins a new log.
+    /// Ends the history with this transaction, as a leader asks for: later ones are cut off and
+    /// kept beside the logs, snapshots that show an effect of them are set aside. What was
+    /// appended is written first. The next record begins a new log.
     ///
     /// The state is to be read again afterwards ([`Store::into_recovery`]). No snapshot may be in
-    /// the making meanwhile, since it would show what is cut. After a failure the store is unusable,
-    /// and the next start ends what was begun.
+    /// the making meanwhile, since it would show what is cut. After a failure the store is
+    /// unusable, and the next start ends what was begun.
     pub fn truncate(&mut self, point: Zxid) -> Result<Truncation, StoreError> {
         self.sync()?;
         if point == self.last_zxid {
@@ -215,6 +216,24 @@ impl Store {
         }
         self.has_snapshot = true;
         Ok(saved)
+    }
+
+    /// Writes `acceptedEpoch`: when this has returned `Ok` the promise may be told. After a failure
+    /// the store is unusable.
+    pub fn save_accepted(&mut self, epoch: u32) -> Result<(), StoreError> {
+        self.check_usable()?;
+        let saved = epochs::save_accepted(self.disk.as_ref(), &self.options, epoch);
+        self.poisoned = saved.is_err();
+        saved
+    }
+
+    /// Writes `currentEpoch`, after everything that was appended: only then may it say that the
+    /// history of this epoch is here (ZOOKEEPER-4643). After a failure the store is unusable.
+    pub fn save_current(&mut self, epoch: u32) -> Result<(), StoreError> {
+        self.sync()?;
+        let saved = epochs::save_current(self.disk.as_ref(), &self.options, epoch);
+        self.poisoned = saved.is_err();
+        saved
     }
 
     /// Carries out a change of the history, which ends with `last` from then on.
