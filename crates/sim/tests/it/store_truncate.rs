@@ -54,7 +54,7 @@ fn a_history_ends_at_every_record_of_it_and_goes_on_from_there() {
             assert_eq!(truncate(&mut store, point), Truncation::Truncated);
             assert_eq!(store.last_zxid(), Zxid(point));
             let mut recovery = store.into_recovery().unwrap();
-            let read = (&mut recovery).map(|piece| piece.map(drop)).count();
+            let read = (&mut recovery).filter(|piece| piece.is_ok()).count();
             assert_eq!(read, 2 + usize::try_from(point).unwrap());
             let mut store = recovery.finish().unwrap();
             write(&mut store, &[&[point + 1], &[point + 2]]);
