@@ -17,3 +17,11 @@ impl Election {
         todo!()
     }
 }
+
+pub(crate) fn answer(
+    _core: &Core,
+    _state: bellwether_wire::quorum::PeerState,
+    _heard: (bellwether_wire::quorum::ServerId, &bellwether_wire::quorum::Notification),
+    _out: &mut Out,
+) {
+}

@@ -47,8 +47,15 @@ pub enum Input {
     Truncated { last: Zxid, recent: Vec<Arc<TxnRecord>> },
     /// The log does not reach back to that point. Nothing was changed.
     TruncationImpossible,
-    /// The leader's snapshot is on stable storage and its tree took the place of the old one; the
-    /// log goes on behind it.
+    /// A part of the snapshot that [`crate::News::ReceiveSnapshot`] asked for came: its leader lives.
+    /// Told at least every half tick while parts come, whatever their number.
+    SnapshotPart(LeaderLink),
+    /// The snapshot has come as a whole and is being taken over, which nothing stops any more:
+    /// [`Input::SnapshotReceived`] or [`Input::SnapshotFailed`] follows even if the role ends. The
+    /// packets behind it may come before that.
+    SnapshotWhole(LeaderLink),
+    /// The leader's snapshot, or the empty tree of [`crate::News::BeginEmpty`], is on stable storage
+    /// and took the place of the old tree; the log goes on behind this zxid.
     SnapshotReceived(Zxid),
     /// It could not be received: the old tree and files are as they were.
     SnapshotFailed,
