@@ -182,16 +182,17 @@ fn hear(phase: &mut Phase, cx: &mut Context<'_>, input: Input) -> Result<(), Str
         }
         Input::LeaderGone(link) if cx.line.is(link) => gone(phase, cx),
         Input::Durable(token) => phase.advance(cx, |phase, cx| Ok(phase.durable(cx, token))),
-        Input::SnapshotPart(link) | Input::SnapshotWhole(link) if !cx.line.is(link) => Ok(()),
-        Input::SnapshotPart(_)
-        | Input::SnapshotWhole(_)
-        | Input::Truncated { .. }
-        | Input::TruncationImpossible
-        | Input::SnapshotReceived(_)
-        | Input::SnapshotFailed => {
-            *cx.heard_ms = cx.now_ms;
-            phase.advance(cx, |phase, cx| phase.rebuilt(cx, input))
+        Input::SnapshotPart(link) => {
+            if cx.line.is(link) {
+                *cx.heard_ms = cx.now_ms;
+            }
+            Ok(())
         }
+        Input::Truncated { .. }
+        | Input::TruncationImpossible
+        | Input::SnapshotComplete
+        | Input::SnapshotReceived(_)
+        | Input::SnapshotFailed => phase.advance(cx, |phase, cx| phase.rebuilt(cx, input)),
         Input::LearnerConnected(link) => {
             cx.out.effects.push(Effect::CloseLearner(link));
             Ok(())

@@ -178,10 +178,10 @@ impl Core {
             | Input::LeaderConnected(_)
             | Input::FromLeader(..)
             | Input::LeaderGone(_)
-            | Input::SnapshotPart(_)
-            | Input::SnapshotWhole(_) => {}
+            | Input::SnapshotPart(_) => {}
             Input::Truncated { .. }
             | Input::TruncationImpossible
+            | Input::SnapshotComplete
             | Input::SnapshotReceived(_)
             | Input::SnapshotFailed => unreachable!("no role begins before these are known"),
         }
@@ -371,6 +371,16 @@ impl Peer {
         &self.core.history
     }
 
+    /// The text of the ensemble's configuration; `None` for a single server.
+    pub fn config(&self) -> Option<String> {
+        match &self.role {
+            Role::Alone => None,
+            Role::Settling | Role::Looking(_) | Role::Leading(_) | Role::Learning(_) => {
+                Some(self.core.settings.config.to_string())
+            }
+        }
+    }
+
     /// The vote, for reading.
     pub fn vote(&self) -> Vote {
         self.core.vote
@@ -428,7 +438,7 @@ fn alone(core: &mut Core, input: Input) -> Next {
         | Input::Truncated { .. }
         | Input::TruncationImpossible
         | Input::SnapshotPart(_)
-        | Input::SnapshotWhole(_)
+        | Input::SnapshotComplete
         | Input::SnapshotReceived(_)
         | Input::SnapshotFailed => unreachable!("a single server asked for none of this"),
     }

@@ -2,7 +2,8 @@
 
 #[cfg(feature = "canaries")]
 use crate::broken::Break;
-use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
+use bellwether_wire::quorum::{EnsembleConfig, LearnerType, Quorums, ServerId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The settings of a peer.
@@ -38,11 +39,61 @@ pub struct Settings {
     pub broken: Option<Break>,
 }
 
-#[cfg(feature = "canaries")]
 impl Settings {
+    /// Apache's defaults.
+    pub fn new(
+        my_id: ServerId,
+        learner_type: LearnerType,
+        config: Arc<EnsembleConfig>,
+    ) -> Settings {
+        Settings {
+            my_id,
+            learner_type,
+            config,
+            tick_ms: 2000,
+            init_limit: 10,
+            sync_limit: 5,
+            commit_log_count: 500,
+            learner_queue_bytes_max: 64 << 20,
+            snapshot_syncs_max: 10,
+            diff_syncs_max: 100,
+            log_serves_learners: true,
+            election: ElectionSettings::default(),
+            #[cfg(feature = "canaries")]
+            broken: None,
+        }
+    }
+
+    #[cfg(feature = "canaries")]
     /// Whether this is what is broken.
     pub(crate) fn is_broken(&self, how: Break) -> bool {
         self.broken == Some(how)
+    }
+}
+
+impl Settings {
+    /// Those of a single server, which has no peers.
+    pub fn alone(tick_ms: u64) -> Settings {
+        Settings {
+            my_id: ServerId::default(),
+            learner_type: LearnerType::Participant,
+            config: Arc::new(EnsembleConfig {
+                version: 0,
+                servers: BTreeMap::new(),
+                quorums: Quorums::Majority,
+            }),
+            tick_ms,
+            init_limit: 0,
+            sync_limit: 0,
+            commit_log_count: 0,
+            learner_queue_bytes_max: 0,
+            snapshot_syncs_max: 0,
+            diff_syncs_max: 0,
+            log_serves_learners: false,
+            election: ElectionSettings::default(),
+            #[cfg(feature = "canaries")]
+            broken: None,
+        }
     }
 }
 

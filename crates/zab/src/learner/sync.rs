@@ -91,7 +91,7 @@ fn begin_empty(epoch: u32, cx: &mut Context<'_>, zxid: Zxid) -> Turn {
     }
     warn!(leader = %cx.leader, "the leader's history is empty: beginning with an empty tree");
     cx.out.news.push(News::BeginEmpty);
-    Ok(Phase::Rebuilding(Rebuilding { epoch, stage: Stage::Installing }))
+    Ok(Phase::Rebuilding(Rebuilding { epoch, stage: Stage::Receiving }))
 }
 
 /// The disk cuts the log or receives a snapshot.
@@ -105,9 +105,9 @@ pub(super) struct Rebuilding {
 enum Stage {
     /// The log is being cut.
     Truncating,
-    /// The snapshot comes in.
+    /// The snapshot comes in and is written.
     Receiving,
-    /// The snapshot has come in, and takes the place of the tree and of the files.
+    /// It takes the place of the tree and of the files.
     Installing,
 }
 
@@ -144,11 +144,8 @@ impl Rebuilding {
                 );
                 Err("the log cannot be cut where the leader wants it".into())
             }
-            (Stage::Receiving, Input::SnapshotWhole(_)) => {
+            (Stage::Receiving, Input::SnapshotComplete) => {
                 Ok(Phase::Rebuilding(Rebuilding { epoch, stage: Stage::Installing }))
-            }
-            (Stage::Receiving, Input::SnapshotPart(_)) => {
-                Ok(Phase::Rebuilding(Rebuilding { epoch, stage: Stage::Receiving }))
             }
             (Stage::Installing, Input::SnapshotReceived(zxid)) => {
                 cx.core.replace_history(zxid, Vec::new());
