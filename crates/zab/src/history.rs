@@ -191,8 +191,7 @@ impl History {
 
     /// The records that are received and not committed, the oldest first.
     pub fn uncommitted(&self) -> impl DoubleEndedIterator<Item = &Arc<TxnRecord>> {
-        let committed = self.in_flight.partition_point(|it| it.header.zxid <= self.committed);
-        self.in_flight.iter().skip(committed)
+        self.in_flight.iter().skip(self.deliverable)
     }
 
     /// How many records are received and not handed to the tree.

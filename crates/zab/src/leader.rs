@@ -125,7 +125,10 @@ impl Leader {
                 self.current_epoch_saved(core, now_ms, epoch, out)
             }
             // Of a leader that this peer had.
-            Input::LeaderConnected(_) | Input::FromLeader(..) | Input::LeaderGone(_) => Next::Stay,
+            Input::LeaderConnected(_)
+            | Input::FromLeader(..)
+            | Input::LeaderGone(_)
+            | Input::SnapshotPart(_) => Next::Stay,
             Input::Truncated { .. }
             | Input::TruncationImpossible
             | Input::SnapshotComplete
@@ -281,6 +284,8 @@ impl Leader {
     }
 
     fn durable(&mut self, core: &mut Core, now_ms: u64, token: LogToken, out: &mut Out) -> Next {
+        #[cfg(feature = "canaries")]
+        let token = core.completed(token);
         let Some(durable) = core.history.durable_to(token) else { return Next::Stay };
         if let Phase::Broadcast(broadcast) = &self.phase {
             broadcast.commit(core, &mut self.learners, durable, out);
