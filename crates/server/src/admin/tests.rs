@@ -4,10 +4,15 @@ use super::*;
 use bellwether_node::{ConnectionStatus, Latency, Statistics, Summary};
 use bellwether_tree::{QuotaFigures, WatchesSummary};
 use bellwether_wire::{OpCode, SessionId, Zxid};
+use bellwether_zab::Serving;
 use expect_test::{expect, expect_file};
+
+mod members;
 
 fn status() -> Status {
     Status {
+        serving: Some(Serving::Alone),
+        ensemble: None,
         last_processed: Zxid(0x1f),
         digest: 1,
         node_count: 5,
@@ -24,6 +29,7 @@ fn status() -> Status {
         latency: Latency { count: 7, sum_ms: 9, min_ms: 0, max_ms: 4 },
         watch_events: 11,
         sessions_expired: 12,
+        resumed_sessions: 13,
         digest_mismatches: 0,
         throttle: bellwether_node::ThrottleFigures::default(),
         snapshot_running: true,
@@ -116,13 +122,29 @@ fn told(mode: Mode, name: &str) -> String {
 
 /// The answer, without what the node lists.
 fn render(mode: Mode, name: &str, status: &Status, clients: &[ConnectionFigures]) -> String {
-    let (measures, shell_measures) = (measures(), ShellMeasures::default());
+    let figures = (status.clone(), shell(), measures());
+    render_measured(mode, name, figures, clients)
+}
+
+fn render_measured(
+    mode: Mode,
+    name: &str,
+    (status, shell, measures): (Status, ShellFigures, Measures),
+    clients: &[ConnectionFigures],
+) -> String {
+    let shell_measures = ShellMeasures::default();
     let view = View {
         mode,
-        status: status.clone(),
-        shell: shell(),
+        status,
+        shell,
         measures: &measures,
         shell_measures: &shell_measures,
+        now_ms: 50_000,
+        settings: SettingFigures {
+            jute_maxbuffer_bytes: 0xf_ffff,
+            extended_types_enabled: false,
+            digest_enabled: true,
+        },
         trace_mask: 306,
         facts: &Told,
     };

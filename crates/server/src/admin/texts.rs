@@ -4,6 +4,7 @@
 
 use super::decimal::Average;
 use super::{METRICS, Mode, VERSION, View};
+use bellwether_node::Sizes;
 use bellwether_tree::WatchesSummary;
 use bellwether_wire::Zxid;
 use std::fmt::Write as _;
@@ -14,6 +15,9 @@ impl Mode {
         match self {
             Mode::NotServing => "null",
             Mode::Standalone => "standalone",
+            Mode::Leader => "leader",
+            Mode::Follower => "follower",
+            Mode::Observer => "observer",
         }
     }
 }
@@ -25,7 +29,7 @@ pub(super) fn ruok(_: &View<'_>) -> String {
 pub(super) fn isro(view: &View<'_>) -> String {
     match view.mode {
         Mode::NotServing => "null",
-        Mode::Standalone => "rw",
+        Mode::Standalone | Mode::Leader | Mode::Follower | Mode::Observer => "rw",
     }
     .to_owned()
 }
@@ -72,6 +76,11 @@ pub(super) fn wchs(view: &View<'_>) -> String {
 pub(super) fn dump_sessions(view: &View<'_>) -> String {
     let (sets, sessions) = (view.status.session_deadlines, view.status.sessions);
     format!("SessionTracker dump:\nSession Sets ({sets})/({sessions}):\n")
+}
+
+/// A learner knows the timeouts of sessions, and its leader when they expire.
+pub(super) fn dump_global_sessions(view: &View<'_>) -> String {
+    format!("SessionTracker dump:\nGlobal Sessions({}):\n", view.status.sessions)
 }
 
 pub(super) fn dump_ephemerals(view: &View<'_>) -> String {
@@ -127,6 +136,16 @@ fn server(view: &View<'_>) -> String {
         ("Node count", status.node_count.to_string()),
     ] {
         writeln!(text, "{name}: {value}").expect("writing to a String succeeds");
+    }
+    if view.mode == Mode::Leader {
+        let size = |of: fn(Sizes) -> u64| match view.measures.ensemble.proposal_sizes {
+            Some(sizes) => of(sizes).to_string(),
+            None => "-1".to_owned(),
+        };
+        let (last, min) = (size(|sizes| sizes.last_bytes), size(|sizes| sizes.min_bytes));
+        let max = size(|sizes| sizes.max_bytes);
+        writeln!(text, "Proposal sizes last/min/max: {last}/{min}/{max}")
+            .expect("writing to a String succeeds");
     }
     text
 }

@@ -6,7 +6,8 @@
 //! What it leaves to others: printing.
 
 use super::setting::{Harmless, Place, Section, Setting, Status};
-use super::{Config, Source, table};
+use super::{Config, Member, Source, table};
+use bellwether_wire::quorum::{LearnerType, PeerAddress};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -87,7 +88,7 @@ pub struct ConfFacts {
 }
 
 impl Config {
-    /// The reply to the four-letter word `conf`, to the letter as Apache's standalone server's.
+    /// The reply to the four-letter word `conf`, to the letter as Apache's.
     #[must_use]
     pub fn conf_text(&self, facts: ConfFacts) -> String {
         let version_2 = |path: &Path| {
@@ -106,9 +107,10 @@ impl Config {
             ("minSessionTimeout", self.min_session_timeout_ms.to_string()),
             ("maxSessionTimeout", self.max_session_timeout_ms.to_string()),
             ("clientPortListenBacklog", self.as_written.backlog.to_string()),
-            ("serverId", "0".to_owned()),
+            ("serverId", self.member.as_ref().map_or(0, |member| member.my_id.0).to_string()),
         ];
-        lines.map(|(key, value)| format!("{key}={value}\n")).concat()
+        let own = lines.map(|(key, value)| format!("{key}={value}\n")).concat();
+        own + &self.member.as_ref().map(membership_text).unwrap_or_default()
     }
 
     /// What `--check-config` prints of a good configuration: each setting that was given, then the
@@ -131,6 +133,36 @@ impl Config {
         }
         text
     }
+}
+
+/// What `conf` says of a member of an ensemble. There is no line break behind it.
+fn membership_text(member: &Member) -> String {
+    /// Fast leader election, the only one that 3.9 has.
+    const ELECTION: &str = "3";
+    let own = member.own();
+    let ports = |of: fn(&PeerAddress) -> u16| {
+        let mut ports: Vec<String> = Vec::new();
+        for port in own.addresses.iter().map(|address| of(address).to_string()) {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports.join("|")
+    };
+    let peer_type = match member.role {
+        LearnerType::Participant => "0",
+        LearnerType::Observer => "1",
+    };
+    let lines = [
+        ("initLimit", member.init_limit.to_string()),
+        ("syncLimit", member.sync_limit.to_string()),
+        ("electionAlg", ELECTION.to_owned()),
+        ("electionPort", ports(|address| address.election_port)),
+        ("quorumPort", ports(|address| address.quorum_port)),
+        ("peerType", peer_type.to_owned()),
+    ];
+    let lines = lines.map(|(key, value)| format!("{key}={value}\n")).concat();
+    format!("{lines}membership: \n{}", member.ensemble)
 }
 
 fn by_section(mut each: impl FnMut(Section, &[&'static Setting])) {

@@ -7,7 +7,8 @@
 
 use super::Core;
 use crate::admin::{
-    self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, View, lines,
+    self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, SettingFigures,
+    View, lines,
 };
 use crate::config::render::ConfFacts;
 use crate::limits::{
@@ -133,7 +134,7 @@ impl Core {
         counts.packets_received += 1;
         counts.packets_sent += 1;
         let allows = |name: &str| self.config.four_letter_words.allow(name);
-        match admin::answer(word, Mode::Standalone, allows) {
+        match admin::answer(word, Mode::of(self.node.serving()), allows) {
             Answer::Refused(text) => self.put_text(conn, &text),
             Answer::Parts(parts) => {
                 if word.argument_bytes == 8
@@ -361,8 +362,14 @@ impl Core {
 
     fn said(&self, said: fn(&View<'_>) -> String, directories: DirectoryBytes) -> String {
         said(&View {
-            mode: Mode::Standalone,
+            mode: Mode::of(self.node.serving()),
             status: self.node.status(),
+            now_ms: self.clock.now().mono_ms,
+            settings: SettingFigures {
+                jute_maxbuffer_bytes: self.config.jute_max_buffer,
+                extended_types_enabled: self.config.extended_types,
+                digest_enabled: self.config.digest_enabled,
+            },
             shell: self.shell_figures(),
             measures: self.node.measures(),
             shell_measures: &self.figures.measures,
