@@ -56,6 +56,10 @@ impl World {
             }
             "disk" => self.disk(&mut words)?,
             "vote" => self.vote(&mut words)?,
+            "link" => self.link_by_hand(&mut words)?,
+            "unlink" => self.unlink_by_hand(&mut words)?,
+            "send" => self.send_by_hand(&mut words)?,
+            "log" => self.log_by_hand(&mut words)?,
             "propose" => self.propose(&mut words)?,
             "resign" => {
                 let (server, reason) = (words.number("the server")?, words.rest());
