@@ -4,9 +4,12 @@
 use crate::describe;
 use crate::world::World;
 use bellwether_wire::Zxid;
-use bellwether_wire::quorum::{Notification, PeerState, ServerId, Vote};
-use bellwether_zab::{Effect, Input, LearnerLink, Out};
+use bellwether_wire::quorum::{PeerState, ServerId, Vote};
+use bellwether_zab::{Effect, Input, LearnerLink, Out, Quorum};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How many orders are tried of each kind.
+const SEEDS: u64 = 300;
 
 /// Numbers that depend on nothing but the seed.
 struct Dice(u64);
@@ -25,8 +28,10 @@ impl Dice {
     }
 }
 
-/// Servers 1 to `count`, a random few of them observers, with histories.
-fn ensemble(dice: &mut Dice, count: u64) -> World {
+/// Up to seven servers, a random few of them observers, with histories.
+fn thrown(seed: u64) -> (Dice, World) {
+    let mut dice = Dice::new(seed);
+    let count = dice.roll(7) + 1;
     let mut world = World::default();
     let observers: Vec<String> = (1..=count)
         .filter(|_| dice.roll(5) == 0)
@@ -40,7 +45,7 @@ fn ensemble(dice: &mut Dice, count: u64) -> World {
         let history = format!("history {server} received={epoch}:{counter} epoch={current}");
         world.command(&history).unwrap();
     }
-    world
+    (dice, world)
 }
 
 fn state(world: &mut World, server: i64) -> PeerState {
@@ -80,11 +85,8 @@ fn tick_the_looking(world: &mut World) {
 }
 
 /// Servers start within 100 ms of each other, and a message takes 40 ms at most: within a second
-/// everybody has the same leader, the best of those who vote.
-fn agrees(seed: u64) {
-    let mut dice = Dice::new(seed);
-    let count = dice.roll(7) + 1;
-    let mut world = ensemble(&mut dice, count);
+/// everybody has the same leader, the best of those who vote. Otherwise says what was wrong.
+fn agrees(seed: u64, mut world: World, dice: &mut Dice) -> Result<(), String> {
     let voters: Vec<i64> = {
         let config = &world.members.values().next().unwrap().settings.config;
         config.participants().map(|(server, _)| server.0).collect()
@@ -102,15 +104,15 @@ fn agrees(seed: u64) {
         world.now_ms = moment * 10;
         let now_ms = world.now_ms;
         for (server, _) in starts.iter().filter(|(_, at)| **at == now_ms) {
-            world.start(*server).unwrap();
+            world.start(*server)?;
             if dice.roll(4) == 0 {
-                begin_in_a_later_round(&mut world, &mut dice, (*server, &voters));
+                begin_in_a_later_round(&mut world, dice, (*server, &voters));
             }
         }
         if moment % 4 == 3 {
             deliver_all(&mut world)
         } else {
-            deliver_some(&mut world, &mut dice)
+            deliver_some(&mut world, dice, |_| {})
         }
         tick_the_looking(&mut world);
     }
@@ -123,7 +125,9 @@ fn agrees(seed: u64) {
         let disk = &world.members[*server].disk;
         (disk.current_epoch, disk.last(), **server)
     });
-    assert_eq!(votes, BTreeSet::from([*best.unwrap()]), "seed {seed}");
+    if votes != BTreeSet::from([*best.unwrap()]) {
+        return Err(format!("seed {seed}: {best:?} is the best and {votes:?} were elected"));
+    }
     for server in world.running() {
         let state = state(&mut world, server);
         let expected = match (Some(&server) == best, voters.contains(&server)) {
@@ -131,8 +135,11 @@ fn agrees(seed: u64) {
             (false, true) => PeerState::Following,
             (false, false) => PeerState::Observing,
         };
-        assert_eq!(state, expected, "seed {seed}: server {server}");
+        if state != expected {
+            return Err(format!("seed {seed}: {server} is {state} and not {expected}"));
+        }
     }
+    Ok(())
 }
 
 /// Somebody who is gone has told it of a later round, with a vote for almost nothing.
@@ -147,26 +154,29 @@ fn begin_in_a_later_round(world: &mut World, dice: &mut Dice, to: (i64, &[i64]))
 
 #[test]
 fn who_is_connected_agrees_on_the_best_leader() {
-    (0..500).for_each(agrees);
+    for seed in 0..SEEDS {
+        let (mut dice, world) = thrown(seed);
+        agrees(seed, world, &mut dice).unwrap();
+    }
 }
 
-/// What servers have ever said, and in which order the world let them: votes are lost, come late,
-/// and servers end and start again. Whoever is elected had a quorum of votes for it.
-fn elects_with_a_quorum(seed: u64) {
-    let mut dice = Dice::new(seed);
-    let count = dice.roll(7) + 1;
-    let mut world = ensemble(&mut dice, count);
-    let mut said: BTreeMap<i64, Vec<Notification>> = BTreeMap::new();
+/// What servers have said: in what state, which vote, in which round.
+type Said = BTreeMap<i64, Vec<(PeerState, Vote, i64)>>;
+
+/// Votes are lost, come late, and servers end and start again: whoever is elected had a quorum of
+/// votes for it. Otherwise says what was wrong.
+fn elects_with_a_quorum(seed: u64, mut world: World, dice: &mut Dice) -> Result<(), String> {
+    let mut said = Said::new();
+    let count = u64::try_from(world.members.len()).unwrap();
     for server in world.servers() {
-        world.start(server).unwrap();
+        world.start(server)?;
     }
     for moment in 0..150 {
         world.now_ms += dice.roll(40);
         listen(&world, &mut said);
-        let before: Vec<(i64, PeerState)> =
-            world.running().into_iter().map(|s| (s, state(&mut world, s))).collect();
+        let looking = looking(&mut world);
         match dice.roll(12) {
-            0..8 => deliver_some(&mut world, &mut dice, |world| listen(world, &mut said)),
+            0..8 => deliver_some(&mut world, dice, |world| listen(world, &mut said)),
             8 => {
                 let ways: Vec<_> = world.network.votes.keys().copied().collect();
                 if let Some(way) = ways.get(usize::try_from(dice.roll(50)).unwrap()) {
@@ -175,75 +185,85 @@ fn elects_with_a_quorum(seed: u64) {
             }
             9 if moment % 3 == 0 => {
                 let server = i64::try_from(dice.roll(count)).unwrap() + 1;
-                world.crash(server).unwrap();
-                world.start(server).unwrap();
+                world.crash(server)?;
+                world.start(server)?;
             }
             _ => tick_the_looking(&mut world),
         }
         listen(&world, &mut said);
-        for (server, was) in before {
-            let is = state(&mut world, server);
-            if was == PeerState::Looking && is != PeerState::Looking {
-                let vote = world.process(server).unwrap().peer.vote();
-                assert!(
-                    has_quorum(&world, &said, (server, vote)),
-                    "seed {seed}: {server} elects {} and no quorum voted so:\n{}",
-                    describe::vote(vote),
-                    tell(&said)
-                );
+        for server in looking {
+            let vote = world.process(server)?.peer.vote();
+            if state(&mut world, server) != PeerState::Looking
+                && !has_quorum(&world, &said, (server, vote))
+            {
+                let vote = describe::vote(vote);
+                return Err(format!("seed {seed}: {server} elects {vote}, after {said:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn looking(world: &mut World) -> Vec<i64> {
+    let running = world.running().into_iter();
+    running.filter(|server| state(world, *server) == PeerState::Looking).collect()
+}
+
+/// Remembers what is under way.
+fn listen(world: &World, said: &mut Said) {
+    for ((from, _), queue) in &world.network.votes {
+        let all = said.entry(*from).or_default();
+        for one in queue.iter().map(|one| (one.state, one.vote, one.round)) {
+            if !all.contains(&one) {
+                all.push(one);
             }
         }
     }
 }
 
-fn tell(said: &BTreeMap<i64, Vec<Notification>>) -> String {
-    let all = said.iter().flat_map(|(from, all)| all.iter().map(move |one| (from, one)));
-    let lines = all.map(|(from, one)| format!("  {from} said {}", describe::notification(one)));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Remembers what is under way.
-fn listen(world: &World, said: &mut BTreeMap<i64, Vec<Notification>>) {
-    for ((from, _), queue) in &world.network.votes {
-        let all = said.entry(*from).or_default();
-        for notification in queue.iter().filter(|one| !all.contains(one)).collect::<Vec<_>>() {
-            all.push(notification.clone());
-        }
-    }
-}
-
-/// Whether a quorum, with the server itself, has ever said this: all in the same round, or with the
-/// leader among those who say that it leads.
-fn has_quorum(
-    world: &World,
-    said: &BTreeMap<i64, Vec<Notification>>,
-    (server, vote): (i64, Vote),
-) -> bool {
-    let member = &world.members[&server];
-    let quorum = bellwether_zab::Quorum::of(&member.settings.config);
-    let rounds: BTreeSet<i64> = said.values().flatten().map(|one| one.round).collect();
-    let who = |matches: &dyn Fn(&Notification) -> bool| -> BTreeSet<ServerId> {
-        let them = said.iter().filter(|(_, all)| all.iter().any(matches));
-        them.map(|(from, _)| ServerId(*from)).chain([ServerId(server)]).collect()
+/// Whether a quorum, with the server itself, has ever said this in one round; or has said that it
+/// has this leader, and so has the leader.
+fn has_quorum(world: &World, said: &Said, (server, vote): (i64, Vote)) -> bool {
+    let quorum = Quorum::of(&world.members[&server].settings.config);
+    let who = |said_so: &dyn Fn(PeerState, Vote, i64) -> bool| -> BTreeSet<ServerId> {
+        let them = said.iter().filter(|(_, all)| all.iter().any(|(s, v, r)| said_so(*s, *v, *r)));
+        them.map(|(from, _)| ServerId(*from)).collect()
     };
-    let in_one_round = rounds
-        .iter()
-        .any(|round| quorum.is_quorum(&who(&|one| one.vote == vote && one.round == *round)));
-    let same = |one: &Notification| {
-        one.state != PeerState::Looking
-            && (one.vote.leader, one.vote.peer_epoch) == (vote.leader, vote.peer_epoch)
+    let rounds: BTreeSet<i64> = said.values().flatten().map(|(_, _, round)| *round).collect();
+    let in_one_round = [0].iter().chain(&rounds).any(|in_round| {
+        let mut them = who(&|_, one, round| one == vote && round == *in_round);
+        them.insert(ServerId(server));
+        quorum.is_quorum(&them)
+    });
+    let has_it = |state: PeerState, one: Vote| {
+        state != PeerState::Looking
+            && (one.leader, one.peer_epoch) == (vote.leader, vote.peer_epoch)
     };
-    let mut established = who(&same);
-    established.remove(&ServerId(server));
-    let leads = |one: &Notification| one.state == PeerState::Leading && same(one);
-    let leader_said = said.get(&vote.leader.0).is_some_and(|all| all.iter().any(leads));
-    let alone = quorum.is_quorum(&BTreeSet::from([ServerId(server)]));
-    in_one_round || alone || leader_said && quorum.is_quorum(&established)
+    let leads = who(&|state, one, _| state == PeerState::Leading && has_it(state, one));
+    let have_it = who(&|state, one, _| has_it(state, one));
+    in_one_round || leads.contains(&vote.leader) && quorum.is_quorum(&have_it)
 }
 
 #[test]
 fn nobody_is_elected_without_a_quorum_of_votes() {
-    (0..500).for_each(elects_with_a_quorum);
+    for seed in 0..SEEDS {
+        let (mut dice, world) = thrown(seed);
+        elects_with_a_quorum(seed, world, &mut dice).unwrap();
+    }
+}
+
+/// A check that finds nothing proves nothing.
+#[cfg(feature = "canaries")]
+#[test]
+fn a_peer_that_accepts_stale_votes_is_found_out() {
+    let found = (0..SEEDS).find_map(|seed| {
+        let (mut dice, mut world) = thrown(seed);
+        for member in world.members.values_mut() {
+            member.settings.broken = Some(bellwether_zab::Break::StaleVoteAccepted);
+        }
+        agrees(seed, world, &mut dice).err()
+    });
+    assert!(found.is_some(), "{SEEDS} seeds found nothing");
 }
 
 #[test]
