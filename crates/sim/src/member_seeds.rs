@@ -540,7 +540,7 @@ mod tests {
     use bellwether_store::Break;
 
     /// Few enough for an unoptimised build.
-    const SEEDS: u64 = 1_000;
+    const SEEDS: u64 = 600;
 
     #[test]
     fn promises_hold_under_every_seed() {

@@ -127,7 +127,7 @@ impl LogRange {
             }
         }
         let end = found.last.unwrap_or(after);
-        // The beginning of an epoch is no transaction. A snapshot up to there may have brought some.
+        // The beginning of an epoch is no transaction, but a snapshot may have brought some.
         let brought = |snapshot: &Zxid| *snapshot > end && *snapshot <= up_to;
         if end < up_to && (up_to.counter() != 0 || snapshots.iter().any(brought)) {
             return Err(RangeError::Gap { after: end, before: up_to });
