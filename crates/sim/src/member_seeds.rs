@@ -249,9 +249,10 @@ impl World {
         let agreed =
             if self.chance.one_in(2) { have } else { have - self.chance.index(have.min(6) + 1) };
         let mut history = self.now.records.get(..agreed).unwrap_or_default().to_vec();
-        for counter in 1..=i64::try_from(self.chance.below(5)).expect("it is small") {
-            let record = self.record(Zxid(Zxid::first_of(theirs).0 + counter));
-            history.push(record);
+        let mut zxid = Zxid::first_of(theirs);
+        for _ in 0..self.chance.below(5) {
+            zxid = Zxid(zxid.0 + 1);
+            history.push(self.record(zxid));
         }
         let mut store = if self.chance.one_in(3) {
             self.take_snapshot(store, &history, epoch)?
