@@ -174,6 +174,7 @@ impl Core {
             | Input::LeaderGone(_) => {}
             Input::Truncated { .. }
             | Input::TruncationImpossible
+            | Input::SnapshotComplete
             | Input::SnapshotReceived(_)
             | Input::SnapshotFailed => unreachable!("no role begins before these are known"),
         }
@@ -342,6 +343,16 @@ impl Peer {
         &self.core.history
     }
 
+    /// The text of the ensemble's configuration; `None` for a single server.
+    pub fn config(&self) -> Option<String> {
+        match &self.role {
+            Role::Alone => None,
+            Role::Settling | Role::Looking(_) | Role::Leading(_) | Role::Learning(_) => {
+                Some(self.core.settings.config.to_string())
+            }
+        }
+    }
+
     /// The vote, for reading.
     pub fn vote(&self) -> Vote {
         self.core.vote
@@ -398,6 +409,7 @@ fn alone(core: &mut Core, input: Input) -> Next {
         | Input::CurrentEpochSaved(_)
         | Input::Truncated { .. }
         | Input::TruncationImpossible
+        | Input::SnapshotComplete
         | Input::SnapshotReceived(_)
         | Input::SnapshotFailed => unreachable!("a single server asked for none of this"),
     }
