@@ -9,11 +9,13 @@
 
 mod audited;
 mod effects;
+pub(crate) mod ensemble;
 mod limits;
 pub mod offline;
 mod turn;
 pub(crate) mod words;
 
+use self::ensemble::Sockets;
 use self::words::Sorters;
 use crate::admin::ShellFigures;
 use crate::audit::AuditLog;
@@ -33,6 +35,7 @@ use crate::net::partial::PartialBudget;
 use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
 use crate::net::tokens::Tokens;
+use crate::quorum::QuorumMessage;
 use crate::systemd::Systemd;
 use crate::warn_limited;
 use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
@@ -63,6 +66,8 @@ pub(crate) enum Message {
     SliceTaken,
     /// The snapshot's thread is through.
     SnapshotEnded { saved: bool },
+    /// Something of the sockets between members.
+    Quorum(QuorumMessage),
     /// The audit log has room again.
     AuditDrained,
     /// Stop: answer what is in flight, and no more.
@@ -76,6 +81,8 @@ pub(crate) enum Ended {
     Stopped,
     /// The log failed.
     LogFailed,
+    /// The port for elections cannot be opened.
+    NoElectionPort,
 }
 
 /// Everything that the loop owns.
@@ -132,6 +139,11 @@ pub(crate) struct Core {
     next_watchdog: Option<Instant>,
     stopping: Option<Instant>,
     log_failed: bool,
+    /// The sockets of a member of an ensemble.
+    sockets: Option<Sockets>,
+    /// What the node asked for when it was made.
+    begun: Vec<Effect>,
+    no_election_port: bool,
 }
 
 /// Makes snapshot files; behind a trait so that the loop does not know the disk.
@@ -159,6 +171,10 @@ pub(crate) struct Parts {
     pub(crate) snapshots: Box<dyn SnapshotFiles>,
     pub(crate) systemd: Systemd,
     pub(crate) figures: ShellFigures,
+    /// `None` for a server that runs alone.
+    pub(crate) sockets: Option<Sockets>,
+    /// What the node asked for when it was made.
+    pub(crate) begun: Vec<Effect>,
 }
 
 /// The two ends of the queue to the core.
@@ -172,7 +188,7 @@ pub(crate) fn queue() -> Queue {
 impl Core {
     pub(crate) fn new(parts: Parts, (sender, messages): Queue) -> Core {
         let Parts { config, client_port, clock, seed, node, log, audit, .. } = parts;
-        let Parts { snapshots, systemd, figures, .. } = parts;
+        let Parts { snapshots, systemd, figures, sockets, begun, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
@@ -211,12 +227,18 @@ impl Core {
             next_watchdog,
             stopping: None,
             log_failed: false,
+            sockets,
+            begun,
+            no_election_port: false,
         }
     }
 
     /// Runs until it is told to stop, or cannot go on.
     pub(crate) async fn run(&mut self) -> Ended {
         let mut batch = Vec::with_capacity(CORE_BATCH);
+        for effect in std::mem::take(&mut self.begun) {
+            self.perform(effect);
+        }
         loop {
             let deadline = self.deadline();
             let busy = self.is_busy();
@@ -236,6 +258,9 @@ impl Core {
             if self.log_failed {
                 return Ended::LogFailed;
             }
+            if self.no_election_port {
+                return Ended::NoElectionPort;
+            }
             if self.has_stopped() {
                 return Ended::Stopped;
             }
@@ -244,7 +269,10 @@ impl Core {
 
     /// Whether there is something to go on with at once.
     fn is_busy(&self) -> bool {
-        self.node.has_work() || !self.turns.is_empty() || !self.tellers.is_empty()
+        self.node.has_work()
+            || !self.turns.is_empty()
+            || !self.tellers.is_empty()
+            || self.sockets.as_ref().is_some_and(Sockets::is_busy)
     }
 
     fn message(&mut self, message: Message) {
@@ -274,6 +302,7 @@ impl Core {
                 self.figures.snapshot_ended(saved);
                 self.step(Event::SnapshotEnded { saved });
             }
+            Message::Quorum(message) => self.quorum_message(message),
             Message::AuditDrained => {} // Who waits for it has a turn at the end of each round.
             Message::Stop => {
                 info!("stopping: requests in flight are answered, new ones are not taken");
@@ -304,6 +333,7 @@ impl Core {
         }
         self.hand_over_audit();
         self.send_log_batch();
+        self.flush_links();
         self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
