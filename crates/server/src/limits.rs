@@ -113,3 +113,12 @@ pub(crate) const LEARNER_QUEUE_BYTES_MAX: usize = 64 << 20;
 
 /// How many learners may be connected at a time.
 pub(crate) const LEARNERS_MAX: usize = 1024;
+
+/// What systemd is told while a member waits for its ensemble, which may take as long as it takes.
+pub(crate) const START_EXTENSION: &str = "EXTEND_TIMEOUT_USEC=60000000";
+
+/// How often.
+pub(crate) const START_EXTENSION_EVERY_MS: u64 = 15_000;
+
+/// How long a stop waits for look-ups of names and reads that cannot be interrupted.
+pub(crate) const RUNTIME_STOP_PATIENCE: Duration = Duration::from_millis(100);

@@ -24,6 +24,7 @@ pub(crate) mod election_port;
 mod greeting;
 pub(crate) mod links;
 pub(crate) mod listener;
+pub(crate) mod log_source;
 mod names;
 pub(crate) mod receiver;
 

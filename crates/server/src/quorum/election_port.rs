@@ -237,9 +237,11 @@ impl Hub {
             info!(%address, server = %from, "a server without a server line here connects");
         }
         match from.cmp(&self.place.member.my_id) {
-            Ordering::Equal => warn_limited!(self.place.repeats, "own id", %address, server = %from,
+            Ordering::Equal => {
+                warn_limited!(self.place.repeats, "own id", %address, server = %from,
                 "a connection to the election port was closed: it is from a server with the same \
-                 id as this one; give each its own number in the file myid"),
+                 id as this one; give each its own number in the file myid")
+            }
             Ordering::Less => {
                 // What it had before is dead, as far as it knows.
                 let peer = self.peers.entry(from).or_insert_with(Peer::new);
@@ -381,7 +383,7 @@ async fn receive(
     reader.push(&behind);
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        match reader.step() {
+        match reader.next_message() {
             Ok(Some(Ok(notification))) => {
                 let vote = QuorumMessage::Notification { from, notification };
                 if core.send(Message::Quorum(vote)).await.is_err() {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tracing::debug;
 
@@ -34,6 +34,27 @@ pub(crate) struct Unsent {
     bytes: AtomicUsize,
     /// Whether the core waits for little to be left.
     awaited: AtomicBool,
+    /// Told whenever little is left.
+    low: Notify,
+}
+
+impl Unsent {
+    fn is_low(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < UNSENT_BYTES_LOW
+    }
+
+    /// Waits until little is unsent.
+    pub(crate) async fn wait_until_low(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.low.notified());
+            // From here on nothing is missed.
+            told.as_mut().enable();
+            if self.is_low() {
+                return;
+            }
+            told.await;
+        }
+    }
 }
 
 /// A link.
@@ -119,6 +140,11 @@ impl Link {
         drop(self.chunks.send(chunk));
     }
 
+    /// What is unsent, for whoever waits for it.
+    pub(crate) fn pace(&self) -> Arc<Unsent> {
+        self.unsent.clone()
+    }
+
     /// How many bytes the socket has not taken.
     pub(crate) fn unsent(&self) -> usize {
         self.gathered.len() + self.unsent.bytes.load(Ordering::Relaxed)
@@ -165,8 +191,11 @@ async fn write(
             drop(core.send(Message::Quorum(QuorumMessage::Ended(end))).await);
             return;
         }
-        let is_low = unsent.bytes.load(Ordering::Relaxed) < UNSENT_BYTES_LOW;
-        if is_low && unsent.awaited.swap(false, Ordering::Relaxed) {
+        if !unsent.is_low() {
+            continue;
+        }
+        unsent.low.notify_waiters();
+        if unsent.awaited.swap(false, Ordering::Relaxed) {
             drop(core.send(Message::Quorum(QuorumMessage::Drained(end))).await);
         }
     }

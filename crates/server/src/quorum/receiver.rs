@@ -97,7 +97,7 @@ impl Receiver {
         let mut snapshot = None;
         let mut failed = false;
         while snapshot.is_none() {
-            match self.packets.step(self.direction) {
+            match self.packets.next(self.direction) {
                 Ok(Some(packet)) => {
                     if let (LinkEnd::Leader(link), Packet::Snap { .. }) = (self.end, &packet) {
                         snapshot = Some(link);
@@ -163,13 +163,21 @@ impl Receiver {
 
     fn complain(&self, error: &str) {
         match self.end {
-            LinkEnd::Learner(link) => warn_limited!(self.place.repeats, "learner's packet",
-                learner = link.0, error,
+            LinkEnd::Learner(link) => warn_limited!(
+                self.place.repeats,
+                "learner's packet",
+                learner = link.0,
+                error,
                 "a connection to the quorum port was closed: what came is not from a learner. If \
-                 nobody scans ports there, look at the version of that member"),
-            LinkEnd::Leader(_) => warn_limited!(self.place.repeats, "leader's packet", error,
+                 nobody scans ports there, look at the version of that member"
+            ),
+            LinkEnd::Leader(_) => warn_limited!(
+                self.place.repeats,
+                "leader's packet",
+                error,
                 "the connection to the leader was closed: what came cannot be read; look at the \
-                 leader's version and at jute.maxbuffer of both"),
+                 leader's version and at jute.maxbuffer of both"
+            ),
         }
     }
 }

@@ -10,9 +10,11 @@ use crate::quorum::dial::{self, Dial};
 use crate::quorum::election_port::ElectionPort;
 use crate::quorum::links::Link;
 use crate::quorum::listener::{self, QuorumPort};
+use crate::quorum::log_source::{self, LogRead, Reading};
 use crate::quorum::{LinkEnd, QuorumMessage, SharedPlace};
 use crate::warn_limited;
 use bellwether_node::{EnsembleEffect, Event};
+use bellwether_wire::Zxid;
 use bellwether_wire::disk::SnapshotItem;
 use bellwether_wire::quorum::Packet;
 use bellwether_zab::{Effect as PeerEffect, Input, LeaderLink, LearnerLink};
@@ -37,6 +39,8 @@ pub(crate) struct Sockets {
     due: Vec<LearnerLink>,
     /// Batches of a leader's snapshot that its file has not taken.
     receiving: VecDeque<OwnedSemaphorePermit>,
+    /// Learners that are sent a part of the log.
+    readings: BTreeMap<LearnerLink, Reading>,
     next_learner: u64,
 }
 
@@ -51,6 +55,7 @@ impl Sockets {
             dirty: Vec::new(),
             due: Vec::new(),
             receiving: VecDeque::new(),
+            readings: BTreeMap::new(),
             next_learner: 1,
         }
     }
@@ -112,6 +117,7 @@ impl Core {
             PeerEffect::StopListening => sockets.quorum_port = None,
             PeerEffect::ToLearner(link, packet) => sockets.send(LinkEnd::Learner(link), &packet),
             PeerEffect::CloseLearner(link) => {
+                sockets.readings.remove(&link);
                 if let Some(link) = sockets.links.remove(&LinkEnd::Learner(link)) {
                     link.finish();
                 }
@@ -217,10 +223,34 @@ impl Core {
         if self.sockets().links.remove(&end).is_none() {
             return; // It was closed from here.
         }
-        self.step(Event::Peer(match end {
-            LinkEnd::Learner(link) => Input::LearnerGone(link),
+        let gone = match end {
+            LinkEnd::Learner(link) => {
+                self.sockets().readings.remove(&link);
+                Input::LearnerGone(link)
+            }
             LinkEnd::Leader(link) => Input::LeaderGone(link),
-        }));
+        };
+        self.step(Event::Peer(gone));
+    }
+
+    fn read_log(&mut self, link: LearnerLink, after: Zxid, up_to: Zxid) {
+        let (logs, core) = (self.snapshots.log_reader(), self.sender.clone());
+        let sockets = self.sockets();
+        let Some(of) = sockets.links.get(&LinkEnd::Learner(link)) else { return };
+        let reading = log_source::start(logs, (link, of.pace()), (after, up_to), core);
+        sockets.readings.insert(link, reading);
+    }
+
+    /// Records for a learner came.
+    pub(super) fn log_read(&mut self, read: LogRead) {
+        let LogRead { link, records, last, permit } = read;
+        if last {
+            self.sockets().readings.remove(&link);
+        }
+        if self.sockets().links.contains_key(&LinkEnd::Learner(link)) {
+            self.step(Event::Peer(Input::LogRead { link, records, last }));
+        }
+        drop(permit); // The next may be read once these are on their way.
     }
 
     /// A learner's snapshot goes on, unless too much of it is unsent.
@@ -246,7 +276,8 @@ impl Core {
         }
         for (end, unsent) in stuck {
             warn!(
-                ?end, unsent,
+                ?end,
+                unsent,
                 "a connection between members was closed: its other end takes too little of what \
                  it is sent; it may come back. Look at that member and at the network"
             );
@@ -260,5 +291,12 @@ impl Core {
     /// The file of a leader's snapshot has taken a batch, if that is what is being written.
     pub(super) fn received_slice_taken(&mut self) -> bool {
         self.sockets.as_mut().is_some_and(|sockets| sockets.receiving.pop_front().is_some())
+    }
+
+    /// Nothing of a leader's snapshot is written any more.
+    pub(super) fn forget_received(&mut self) {
+        if let Some(sockets) = &mut self.sockets {
+            sockets.receiving.clear();
+        }
     }
 }
