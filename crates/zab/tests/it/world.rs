@@ -261,6 +261,12 @@ impl World {
                 self.process(server)?.receives = Some((link, zxid));
                 self.say(format!("{server} receives a snapshot at {}", describe::zxid(zxid)));
             }
+            News::BeginEmpty => {
+                self.say(format!("{server} begins with an empty tree"));
+                self.process(server)?.tree = Zxid::ZERO;
+                self.ask_disk(server, Op::TakeSnapshot(Zxid::ZERO))?;
+                self.step(server, Input::SnapshotComplete)?;
+            }
             News::ReceivingEnded => {
                 self.process(server)?.receives = None;
                 self.say(format!("{server} gives up what it receives"));
