@@ -189,6 +189,11 @@ impl History {
         self.recent.iter().chain(&self.in_flight)
     }
 
+    /// The records that are received and not committed, the oldest first.
+    pub fn uncommitted(&self) -> impl DoubleEndedIterator<Item = &Arc<TxnRecord>> {
+        self.in_flight.iter().skip(self.deliverable)
+    }
+
     /// How many records are received and not handed to the tree.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()

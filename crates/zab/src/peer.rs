@@ -61,6 +61,9 @@ pub(crate) struct Core {
     /// Nobody is blamed for silence before this, monotonic milliseconds: whoever was stopped for a
     /// while finds what was sent to it in its sockets.
     pub(crate) patient_until_ms: u64,
+    /// The highest epoch that a server was shut out with: the next one that this peer proposes is
+    /// above it.
+    pub(crate) epoch_floor: u32,
     last_step_ms: u64,
     next_leader_link: u64,
 }
@@ -148,6 +151,7 @@ impl Core {
             round: 0,
             needs_snapshot: false,
             patient_until_ms: now_ms,
+            epoch_floor: 0,
             last_step_ms: now_ms,
             next_leader_link: 0,
             settings,
