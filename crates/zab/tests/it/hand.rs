@@ -1,106 +1,150 @@
-//! Learners that are played by hand: a link, and whatever is sent by it, in any order and however
-//! wrong. What the leader sends them is seen in the trace and goes nowhere.
+//! A leader that is played by hand: a learner alone against whatever a leader may say.
 
-use crate::network::Dial;
-use crate::words::{Words, number, way, zxid};
+use crate::disk;
+use crate::network::{Dial, Item};
+use crate::words::{Words, way, zxid};
 use crate::world::World;
-use bellwether_wire::quorum::{LEARNER_PROTOCOL, LearnerInfo, Packet, ServerId};
-use bellwether_wire::{SessionId, Zxid};
-use bellwether_zab::{Input, LeaderLink, LearnerLink};
+use bellwether_wire::Zxid;
+use bellwether_wire::disk::TxnRecord;
+use bellwether_wire::quorum::{
+    LEARNER_PROTOCOL, Notification, Packet, PeerState, ServerId, Version, Vote,
+};
+use bellwether_wire::{OpCode, SessionId};
+use bellwether_zab::{Input, LeaderLink};
+use std::sync::Arc;
 
 impl World {
-    /// `link 1->3`: connects to the quorum port of 3.
-    pub(crate) fn link_by_hand(&mut self, words: &mut Words<'_>) -> Result<(), String> {
-        let (learner, leader) = way(words.need("LEARNER->LEADER")?)?;
-        if self.is_up(learner) {
-            return Err(format!("server {learner} runs, and connects by itself"));
+    /// `hand 3 leads 1 2 [epoch=5]`: every other server tells these that 3 leads, and 3 takes their
+    /// connections. What they do until then is not written down.
+    pub(crate) fn hand(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let leader: i64 = words.number("the leader")?;
+        if self.is_up(leader) {
+            return Err(format!("server {leader} runs, and cannot be played"));
         }
-        let link = LeaderLink(self.now_ms);
-        let number = self.network.connect(Dial { learner, link, leader });
+        match words.need("leads")? {
+            "leads" => {}
+            other => return Err(format!("a leader by hand leads, it does not {other}")),
+        }
+        let epoch = words.named_number("epoch")?.unwrap_or_default();
+        self.network.hands.insert(leader);
+        for learner in words.servers(self.running().into_iter())? {
+            let kept = self.take_trace();
+            self.elect(learner, leader, epoch)?;
+            drop(self.take_trace());
+            kept.into_iter().for_each(|line| self.say(line));
+            self.answer_dial(learner)?;
+        }
+        Ok(())
+    }
+
+    fn elect(&mut self, learner: i64, leader: i64, peer_epoch: i64) -> Result<(), String> {
+        let settings = self.member(learner)?.settings.clone();
+        self.now_ms += settings.election.observer_delay_ms + 1;
+        let voters: Vec<i64> = settings.config.participants().map(|(server, _)| server.0).collect();
+        self.step(learner, Input::Tick)?;
+        let vote = Vote { leader: ServerId(leader), zxid: Zxid::ZERO, peer_epoch };
+        for from in voters.into_iter().filter(|voter| *voter != learner) {
+            let state = if from == leader { PeerState::Leading } else { PeerState::Following };
+            let (version, config) = (Version::CURRENT, Some("version=0".into()));
+            let notification = Notification { state, vote, round: 1, version, config };
+            self.tell(from, learner, notification)?;
+        }
+        let learns = matches!(
+            self.process(learner)?.peer.state(),
+            PeerState::Following | PeerState::Observing
+        );
+        if learns { Ok(()) } else { Err(format!("{learner} does not learn from {leader}")) }
+    }
+
+    /// `says 3->1 PROPOSAL 6:1-6:3`: a packet of a leader that is played by hand, or `TREE 6:0`
+    /// behind SNAP, or `END`.
+    pub(crate) fn says(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let (leader, learner) = way(words.need("FROM->TO")?)?;
+        let links = self.network.links.values_mut();
+        let mut links = links.filter(|one| (one.leader, one.learner) == (leader, learner));
+        let link = links.next_back().ok_or(format!("{learner} has no link to {leader}"))?;
+        let items = items(words)?;
+        let count = items.len();
+        if !link.closed_by_learner {
+            link.to_learner.extend(items);
+        }
+        for _ in 0..count {
+            self.deliver_item(leader, learner)?;
+        }
+        Ok(())
+    }
+
+    /// `snapshot 1 part`, `snapshot 1 fails`: what a node tells of a snapshot that it receives.
+    pub(crate) fn snapshot(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let server: i64 = words.number("the server")?;
+        let receives = self.process(server)?.receives;
+        let (link, _) = receives.ok_or(format!("server {server} receives no snapshot"))?;
+        match words.need("part or fails")? {
+            "part" => self.step(server, Input::SnapshotPart(link)),
+            "fails" => {
+                self.process(server)?.receives = None;
+                self.step(server, Input::SnapshotFailed)
+            }
+            other => Err(format!("a snapshot cannot {other}")),
+        }
+    }
+
+    /// `connect 2->1`: a learner that need not be there connects.
+    pub(crate) fn connect(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let (learner, leader) = way(words.need("FROM->TO")?)?;
+        let number = self.network.connect(Dial { learner, link: LeaderLink(0), leader });
         self.step(leader, Input::LearnerConnected(number))
     }
 
-    /// `unlink 1->3 [older]`: the connection is gone.
-    pub(crate) fn unlink_by_hand(&mut self, words: &mut Words<'_>) -> Result<(), String> {
-        let (leader, link) = self.link_of_hand(words)?;
-        self.network.links.remove(&link);
-        self.step(leader, Input::LearnerGone(link))
-    }
-
-    /// `send 1->3 [older] ACK 5:12`: sends by the newest link, or the one before it.
-    pub(crate) fn send_by_hand(&mut self, words: &mut Words<'_>) -> Result<(), String> {
-        let (leader, link) = self.link_of_hand(words)?;
-        let learner = self.network.links.get(&link).map_or(0, |link| link.learner);
-        let packet = packet(words, ServerId(learner))?;
-        self.step(leader, Input::FromLearner(link, packet))
-    }
-
-    /// `log 3 2`, `log 3 fail`: hands the next two records of its log to a leader that reads it for
-    /// a learner, or says that it cannot be read any further.
-    pub(crate) fn log_by_hand(&mut self, words: &mut Words<'_>) -> Result<(), String> {
-        let server = words.number("the leader")?;
-        let read = self.process(server)?.reads.pop_front();
-        let (link, after, up_to) = read.ok_or("it reads nothing")?;
-        let count = words.need("how many, or fail")?;
-        if count == "fail" {
-            return self.step(server, Input::LogUnreadable { link });
-        }
-        let all = self.member(server)?.disk.read(after, up_to).ok_or("the log is not there")?;
-        let count = number(count, "how many")?;
-        let records: Vec<_> = all.iter().take(count).cloned().collect();
-        let last = records.len() == all.len();
-        if let Some(next) = records.last().filter(|_| !last) {
-            let next = (link, next.header.zxid, up_to);
-            self.process(server)?.reads.push_front(next);
-        }
-        self.step(server, Input::LogRead { link, records, last })
-    }
-
-    fn link_of_hand(&mut self, words: &mut Words<'_>) -> Result<(i64, LearnerLink), String> {
-        let (learner, leader) = way(words.need("LEARNER->LEADER")?)?;
-        let skipped = usize::from(words.flag("older"));
-        let of_both = |one: &crate::network::Link| (one.learner, one.leader) == (learner, leader);
-        let links = self.network.links.iter().rev().filter(|(_, link)| of_both(link));
-        let link = links.map(|(number, _)| *number).nth(skipped);
-        Ok((leader, link.ok_or("there is no such link")?))
+    /// `asks 1`: a client of 1 asks for a sync.
+    pub(crate) fn asks(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let server: i64 = words.number("the server")?;
+        let request = Packet::Request {
+            session: SessionId(1),
+            cxid: 7,
+            op: OpCode::Sync.code(),
+            payload: Box::default(),
+            identities: Vec::new(),
+        };
+        self.with(server, |peer, _, out| peer.to_leader(request, out))
     }
 }
 
-fn packet(words: &mut Words<'_>, learner: ServerId) -> Result<Packet, String> {
+/// What a packet's name and the words behind it stand for: one packet, or one for each zxid.
+fn items(words: &mut Words<'_>) -> Result<Vec<Item>, String> {
     let name = words.need("a packet")?;
-    let session = SessionId(0x1);
+    let one = |packet: Packet| vec![Item::Packet(packet)];
+    let each = |words: &mut Words<'_>, packet: &dyn Fn(Zxid) -> Packet| -> Result<_, String> {
+        let range = words.need("a zxid")?;
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = (zxid(first)?, zxid(last)?);
+        Ok((first.0..=last.0).map(|at| Item::Packet(packet(Zxid(at)))).collect::<Vec<_>>())
+    };
+    let leader = ServerId(3);
+    let record = |at: Zxid| -> Arc<TxnRecord> { disk::record(at) };
     Ok(match name {
-        "FOLLOWERINFO" | "OBSERVERINFO" => {
-            let accepted_epoch = words.named_number("accepted")?.unwrap_or_default();
-            let info = LearnerInfo {
-                sid: words.named_number("sid")?.map_or(learner, ServerId),
-                protocol: words.named_number("protocol")?.unwrap_or(LEARNER_PROTOCOL),
-                config_version: words.named_number("config")?.unwrap_or_default(),
-            };
-            match name {
-                "FOLLOWERINFO" => Packet::FollowerInfo { accepted_epoch, info },
-                _ => Packet::ObserverInfo { accepted_epoch, info },
-            }
+        "LEADERINFO" => {
+            let epoch = words.number("the epoch")?;
+            one(Packet::LeaderInfo { epoch, protocol: LEARNER_PROTOCOL })
         }
-        "ACKEPOCH" => Packet::AckEpoch {
-            last_zxid: words.named_zxid("last")?.unwrap_or_default(),
-            current_epoch: words.named_number("current")?,
-        },
-        "ACK" => Packet::Ack { zxid: zxid(words.need("a zxid")?)? },
-        "PING" => {
-            let touched = words.named_number("touched")?;
-            let touched = touched.map(|session| (SessionId(session), 10_000)).into_iter().collect();
-            Packet::Ping { zxid: Zxid::ZERO, touched }
-        }
-        "REQUEST" => Packet::Request {
-            session,
-            cxid: words.number("its xid")?,
-            op: 1,
-            payload: Box::default(),
-            identities: Vec::new(),
-        },
-        "REVALIDATE" => Packet::Revalidate { session, timeout_ms: 10_000 },
-        "UPTODATE" => Packet::UpToDate,
-        other => return Err(format!("a learner by hand cannot send {other}")),
+        "DIFF" => each(words, &|zxid| Packet::Diff { zxid })?,
+        "TRUNC" => each(words, &|zxid| Packet::Trunc { zxid })?,
+        "SNAP" => each(words, &|zxid| Packet::Snap { zxid })?,
+        "TREE" => vec![Item::Tree(zxid(words.need("its zxid")?)?)],
+        "END" => vec![Item::End],
+        "PROPOSAL" => each(words, &|zxid| Packet::Proposal { record: record(zxid) })?,
+        "COMMIT" => each(words, &|zxid| Packet::Commit { zxid })?,
+        "COMMITANDACTIVATE" => each(words, &|zxid| Packet::CommitAndActivate { zxid, leader })?,
+        "INFORM" => each(words, &|zxid| Packet::Inform { record: record(zxid) })?,
+        "INFORMANDACTIVATE" => each(words, &|zxid| {
+            let record = record(zxid);
+            Packet::InformAndActivate { leader, record }
+        })?,
+        "NEWLEADER" => each(words, &|zxid| Packet::NewLeader { zxid, config: None })?,
+        "UPTODATE" => one(Packet::UpToDate),
+        "PING" => each(words, &|zxid| Packet::Ping { zxid, touched: Vec::new() })?,
+        "SYNC" => one(Packet::Sync),
+        "REVALIDATE" => one(Packet::RevalidateReply { session: SessionId(1), valid: true }),
+        other => return Err(format!("no leader says {other}")),
     })
 }
