@@ -56,6 +56,14 @@ impl World {
             }
             "disk" => self.disk(&mut words)?,
             "vote" => self.vote(&mut words)?,
+            "send" => self.send_by_hand(&mut words)?,
+            "log" => self.log_by_hand(&mut words)?,
+            "hand" => self.hand(&mut words)?,
+            "says" => self.says(&mut words)?,
+            "snapshot" => self.snapshot(&mut words)?,
+            "connect" => self.connect(&mut words)?,
+            "disconnect" => self.disconnect(&mut words)?,
+            "asks" => self.asks(&mut words)?,
             "propose" => self.propose(&mut words)?,
             "resign" => {
                 let (server, reason) = (words.number("the server")?, words.rest());
@@ -253,7 +261,8 @@ impl World {
         };
         let round = words.named_number("round")?.unwrap_or(1);
         let form = words.named("form").unwrap_or("2");
-        let config = Some("version=0".into());
+        let config_version = words.named("config-version").unwrap_or("0");
+        let config = Some(format!("version={config_version}").into());
         let version = Version::CURRENT;
         let bytes = bytes_of(&Notification { state, vote, round, version, config }, form)?;
         let notification = Notification::decode(&bytes).map_err(|error| error.to_string())?;
