@@ -206,14 +206,9 @@ impl Core {
     }
 
     /// The log was cut, or a snapshot has come.
-    ///
-    /// A zxid whose counter is 0 names an epoch and no record. Until that epoch is known to have
-    /// begun, it may come to nothing, and then it is no place in any other history: a leader that
-    /// sent what is behind it would leave out what was committed under an earlier epoch meanwhile.
-    /// So a snapshot is asked for.
     pub(crate) fn replace_history(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
         self.history.replace(last, recent);
-        self.needs_snapshot = last.counter() == 0 && last != Zxid::ZERO;
+        self.needs_snapshot = false;
     }
 
     /// The token that a completion stands for in a broken peer.

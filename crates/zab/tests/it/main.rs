@@ -12,6 +12,7 @@ mod describe;
 mod disk;
 mod elections;
 mod hand;
+mod learners;
 mod member;
 mod network;
 mod quorums;
