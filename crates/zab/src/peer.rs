@@ -339,6 +339,7 @@ impl Peer {
 
     /// Sends a packet of a learner to its leader: a request, a question about a session, the answer
     /// to a ping. Dropped where the leader is gone: its clients are told so.
+    #[expect(clippy::wrong_self_convention, reason = "it sends, and converts nothing")]
     pub fn to_leader(&mut self, packet: Packet, out: &mut Out) {
         match &mut self.role {
             Role::Learning(learner) => learner.send(packet, out),
@@ -348,6 +349,7 @@ impl Peer {
     }
 
     /// Sends a leader's answer to a learner, behind everything that was sent to it before.
+    #[expect(clippy::wrong_self_convention, reason = "it sends, and converts nothing")]
     pub fn to_learner(&mut self, link: LearnerLink, packet: Packet, out: &mut Out) {
         match &mut self.role {
             Role::Leading(leader) => leader.send(link, packet, out),
@@ -445,6 +447,7 @@ fn alone(core: &mut Core, input: Input) -> Next {
 }
 
 /// Waits for the disk to say how the history ends.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`late` names every other input")]
 fn settle(core: &mut Core, input: Input, out: &mut Out) -> Next {
     let settled = match input {
         Input::Truncated { last, recent } => {

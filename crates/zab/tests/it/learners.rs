@@ -100,7 +100,14 @@ impl Run {
                 News::ReceivingEnded => self.receives = None,
                 News::BeginEmpty => self.receives = Some(Zxid::ZERO),
                 News::Pinged { .. } => {}
-                other => panic!("{other:?} comes of nothing that happens here"),
+                news @ (News::Forwarded { .. }
+                | News::Revalidate { .. }
+                | News::Touched { .. }
+                | News::LearnerLeft(_)
+                | News::Confirmed(_)
+                | News::SendSnapshot(_)
+                | News::Revalidated { .. }
+                | News::Synced) => panic!("{news:?} comes of nothing that happens here"),
             }
         }
         while let Some(record) = self.peer.next_committed() {
@@ -122,7 +129,7 @@ impl Run {
                 self.link = Link::None;
                 self.wire.clear();
             }
-            Effect::ToLeader(link, packet) => self.from_learner(link, packet),
+            Effect::ToLeader(link, packet) => self.take(link, packet),
             Effect::Append(token, record) => {
                 let zxid = record.header.zxid;
                 self.disk.asked.push_back(Op::Append(token, record));
@@ -139,7 +146,10 @@ impl Run {
                 self.disk.asked.push_back(Op::SaveCurrentEpoch(epoch));
             }
             Effect::Truncate(zxid) => self.disk.asked.push_back(Op::Truncate(zxid)),
-            other => panic!("no learner asks for {other:?}"),
+            effect @ (Effect::Listen
+            | Effect::StopListening
+            | Effect::ToLearner(..)
+            | Effect::ReadLog { .. }) => panic!("no learner asks for {effect:?}"),
         }
     }
 
@@ -147,7 +157,7 @@ impl Run {
         self.disk.asked.iter().any(|op| matches!(op, Op::Append(..)))
     }
 
-    fn from_learner(&mut self, link: LeaderLink, packet: Packet) {
+    fn take(&mut self, link: LeaderLink, packet: Packet) {
         match (packet, self.link) {
             (Packet::FollowerInfo { .. } | Packet::ObserverInfo { .. }, Link::Dialled(_)) => {
                 let (epoch, protocol) = (self.epoch, LEARNER_PROTOCOL);
