@@ -13,6 +13,7 @@ mod disk;
 mod elections;
 mod hand;
 mod learners;
+mod learner_by_hand;
 mod member;
 mod network;
 mod quorums;
