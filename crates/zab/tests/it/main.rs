@@ -11,6 +11,8 @@ mod command;
 mod describe;
 mod disk;
 mod elections;
+mod hand;
+mod learner_by_hand;
 mod member;
 mod network;
 mod quorums;
