@@ -134,7 +134,7 @@ impl Core {
         counts.packets_received += 1;
         counts.packets_sent += 1;
         let allows = |name: &str| self.config.four_letter_words.allow(name);
-        match admin::answer(word, Mode::of(self.node.serving()), allows) {
+        match admin::answer(word, self.mode(), allows) {
             Answer::Refused(text) => self.put_text(conn, &text),
             Answer::Parts(parts) => {
                 if word.argument_bytes == 8
@@ -360,9 +360,14 @@ impl Core {
         }
     }
 
+    /// What it is to its clients: a leader may be told to serve none.
+    fn mode(&self) -> Mode {
+        if self.serves_clients() { Mode::of(self.node.serving()) } else { Mode::NotServing }
+    }
+
     fn said(&self, said: fn(&View<'_>) -> String, directories: DirectoryBytes) -> String {
         said(&View {
-            mode: Mode::of(self.node.serving()),
+            mode: self.mode(),
             status: self.node.status(),
             now_ms: self.clock.now().mono_ms,
             settings: SettingFigures {
