@@ -13,6 +13,7 @@ mod disk;
 mod elections;
 mod hand;
 mod learner_by_hand;
+mod learners;
 mod member;
 mod network;
 mod quorums;
