@@ -131,13 +131,16 @@ impl Disk {
         Input::Truncated { last: to, recent: self.log.clone() }
     }
 
-    /// The records behind `after`, up to `up_to`; none if the log does not reach back so far.
+    /// The records behind `after`, up to `up_to`; none if the log does not reach back so far, or if
+    /// `after` is of another history than this.
     pub(crate) fn read(&self, after: Zxid, up_to: Zxid) -> Option<Vec<Arc<TxnRecord>>> {
         let wanted = |record: &&Arc<TxnRecord>| {
             let zxid = record.header.zxid;
             zxid > after && zxid <= up_to
         };
-        (after >= self.base).then(|| self.log.iter().filter(wanted).cloned().collect())
+        let at_start = after == self.base || after > self.base && after.counter() == 0;
+        let known = at_start || self.log.iter().any(|record| record.header.zxid == after);
+        known.then(|| self.log.iter().filter(wanted).cloned().collect())
     }
 }
 

@@ -29,6 +29,19 @@ impl Truth {
         self.commits(server, zxid, tag)
     }
 
+    /// A server is about to serve as the leader: everything in its tree is committed by that,
+    /// whoever has applied it before.
+    pub(crate) fn leads_with(
+        &mut self,
+        server: i64,
+        content: Option<&Content>,
+    ) -> Result<(), String> {
+        for (zxid, tag) in content.into_iter().flatten() {
+            self.commits(server, *zxid, *tag)?;
+        }
+        Ok(())
+    }
+
     /// A server begins to serve, with this in its tree.
     pub(crate) fn serves(
         &mut self,
@@ -44,9 +57,6 @@ impl Truth {
                     return Err(format!("{server} leads in epoch {epoch}, and so did {other}"));
                 }
                 self.has_all_before(server, Zxid(i64::MAX), content)?;
-                for (zxid, tag) in content {
-                    self.commits(server, *zxid, *tag)?;
-                }
             }
             Serving::Follower { .. } | Serving::Observer { .. } => {
                 let last = content.keys().next_back().copied().unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::network::{Dial, Item, Network};
 use crate::truth::Truth;
 use bellwether_wire::Zxid;
 use bellwether_wire::quorum::{EnsembleConfig, Notification, Packet, PeerState, ServerId};
-use bellwether_zab::{Effect, Input, LeaderLink, LearnerLink, News, Out, Peer};
+use bellwether_zab::{Effect, Input, LeaderLink, LearnerLink, News, Out, Peer, Serving};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -117,6 +117,10 @@ impl World {
                 begins = Some(*serving);
             }
             self.hear(server, news)?;
+        }
+        if let (Some(Serving::Leader { .. }), Some(truth)) = (begins, &mut self.truth) {
+            let process = self.members.get(&server).and_then(|member| member.process.as_ref());
+            truth.leads_with(server, process.map(|process| &process.content))?;
         }
         self.apply(server)?;
         if let (Some(serving), Some(truth)) = (begins, &mut self.truth) {
