@@ -12,6 +12,8 @@ mod describe;
 mod disk;
 mod elections;
 mod hand;
+mod learner_by_hand;
+mod learners;
 mod member;
 mod network;
 mod quorums;
