@@ -20,7 +20,7 @@ pub(crate) struct Disk {
     /// What a snapshot that is on its way has.
     pub(crate) arriving: Content,
     /// What was there before a snapshot of an epoch that is not the current one yet.
-    before: Option<Box<(Zxid, Content, Vec<Arc<TxnRecord>>)>>,
+    before: Option<Box<Before>>,
     pub(crate) accepted_epoch: u32,
     pub(crate) current_epoch: u32,
     /// What was asked for, the oldest first.
@@ -31,6 +31,9 @@ pub(crate) struct Disk {
 
 /// Transactions, and what tells those of one zxid apart.
 pub(crate) type Content = BTreeMap<Zxid, i32>;
+
+/// A snapshot's zxid, what it has, and the log behind it.
+type Before = (Zxid, Content, Vec<Arc<TxnRecord>>);
 
 /// Something that a disk is asked for.
 #[derive(Clone, Debug)]
