@@ -418,6 +418,28 @@ fn a_learner_promises_what_its_disk_has_and_gets_in_step() {
         .budget_ms(2_000);
 }
 
+#[test]
+fn what_comes_by_a_former_link_counts_for_nothing() {
+    let mut run = Run::new(LearnerType::Participant);
+    run.elect();
+    let Link::Dialled(former) = run.link else { panic!("nobody was dialled") };
+    run.step(Input::LeaderGone(former));
+    run.tick(100);
+    let Link::Dialled(link) = run.link else { panic!("nobody was dialled again") };
+    assert_ne!(link, former);
+    let leader_info = || Packet::LeaderInfo { epoch: 7, protocol: LEARNER_PROTOCOL };
+    run.step(Input::LeaderConnected(former));
+    run.step(Input::FromLeader(former, leader_info()));
+    run.step(Input::LeaderGone(former));
+    assert_eq!(run.link, Link::Dialled(link), "nothing was said to anybody");
+    run.step(Input::LeaderConnected(link));
+    run.step(Input::FromLeader(former, leader_info()));
+    run.step(Input::SnapshotPart(former));
+    run.step(Input::LeaderGone(former));
+    assert_eq!(run.link, Link::Asked(link));
+    assert!(run.disk.asked.is_empty(), "nothing was asked of the disk");
+}
+
 #[cfg(feature = "canaries")]
 #[test]
 fn learners_that_are_broken_are_noticed() {
