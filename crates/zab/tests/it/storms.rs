@@ -45,7 +45,8 @@ fn something(world: &mut World, dice: &mut Dice, step: u64) -> Result<(), String
             world.now_ms += dice.roll(60);
             tick(world)?;
         }
-        82..92 => propose(world, one, step)?,
+        82..91 => propose(world, one, step)?,
+        91 => world.ask_for_confirmation(one)?,
         92 => world.settle()?,
         93 => {
             if world.is_up(one) {

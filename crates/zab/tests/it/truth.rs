@@ -14,6 +14,7 @@ pub(crate) struct Truth {
     /// Everything that anybody has applied, or served with as a leader.
     pub(crate) committed: Content,
     leaders: BTreeMap<u32, i64>,
+    pub(crate) asked: crate::confirmations::Asked,
 }
 
 impl Truth {

@@ -289,11 +289,11 @@ impl World {
                 self.process(server)?.receives = None;
                 self.say(format!("{server} gives up what it receives"));
             }
+            News::Confirmed(number) => self.confirmed(server, number)?,
             News::Forwarded { .. }
             | News::Revalidate { .. }
             | News::Touched { .. }
             | News::LearnerLeft(_)
-            | News::Confirmed(_)
             | News::Revalidated { .. }
             | News::Synced => self.say(format!("{server}: {news:?}")),
         }
