@@ -232,11 +232,11 @@ fn reads(path: &str) -> [Request; 3] {
     ]
 }
 
-/// The answers to [`reads`]; `None` for a node that is gone.
-fn understood(
-    path: &str,
-    answers: (Option<Answer>, Option<Answer>, Option<Answer>),
-) -> Result<Option<(Vec<Box<str>>, Seen)>, String> {
+/// The answers to [`reads`].
+type ReadAnswers = (Option<Answer>, Option<Answer>, Option<Answer>);
+
+/// What the answers say; `None` for a node that is gone.
+fn understood(path: &str, answers: ReadAnswers) -> Result<Option<(Vec<Box<str>>, Seen)>, String> {
     match answers {
         (
             Some(Ok(ReplyBody::Children(names))),

@@ -5,11 +5,13 @@
 //! partitions concern anybody else. Prints a line per round and last `N passed, N failed`; ends with
 //! 0 if nothing failed, 1 if something did, 2 if the run did not take place.
 //!
-//! In reading order: `settings`, `network`, `member`, `ensemble`, `client`, `load`, `judge`, `rounds`.
+//! In reading order: `settings`, `network`, `member`, `ensemble`, `client`, `load`, `judge`, `rounds`,
+//! `bench`.
 //! What it leaves to others: building the servers and saying how they are started; `cargo xtask`
 //! does that.
 #![expect(clippy::print_stdout, reason = "its results are read by a person and by xtask")]
 
+mod bench;
 mod client;
 mod ensemble;
 mod judge;
@@ -66,7 +68,7 @@ fn work(settings: &Settings) -> Result<ExitCode, String> {
             let good = totals.failed == 0 && totals.passed > 0;
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Wish::Bench => Err("not here".to_owned()),
+        Wish::Bench => bench::run(settings).map(|()| ExitCode::SUCCESS),
     }
 }
 

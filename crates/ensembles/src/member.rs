@@ -58,9 +58,9 @@ pub(crate) enum Sync {
 
 /// What a member writes into its log when its leader has decided: Apache's words, and ours.
 const SYNCS: [(Sync, [&str; 2]); 3] = [
-    (Sync::Diff, ["Getting a diff from the leader", "synchronising by DIFF"]),
-    (Sync::Trunc, ["Truncating log to get in sync with the leader", "synchronising by TRUNC"]),
-    (Sync::Snap, ["Getting a snapshot from leader", "synchronising by SNAP"]),
+    (Sync::Diff, ["Getting a diff from the leader", "getting a DIFF"]),
+    (Sync::Trunc, ["Truncating log to get in sync with the leader", "truncating the log"]),
+    (Sync::Snap, ["Getting a snapshot from leader", "getting a snapshot"]),
 ];
 
 /// Where a member's log writes and syncs go wrong, by the plan of `crates/faults`.

@@ -33,8 +33,9 @@ const ENOUGH: u64 = 200;
 const OURS: (Kind, Part) = (Bellwether, Participant);
 const THEIRS: (Kind, Part) = (Apache, Participant);
 
-/// Short ticks, so that what is dropped is dropped within seconds.
-const QUICK: &str = "tickTime=500\ninitLimit=20\nsyncLimit=5\n";
+/// Short ticks, so that what is dropped is dropped within seconds; small files, so that a round has
+/// many logs and snapshots, and a log can be searched.
+const QUICK: &str = "tickTime=500\ninitLimit=20\nsyncLimit=5\npreAllocSize=64\nsnapCount=2000\n";
 /// A configuration as people copy it from articles.
 const BOOK: &str = "tickTime=2000\ninitLimit=5\nsyncLimit=2\n";
 

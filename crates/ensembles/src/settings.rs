@@ -12,19 +12,20 @@ use crate::member::Kind;
 
 pub(crate) const USAGE: &str = "\
 ensembles rounds --apache FILE --work DIR [--bellwether FILE] [--faults LIBRARY] [OPTIONS] [NAME …]
-ensembles bench  --apache FILE --work DIR [--bellwether FILE] [--faults LIBRARY] --subject KIND [NAME …]
+ensembles bench --load PROGRAM --work DIR [--apache FILE] [--bellwether FILE] [OPTIONS] [NAME …]
   Rounds of faults on ensembles of real processes, and their figures. FILE holds a server's command,
   a word per line, with {properties} where -D goes. A NAME is a part of the names of suites and
   rounds, or of figures.
   --subject KIND   bellwether (the default) or apache: whose members the rounds of one kind have;
                    with apache those of a mixed ensemble are Apache's as well
+  --faults LIBRARY what is preloaded into a member whose disk is to be bad
+  --load PROGRAM   bellwether, for its load generator
   --soak MINUTES   repeat everything for so long, with a fresh ensemble each time
   --list           print the names";
 
-/// Lines that every member has. Small files, so that a round has many logs and snapshots and a
-/// log can be searched; every word allowed; sessions that outlive what a round does.
+/// Lines that every member has: every word is allowed, and sessions outlive what a round does.
 pub(crate) const COMMON_LINES: &str = "admin.enableServer=false\n4lw.commands.whitelist=*\n\
-    maxClientCnxns=0\nmaxSessionTimeout=60000\npreAllocSize=64\nsnapCount=2000\n";
+    maxClientCnxns=0\nmaxSessionTimeout=60000\n";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     bellwether: Vec<String>,
     properties: Vec<String>,
     pub(crate) faults: Option<PathBuf>,
+    pub(crate) load: PathBuf,
     pub(crate) work: PathBuf,
     pub(crate) subject: Kind,
     pub(crate) soak_minutes: Option<u64>,
@@ -56,6 +58,7 @@ impl Settings {
             bellwether: Vec::new(),
             properties: Vec::new(),
             faults: None,
+            load: PathBuf::new(),
             work: PathBuf::new(),
             subject: Kind::Bellwether,
             soak_minutes: None,
@@ -95,6 +98,7 @@ impl Settings {
             "apache" => self.apache = command(Path::new(value))?,
             "bellwether" => self.bellwether = command(Path::new(value))?,
             "faults" => self.faults = Some(value.into()),
+            "load" => self.load = value.into(),
             "work" => self.work = value.into(),
             "subject" => {
                 self.subject = match text.as_str() {
@@ -118,6 +122,9 @@ impl Settings {
         }
         if self.work.as_os_str().is_empty() {
             return Err("--work is missing".to_owned());
+        }
+        if self.wish == Wish::Bench && self.load.as_os_str().is_empty() {
+            return Err("--load is missing".to_owned());
         }
         if self.command(self.subject).is_empty() {
             return Err(format!("the command of {} is missing", self.subject));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What an ensemble may take to get anywhere.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 /// Looks until `state` gives a value, or says what did not come.
 pub(crate) fn wait_for<T>(
