@@ -57,14 +57,14 @@ struct World {
 }
 
 /// Why a life ended before it was told to.
-enum Ended {
+pub(crate) enum Ended {
     /// A call failed as the faults made it.
     Failed,
     /// The store broke a promise.
     Violation(String),
 }
 
-type Life<T> = Result<T, Ended>;
+pub(crate) type Life<T> = Result<T, Ended>;
 
 impl World {
     fn new(seed: u64, adjust: impl FnOnce(&mut StoreOptions)) -> World {
@@ -323,13 +323,15 @@ impl World {
             | StoreError::NoSnapshot { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Snapshot { .. }
+            | StoreError::Epoch { .. }
+            | StoreError::Hole { .. }
             | StoreError::RecordTooLong { .. }
             | StoreError::NoSnapshotYet { .. } => Ended::Violation(error.to_string()),
         }
     }
 }
 
-fn violation<T>(what: &str) -> Life<T> {
+pub(crate) fn violation<T>(what: &str) -> Life<T> {
     Err(Ended::Violation(what.to_owned()))
 }
 

@@ -10,15 +10,18 @@
 
 pub mod config;
 pub mod handshake;
+pub mod link;
 pub mod packet;
 mod scan;
 pub mod sync;
 pub mod vote;
 
 pub use config::{
-    ClientAddress, ConfigError, EnsembleConfig, LearnerType, PeerAddress, Quorums, ServerSpec,
+    ClientAddress, ConfigError, ConfigProblem, EnsembleConfig, LearnerType, PeerAddress, Quorums,
+    ServerSpec, SpecProblem,
 };
 pub use handshake::{Initial, InitialError, InitialProtocol};
+pub use link::{AnonymousObservers, Link, Side, on_initial};
 pub use packet::{Direction, Id, LEARNER_PROTOCOL, LearnerInfo, Packet, PacketError, PacketReader};
 pub use sync::{SnapshotStep, SnapshotStreamError, SnapshotStreamReader, SnapshotStreamWriter};
 pub use vote::{

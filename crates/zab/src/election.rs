@@ -115,6 +115,8 @@ impl Election {
             | Input::Truncated { .. }
             | Input::TruncationImpossible
             | Input::SnapshotReceived(_)
+            | Input::SnapshotPart(_)
+            | Input::SnapshotComplete
             | Input::SnapshotFailed => core.late(input),
         }
         self.look_at_the_clock(core, now_ms, out)

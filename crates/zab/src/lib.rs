@@ -31,7 +31,7 @@ mod learner;
 
 #[cfg(feature = "canaries")]
 pub use broken::Break;
-pub use effect::{Effect, LeaderLink, LearnerLink, News, Out, Serving};
+pub use effect::{Effect, Forwarded, LeaderLink, LearnerLink, News, Out, Serving};
 pub use history::{History, LogToken};
 pub use input::Input;
 pub use peer::{Found, LearnerStatus, Peer};

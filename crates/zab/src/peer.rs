@@ -7,6 +7,8 @@
 use crate::effect::{Effect, LeaderLink, LearnerLink, News, Out};
 use crate::election::Election;
 use crate::history::History;
+#[cfg(feature = "canaries")]
+use crate::history::LogToken;
 use crate::input::Input;
 use crate::leader::Leader;
 use crate::learner::Learner;
@@ -59,6 +61,9 @@ pub(crate) struct Core {
     /// Nobody is blamed for silence before this, monotonic milliseconds: whoever was stopped for a
     /// while finds what was sent to it in its sockets.
     pub(crate) patient_until_ms: u64,
+    /// The highest epoch that a server was shut out with: the next one that this peer proposes is
+    /// above it.
+    pub(crate) epoch_floor: u32,
     last_step_ms: u64,
     next_leader_link: u64,
 }
@@ -146,6 +151,7 @@ impl Core {
             round: 0,
             needs_snapshot: false,
             patient_until_ms: now_ms,
+            epoch_floor: 0,
             last_step_ms: now_ms,
             next_leader_link: 0,
             settings,
@@ -158,7 +164,11 @@ impl Core {
     /// gone.
     pub(crate) fn late(&mut self, input: Input) {
         match input {
-            Input::Durable(token) => drop(self.history.durable_to(token)),
+            Input::Durable(token) => {
+                #[cfg(feature = "canaries")]
+                let token = self.completed(token);
+                drop(self.history.sync_to(token));
+            }
             Input::AcceptedEpochSaved(epoch) => self.accepted_epoch = epoch,
             Input::CurrentEpochSaved(epoch) => self.current_epoch = epoch,
             Input::Tick
@@ -171,9 +181,11 @@ impl Core {
             | Input::SnapshotSent(_)
             | Input::LeaderConnected(_)
             | Input::FromLeader(..)
-            | Input::LeaderGone(_) => {}
+            | Input::LeaderGone(_)
+            | Input::SnapshotPart(_) => {}
             Input::Truncated { .. }
             | Input::TruncationImpossible
+            | Input::SnapshotComplete
             | Input::SnapshotReceived(_)
             | Input::SnapshotFailed => unreachable!("no role begins before these are known"),
         }
@@ -191,6 +203,22 @@ impl Core {
     pub(crate) fn append(&mut self, record: Arc<TxnRecord>, out: &mut Out) {
         let token = self.history.append(record.clone());
         out.effects.push(Effect::Append(token, record));
+    }
+
+    /// The log was cut, or a snapshot has come.
+    pub(crate) fn replace_history(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
+        self.history.replace(last, recent);
+        self.needs_snapshot = false;
+    }
+
+    /// The token that a completion stands for in a broken peer.
+    #[cfg(feature = "canaries")]
+    pub(crate) fn completed(&self, token: LogToken) -> LogToken {
+        if self.settings.is_broken(crate::Break::CompletionOfTruncatedAppend) {
+            self.history.mistaken(token)
+        } else {
+            token
+        }
     }
 
     /// Whether a peer that was last heard at `heard_ms` has been silent for `limit_ms`.
@@ -311,6 +339,7 @@ impl Peer {
 
     /// Sends a packet of a learner to its leader: a request, a question about a session, the answer
     /// to a ping. Dropped where the leader is gone: its clients are told so.
+    #[expect(clippy::wrong_self_convention, reason = "it sends, and converts nothing")]
     pub fn to_leader(&mut self, packet: Packet, out: &mut Out) {
         match &mut self.role {
             Role::Learning(learner) => learner.send(packet, out),
@@ -320,6 +349,7 @@ impl Peer {
     }
 
     /// Sends a leader's answer to a learner, behind everything that was sent to it before.
+    #[expect(clippy::wrong_self_convention, reason = "it sends, and converts nothing")]
     pub fn to_learner(&mut self, link: LearnerLink, packet: Packet, out: &mut Out) {
         match &mut self.role {
             Role::Leading(leader) => leader.send(link, packet, out),
@@ -340,6 +370,16 @@ impl Peer {
     /// The history, for reading.
     pub fn history(&self) -> &History {
         &self.core.history
+    }
+
+    /// The text of the ensemble's configuration; `None` for a single server.
+    pub fn config(&self) -> Option<String> {
+        match &self.role {
+            Role::Alone => None,
+            Role::Settling | Role::Looking(_) | Role::Leading(_) | Role::Learning(_) => {
+                Some(self.core.settings.config.to_string())
+            }
+        }
     }
 
     /// The vote, for reading.
@@ -398,6 +438,8 @@ fn alone(core: &mut Core, input: Input) -> Next {
         | Input::CurrentEpochSaved(_)
         | Input::Truncated { .. }
         | Input::TruncationImpossible
+        | Input::SnapshotPart(_)
+        | Input::SnapshotComplete
         | Input::SnapshotReceived(_)
         | Input::SnapshotFailed => unreachable!("a single server asked for none of this"),
     }
@@ -405,14 +447,15 @@ fn alone(core: &mut Core, input: Input) -> Next {
 }
 
 /// Waits for the disk to say how the history ends.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`late` names every other input")]
 fn settle(core: &mut Core, input: Input, out: &mut Out) -> Next {
     let settled = match input {
         Input::Truncated { last, recent } => {
-            core.history.replace(last, recent);
+            core.replace_history(last, recent);
             true
         }
         Input::SnapshotReceived(zxid) => {
-            core.history.replace(zxid, Vec::new());
+            core.replace_history(zxid, Vec::new());
             true
         }
         Input::TruncationImpossible => {

@@ -2,7 +2,8 @@
 
 #[cfg(feature = "canaries")]
 use crate::broken::Break;
-use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
+use bellwether_wire::quorum::{EnsembleConfig, LearnerType, Quorums, ServerId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The settings of a peer.
@@ -67,6 +68,32 @@ impl Settings {
     /// Whether this is what is broken.
     pub(crate) fn is_broken(&self, how: Break) -> bool {
         self.broken == Some(how)
+    }
+}
+
+impl Settings {
+    /// Those of a single server, which has no peers.
+    pub fn alone(tick_ms: u64) -> Settings {
+        Settings {
+            my_id: ServerId::default(),
+            learner_type: LearnerType::Participant,
+            config: Arc::new(EnsembleConfig {
+                version: 0,
+                servers: BTreeMap::new(),
+                quorums: Quorums::Majority,
+            }),
+            tick_ms,
+            init_limit: 0,
+            sync_limit: 0,
+            commit_log_count: 0,
+            learner_queue_bytes_max: 0,
+            snapshot_syncs_max: 0,
+            diff_syncs_max: 0,
+            log_serves_learners: false,
+            election: ElectionSettings::default(),
+            #[cfg(feature = "canaries")]
+            broken: None,
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub enum SpecProblem {
     SecureClientPort,
     /// An IPv6 address without its second bracket, or with something else than a port behind.
     Brackets(Box<str>),
+    /// No name of a host.
+    Host(Box<str>),
     /// Not a port.
     Port(Box<str>),
     /// The two ports of an address are the same.
@@ -89,6 +91,9 @@ impl fmt::Display for SpecProblem {
             }
             SpecProblem::Brackets(part) => {
                 write!(f, "{part:?} is no IPv6 address in brackets with ports behind it")
+            }
+            SpecProblem::Host(host) => {
+                write!(f, "{host:?} is no host: expected a name or an address, without spaces")
             }
             SpecProblem::Port(port) => write!(f, "{port:?} is no port: expected 0 to 65535"),
             SpecProblem::SamePort(port) => {
@@ -147,7 +152,7 @@ fn parse_server(server: &str) -> Result<(PeerAddress, Option<LearnerType>), Spec
     if quorum_port == election_port {
         return Err(SpecProblem::SamePort(quorum_port));
     }
-    Ok((PeerAddress { host: as_java_prints(host), quorum_port, election_port }, role))
+    Ok((PeerAddress { host: parse_host(host)?, quorum_port, election_port }, role))
 }
 
 fn parse_role(role: &str) -> Result<LearnerType, SpecProblem> {
@@ -168,7 +173,7 @@ impl FromStr for ClientAddress {
     fn from_str(text: &str) -> Result<ClientAddress, SpecProblem> {
         let brackets = || SpecProblem::Brackets(text.into());
         let (host, port) = match split_address(text).ok_or_else(brackets)? {
-            (host, Some(port)) => (as_java_prints(host), port),
+            (host, Some(port)) => (parse_host(host)?, port),
             // An address in brackets needs a port behind it.
             (_, None) if text.starts_with('[') => return Err(brackets()),
             (port, None) => ("0.0.0.0".into(), port),
@@ -198,6 +203,16 @@ pub(crate) fn split_address(text: &str) -> Option<(&str, Option<&str>)> {
 /// The wildcard, of either family: an address to listen on, and none to be reached at.
 pub(crate) fn is_wildcard(host: &str) -> bool {
     host.parse() == Ok(Ipv4Addr::UNSPECIFIED) || host.parse() == Ok(Ipv6Addr::UNSPECIFIED)
+}
+
+/// What would not be read again as it is printed is no host, and would not be found either.
+fn parse_host(host: &str) -> Result<Box<str>, SpecProblem> {
+    let foreign = |c: char| c.is_whitespace() || c.is_control() || "[]\\".contains(c);
+    if host.contains(foreign) {
+        Err(SpecProblem::Host(host.into()))
+    } else {
+        Ok(as_java_prints(host))
+    }
 }
 
 /// Java prints a name as it stands, an IPv6 address with all its zeros, and one that stands for an
