@@ -18,5 +18,7 @@ mod member;
 mod network;
 mod quorums;
 mod scenarios;
+mod storms;
+mod truth;
 mod words;
 mod world;
