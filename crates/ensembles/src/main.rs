@@ -66,6 +66,10 @@ fn work(settings: &Settings) -> Result<ExitCode, String> {
             let totals = rounds::run(settings);
             say(&format!("{} passed, {} failed", totals.passed, totals.failed));
             let good = totals.failed == 0 && totals.passed > 0;
+            if good {
+                fs::remove_dir_all(directory)
+                    .map_err(|error| format!("cannot remove {}: {error}", directory.display()))?;
+            }
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Wish::Bench => bench::run(settings).map(|()| ExitCode::SUCCESS),

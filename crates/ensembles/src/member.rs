@@ -157,7 +157,20 @@ impl Member {
         let log = File::create(self.log()).map_err(told)?;
         let errors = log.try_clone().map_err(told)?;
         let (program, words) = self.command.split_first().ok_or("an empty command")?;
-        let mut command = self.seat.command(program);
+        // What is preloaded is for the server alone, and not for what starts it.
+        let mut command = self.seat.command("env");
+        if let Some(BadDisk { library, plan }) = &self.bad_disk {
+            let shadow = self.home.join("shadow");
+            match fs::remove_dir_all(&shadow) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(error)),
+                Ok(()) | Err(_) => {}
+            }
+            command.arg(format!("LD_PRELOAD={}", library.display()));
+            command.arg(format!("FAULTS_PLAN={plan}"));
+            command.arg(format!("FAULTS_DIR={}", self.home.join("data").display()));
+            command.arg(format!("FAULTS_SHADOW={}", shadow.display()));
+        }
+        command.arg(program);
         for word in words {
             match word.as_str() {
                 "{properties}" => drop(command.args(&self.properties)),
@@ -165,11 +178,6 @@ impl Member {
             }
         }
         command.arg(self.home.join("zoo.cfg")).current_dir(&self.home);
-        if let Some(BadDisk { library, plan }) = &self.bad_disk {
-            command.env("LD_PRELOAD", library).env("FAULTS_PLAN", plan);
-            command.env("FAULTS_DIR", self.home.join("data"));
-            command.env("FAULTS_SHADOW", self.home.join("shadow"));
-        }
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         self.child = Some(command.spawn().map_err(told)?);
         Ok(())

@@ -155,3 +155,25 @@ fn command(path: &Path) -> Result<Vec<String>, String> {
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Settings, String> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Settings::parse(&words)
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_refused() {
+        for wrong in
+            ["", "dance", "rounds", "rounds --work x", "rounds --subject raft", "bench --x 1"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        let listed = parse("rounds --list three/ five/").expect("names need no servers");
+        assert!(listed.wants("three/writes") && !listed.wants("book/each-killed"));
+        assert_eq!((listed.wish, listed.subject), (Wish::Rounds, Kind::Bellwether));
+    }
+}
