@@ -3,13 +3,13 @@
 //! Keeps true: the rounds run the binary that users get; a build that is broken on purpose must be
 //! caught, or the rounds prove nothing. Leaves faults, rounds and findings to the driver.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::core::counted;
 use crate::process::run;
-use crate::report::{Passed, Report};
+use crate::report::{Failure, Passed, Report};
 use crate::server::bellwether;
 use crate::workspace::Workspace;
 
@@ -35,20 +35,19 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     });
     let Some(driver) = driver else { return };
     report.check("crash rounds", || {
-        let server = bellwether(workspace)?;
-        let mut rounds = driver.rounds(workspace, &server)?;
-        counted(rounds.args(["--rounds", ROUNDS]), ROUNDS_LIMIT, "rounds")
+        let arguments = ["--rounds", ROUNDS];
+        driver.rounds(workspace, (&bellwether(workspace)?, "server"), &arguments, "rounds")
     });
     // The control: the same build fails for what is switched on, and for nothing else.
+    let broken = &driver.broken;
     report.check("crash rounds pass the build that can be broken", || {
-        let mut rounds = driver.rounds(workspace, &driver.broken)?;
-        counted(rounds.args(["--rounds", CONTROL_ROUNDS]), ROUNDS_LIMIT, "rounds")
+        let arguments = ["--rounds", CONTROL_ROUNDS];
+        driver.rounds(workspace, (broken, "control"), &arguments, "rounds")
     });
     for variant in BROKEN {
         report.check(&format!("crash rounds catch {variant}"), || {
-            let mut rounds = driver.rounds(workspace, &driver.broken)?;
-            rounds.args(["--rounds", BROKEN_ROUNDS, "--break", variant, "--until-caught"]);
-            counted(&mut rounds, ROUNDS_LIMIT, "variant")
+            let arguments = ["--rounds", BROKEN_ROUNDS, "--break", variant, "--until-caught"];
+            driver.rounds(workspace, (broken, variant), &arguments, "variant")
         });
     }
 }
@@ -73,14 +72,25 @@ impl Driver {
         })
     }
 
-    /// The driver for one server, with its directories in the cache; it removes them when all is
-    /// well and leaves them, and a command to repeat, when something was found.
-    fn rounds(&self, workspace: &Workspace, server: &std::path::Path) -> Result<Command, String> {
+    /// Runs the driver with one server. Its directories, in the cache under a name of their own,
+    /// are removed when all is well; when not, they stay, and it prints a command to repeat.
+    fn rounds(
+        &self,
+        workspace: &Workspace,
+        (server, name): (&Path, &str),
+        arguments: &[&str],
+        what: &str,
+    ) -> Result<Passed, Failure> {
+        let work = workspace.cached(&format!("crash-rounds/{}-{name}", std::process::id()))?;
         let mut command = workspace.command(&self.program);
-        command.arg("--server").arg(server);
-        command
-            .arg("--work")
-            .arg(workspace.cached(&format!("crash-rounds/{}", std::process::id()))?);
-        Ok(command)
+        command.arg("--server").arg(server).args(arguments).arg("--work").arg(&work);
+        let passed = counted(&mut command, ROUNDS_LIMIT, what)?;
+        // The driver leaves those of a variant that was caught, as it was meant to be.
+        match std::fs::remove_dir_all(&work) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(format!("removing {}: {error}", work.display()).into())
+            }
+            Ok(()) | Err(_) => Ok(passed),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod disk;
 mod memory_disk;
 mod mutate;
 mod node;
+mod quorum;
 mod run;
 mod socket;
 mod wire;
@@ -77,6 +78,10 @@ targets! {
     "node" wire::snapshot_node, "a node of a snapshot, from its path to its stat";
     "frames" client::frames, "a client's byte stream, cut into frames";
     "socket" socket::socket, "cuts, then the stream of one connection, for a server without sockets";
+    "packets" quorum::packets, "a direction, then the stream of a quorum connection";
+    "stream" quorum::snapshot_stream, "the snapshot behind a SNAP packet";
+    "election" quorum::election, "the stream of an election connection, header and messages";
+    "ensemble" quorum::ensemble, "the text of an ensemble";
     "replica" node::replica, "frames of three connections, for a node that performs them";
     "properties" config::properties, "a zoo.cfg";
     "log" disk::log, "a kind, then a log";

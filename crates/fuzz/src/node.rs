@@ -185,6 +185,7 @@ impl World {
                 let bytes = bytes.len() as u64;
                 return Some(Event::Durable { token, bytes });
             }
+            Effect::Ensemble(_) => unreachable!("a single server has no ensemble"),
             Effect::StartSnapshot(zxid) => {
                 assert!(zxid <= self.node.tree().last_processed(), "a snapshot of the future");
             }

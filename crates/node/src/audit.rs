@@ -8,6 +8,7 @@
 //! Fields, their order, and what is left out are Apache's. One thing is not: a control character in
 //! a value is escaped, since who may write a path could write lines otherwise.
 
+use crate::event::ConnId;
 use bellwether_tree::{Change, ChangeKind, Identity};
 use bellwether_wire::client::{OpResult, ReplyBody, Request};
 use bellwether_wire::{Acl, ErrorCode, SessionId, Zxid};
@@ -218,11 +219,22 @@ enum What {
 #[derive(Debug, Default)]
 pub(crate) struct Audits {
     waiting: VecDeque<(Zxid, Asked)>,
+    /// What a learner forwarded, by connection and xid: it has no zxid yet.
+    forwarded: BTreeMap<(ConnId, i32), Asked>,
 }
 
 impl Audits {
     pub(crate) fn put(&mut self, zxid: Zxid, asked: Asked) {
         self.waiting.push_back((zxid, asked));
+    }
+
+    pub(crate) fn put_forwarded(&mut self, request: (ConnId, i32), asked: Asked) {
+        self.forwarded.insert(request, asked);
+    }
+
+    /// What was forwarded for this connection.
+    pub(crate) fn take_forwarded(&mut self, request: (ConnId, i32)) -> Option<Asked> {
+        self.forwarded.remove(&request)
     }
 
     /// What was asked by the transaction whose turn it is.

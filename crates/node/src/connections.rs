@@ -6,7 +6,7 @@ use crate::statistics::{Answered, Statistics};
 use bellwether_tree::{Identity, Now};
 use bellwether_wire::client::request::SetWatches;
 use bellwether_wire::client::{ReplyBody, Request};
-use bellwether_wire::{ErrorCode, OpCode, SessionId};
+use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub(crate) struct Connection {
     pub(crate) session: SessionId,
     /// The timeout that was agreed when it connected, milliseconds.
     pub(crate) timeout_ms: i32,
+    /// What was proposed up to here was not asked by this connection.
+    pub(crate) since: Zxid,
     /// Whether its client knows the read-only byte of the connect response.
     pub(crate) read_only_known: bool,
     /// Who it is. Shared with the requests that wait, so that an auth packet in between gives them

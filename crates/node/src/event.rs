@@ -1,17 +1,15 @@
 //! Everything that can happen to a replica. Closed: a new cause is a new variant.
 
-use bellwether_tree::Identity;
+use bellwether_tree::{Identity, Tree};
 use bellwether_wire::client::{ConnectRequest, Request, RequestHeader};
+use bellwether_wire::disk::{SnapshotItem, TxnRecord};
 use bellwether_wire::jute::DecodeError;
+use bellwether_zab::{Input, LeaderLink, LearnerLink, LogToken};
+use std::sync::Arc;
 
 /// A client's connection. Never used twice by one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
-
-/// A record on its way to the disk. Grows with every append and never repeats, so that a completion
-/// still in flight cannot stand for a later record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogToken(pub u64);
 
 /// Something that happened.
 #[derive(Debug)]
@@ -39,4 +37,39 @@ pub enum Event {
     SnapshotSliceTaken,
     /// The snapshot is complete on stable storage, or was given up.
     SnapshotEnded { saved: bool },
+    /// Something of the ensemble. What the node has an event of its own for comes by that.
+    Peer(Input),
+    /// The log was cut as [`bellwether_zab::Effect::Truncate`] asked: this is the tree that is
+    /// left, and the last records before its end.
+    Truncated { tree: Box<Tree>, recent: Vec<Arc<TxnRecord>> },
+    /// The next items of the snapshot that a leader sends; `last` with the end, after its mark.
+    SnapshotFromLeader { link: LeaderLink, items: Vec<SnapshotItem>, last: bool },
+    /// The snapshot of [`crate::EnsembleEffect::AdoptSnapshot`] has its name and the log goes on behind it,
+    /// or nothing was changed.
+    SnapshotAdopted { adopted: bool },
+    /// A learner's link took the last slice of its snapshot and wants the next.
+    LearnerSliceTaken(LearnerLink),
+}
+
+impl Event {
+    /// Whether it is what a client did, as opposed to the disk, the ensemble or the time.
+    pub(crate) fn is_of_a_client(&self) -> bool {
+        match self {
+            Event::Connect { .. }
+            | Event::Frame { .. }
+            | Event::Authenticated { .. }
+            | Event::ClientGone(_) => true,
+            Event::Tick
+            | Event::Continue
+            | Event::Durable { .. }
+            | Event::LogFailed
+            | Event::SnapshotSliceTaken
+            | Event::SnapshotEnded { .. }
+            | Event::Peer(_)
+            | Event::Truncated { .. }
+            | Event::SnapshotFromLeader { .. }
+            | Event::SnapshotAdopted { .. }
+            | Event::LearnerSliceTaken(_) => false,
+        }
+    }
 }

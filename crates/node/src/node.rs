@@ -6,7 +6,8 @@
 
 use crate::audit::Audits;
 use crate::connections::Connections;
-use crate::effect::Effect;
+use crate::effect::{Effect, EnsembleEffect};
+use crate::ensemble::{self, Ensemble, receiving, sending};
 use crate::event::{ConnId, Event};
 use crate::expiry::Expiry;
 use crate::flow::commit::{self, Committed};
@@ -21,15 +22,39 @@ use crate::snapshots::Snapshots;
 use crate::statistics::Statistics;
 use crate::status::{ConnectionStatus, Counters, Measures, Status};
 use bellwether_tree::{Firing, Now, Pending, Progress, Tree, WatchTable};
+use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::{SessionId, Zxid};
+use bellwether_zab::{Found, Input, LogToken, Out, Peer, Serving};
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a member of an ensemble must be told beyond what a single server is.
+#[derive(Debug)]
+pub struct Membership {
+    /// Its place in the ensemble.
+    pub settings: bellwether_zab::Settings,
+    /// The last records of the log, without a gap.
+    pub recent: Vec<Arc<TxnRecord>>,
+    /// `acceptedEpoch`.
+    pub accepted_epoch: u32,
+    /// `currentEpoch`.
+    pub current_epoch: u32,
+}
 
 /// One replica.
 ///
-/// Invariants: `tree.last_processed() <= last_zxid`; `unreplied` is set or `firing` is empty
-/// between commits; after `log_failed` nothing is acknowledged.
+/// Invariants: `tree.last_processed() <= last_zxid` where it proposes; `unreplied` is set or
+/// `firing` is empty between commits; after `log_failed` nothing is acknowledged.
 pub struct Node {
     pub(crate) settings: Settings,
+    pub(crate) peer: Peer,
+    pub(crate) ensemble: Ensemble,
+    /// Empty between steps; kept for its memory.
+    peer_said: Out,
+    /// The last token that the log reported.
+    pub(crate) durable: LogToken,
+    /// Writers of snapshots that were given up and have not reported their end.
+    pub(crate) abandoned: usize,
     pub(crate) tree: Tree,
     pub(crate) pending: Pending,
     pub(crate) watches: WatchTable,
@@ -67,22 +92,51 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that serves `tree`. Its sessions get a full timeout from `now`.
+    /// A single server, which serves `tree`. Its sessions get a full timeout from `now`.
     pub fn new(settings: Settings, tree: Tree, now: Now) -> Node {
-        let mut expiry = Expiry::new(settings.tick_ms);
-        let mut next_session = SessionId::first(now.wall_ms, settings.server_id);
-        for (session, timeout_ms) in tree.sessions() {
-            expiry.touch(session, now.mono_ms, timeout_ms);
-            // A clock that was set back must not bring an id back, neither of a session that lives
-            // nor of one that ended: its client may still ask for it, and would get another's.
-            // Every session took a zxid, so there were never more of them than zxids.
-            if session >= next_session {
-                let zxids = i64::from(tree.last_processed().counter());
-                next_session = SessionId(session.0.wrapping_add(zxids)).next();
-            }
+        let found = Found {
+            last: tree.last_processed(),
+            recent: Vec::new(),
+            accepted_epoch: 0,
+            current_epoch: 0,
+        };
+        let alone = bellwether_zab::Settings::alone(settings.tick_ms);
+        let peer = Peer::alone(alone, found, now.mono_ms);
+        let mut node = Node::with(settings, tree, now, (peer, Ensemble::alone()));
+        for (session, timeout_ms) in node.tree.sessions() {
+            node.expiry.touch(session, now.mono_ms, timeout_ms);
         }
+        node
+    }
+
+    /// A member of an ensemble, which begins by looking for a leader.
+    pub fn member(
+        settings: Settings,
+        membership: Membership,
+        tree: Tree,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Node {
+        let Membership { settings: place, recent, accepted_epoch, current_epoch } = membership;
+        let found = Found { last: tree.last_processed(), recent, accepted_epoch, current_epoch };
+        let mut said = Out::default();
+        let peer = Peer::member(place, found, now.mono_ms, &mut said);
+        let mut node = Node::with(settings, tree, now, (peer, Ensemble::member()));
+        node.show_config();
+        node.pass_on(now, said, out);
+        node
+    }
+
+    fn with(settings: Settings, tree: Tree, now: Now, (peer, ensemble): (Peer, Ensemble)) -> Node {
+        let next_session = SessionId::first(now.wall_ms, settings.server_id);
         let hash_seed = settings.tree.hash_seed;
-        Node {
+        let mut node = Node {
+            peer,
+            ensemble,
+            peer_said: Out::default(),
+            durable: LogToken::default(),
+            abandoned: 0,
+            expiry: Expiry::new(settings.tick_ms),
             snapshots: Snapshots::new(&settings),
             reaper: Reaper::new(settings.reaper, now),
             throttle: Throttle::new(settings.throttle),
@@ -91,7 +145,6 @@ impl Node {
             pending: Pending::new(),
             watches: WatchTable::new(hash_seed),
             connections: Connections::default(),
-            expiry,
             proposals: Proposals::default(),
             counters: Counters::default(),
             audits: Audits::default(),
@@ -108,6 +161,21 @@ impl Node {
             log_failed: false,
             visits_per_step: VISITS_PER_STEP,
             settings,
+        };
+        node.pass_session_ids();
+        node
+    }
+
+    /// A clock that was set back must not bring an id back, neither of a session that lives nor of
+    /// one that ended: its client may still ask for it, and would get another's. Every session took
+    /// a zxid, so there were never more of them than zxids.
+    pub(crate) fn pass_session_ids(&mut self) {
+        let zxids = i64::from(self.tree.last_processed().counter());
+        for (session, _timeout_ms) in self.tree.sessions() {
+            let is_own = session.server() == self.settings.server_id;
+            if is_own && session >= self.next_session {
+                self.next_session = SessionId(session.0.wrapping_add(zxids)).next();
+            }
         }
     }
 
@@ -128,7 +196,8 @@ impl Node {
         }
         self.notice_stall(now);
         let waits = self.unreplied.is_some() || !self.backlog.is_empty();
-        if waits && !matches!(event, Event::Continue) {
+        // What the ensemble says is in no order with what clients ask.
+        if waits && !matches!(event, Event::Continue | Event::Peer(_)) {
             self.backlog.push_back(event);
         } else {
             self.handle(now, event, out);
@@ -150,10 +219,77 @@ impl Node {
                 session::authenticated(self, (conn, xid, proved), out);
             }
             Event::ClientGone(conn) => session::gone(self, conn),
-            Event::Durable { token, bytes } => log::durable(self, token, bytes),
+            Event::Durable { token, bytes } => log::durable(self, now, (token, bytes), out),
             Event::LogFailed => self.fail(out),
             Event::SnapshotSliceTaken => self.snapshots.slice_taken(),
-            Event::SnapshotEnded { saved: _ } => self.snapshots.ended(),
+            Event::SnapshotEnded { saved } => self.snapshot_ended(now, saved, out),
+            Event::Peer(input) => self.tell_peer(now, input, out),
+            Event::Truncated { tree, recent } => {
+                receiving::truncated(self, now, (tree, recent), out);
+            }
+            Event::SnapshotFromLeader { link, items, last } => {
+                receiving::items(self, now, (link, items, last), out);
+            }
+            Event::SnapshotAdopted { adopted } => receiving::adopted(self, now, adopted, out),
+            Event::LearnerSliceTaken(link) => self.ensemble.walks.taken(link),
+        }
+    }
+
+    /// Hands an input to the peer, and on what follows from it.
+    pub(crate) fn tell_peer(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        self.peer_does(now, out, |peer, said| peer.step(now.mono_ms, input, said));
+    }
+
+    /// Lets the peer do something, and hands on what follows from it.
+    pub(crate) fn peer_does<T>(
+        &mut self,
+        now: Now,
+        out: &mut Vec<Effect>,
+        does: impl FnOnce(&mut Peer, &mut Out) -> T,
+    ) -> T {
+        let mut said = std::mem::take(&mut self.peer_said);
+        let done = does(&mut self.peer, &mut said);
+        self.pass_on(now, said, out);
+        done
+    }
+
+    fn pass_on(&mut self, now: Now, mut said: Out, out: &mut Vec<Effect>) {
+        out.extend(said.effects.drain(..).map(|effect| match effect {
+            bellwether_zab::Effect::Append(token, record) => Effect::Append(token, record),
+            effect => Effect::Ensemble(EnsembleEffect::Peer(effect)),
+        }));
+        for news in said.news.drain(..) {
+            ensemble::news(self, now, news, out);
+        }
+        self.peer_said = said;
+    }
+
+    fn snapshot_ended(&mut self, now: Now, saved: bool, out: &mut Vec<Effect>) {
+        if self.abandoned > 0 {
+            self.abandoned -= 1;
+        } else if self.ensemble.receiving.is_some() {
+            receiving::written(self, now, saved, out);
+        } else {
+            self.snapshots.ended();
+        }
+    }
+
+    /// What clients had asked is forgotten with their connections.
+    pub(crate) fn forget_requests(&mut self) {
+        self.audits = Audits::default();
+        self.expiry = Expiry::new(self.settings.tick_ms);
+        self.firing = Firing::new();
+        self.unreplied = None;
+        self.setting_watches.clear();
+        self.draining.clear();
+        self.throttle.forget();
+        self.backlog.retain(|event| !event.is_of_a_client());
+    }
+
+    /// Writes the ensemble's configuration into its node, as every member does for itself.
+    pub(crate) fn show_config(&mut self) {
+        if let Some(text) = self.peer.config() {
+            self.tree.show_config(&text);
         }
     }
 
@@ -181,9 +317,10 @@ impl Node {
                     let applied = apply::apply(self, now, (origin, record));
                     self.unreplied = Some(watches::fire(self, applied));
                 }
-                Some(Committed::Marker(conn)) => {
-                    reply::marker(self, now, (conn, &mut visits), out);
+                Some(Committed::Marker(asker)) => {
+                    ensemble::synced(self, now, (asker, &mut visits), out);
                 }
+                None if ensemble::is_opening(self) => ensemble::open(self, now, out),
                 None => match self.backlog.pop_front() {
                     Some(event) => self.handle(now, event, out),
                     None => break,
@@ -209,6 +346,9 @@ impl Node {
     /// What nobody waits for, with what is left of the step.
     fn housekeeping(&mut self, now: Now, mut visits: usize, out: &mut Vec<Effect>) {
         watches::forget(self, &mut visits);
+        if visits > 0 && self.ensemble.walks.is_waited_for() {
+            sending::go_on(self, now, visits, out);
+        }
         if visits > 0 && self.reaper.is_walking() {
             for path in self.reaper.candidates(now, &self.tree, visits) {
                 session::reap(self, now, path, out);
@@ -219,10 +359,24 @@ impl Node {
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.tell_peer(now, Input::Tick, out);
+        if !self.ensemble.is_proposer() {
+            return;
+        }
         if now.mono_ms >= self.expiry_not_before_ms {
             session::expire(self, now, self.visits_per_step, out);
         }
         self.reaper.tick(now, &self.tree);
+    }
+
+    /// In which role clients are served; `None` while they are not.
+    pub fn serving(&self) -> Option<Serving> {
+        self.ensemble.serving()
+    }
+
+    /// The peer, for reading.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// A process that was stopped, or a machine that slept, finds its clients' signs of life in its
@@ -253,26 +407,29 @@ impl Node {
         let soon = self.last_step_ms + (self.settings.tick_ms / 2).max(1);
         let expiry = self.expiry.next_deadline().unwrap_or(soon).max(self.expiry_not_before_ms);
         let throttle = self.throttle.deadline_ms().unwrap_or(soon);
-        soon.min(expiry).min(self.reaper.next_deadline()).min(throttle).max(self.last_step_ms + 1)
+        let own = soon.min(expiry).min(self.reaper.next_deadline()).min(throttle);
+        own.min(self.peer.next_deadline()).max(self.last_step_ms + 1)
     }
 
     /// Whether an [`Event::Continue`] should be sent as soon as the effects are performed.
     pub fn has_work(&self) -> bool {
         !self.log_failed
             && (self.unreplied.is_some()
-                || self.proposals.has_committable()
+                || commit::is_ready(self)
+                || ensemble::is_opening(self)
                 || !self.backlog.is_empty()
                 || !self.setting_watches.is_empty()
                 || !self.draining.is_empty()
                 || throttle::has_work(self, self.last_step_ms)
                 || !self.forgetting.is_empty()
                 || self.reaper.is_walking()
-                || self.snapshots.is_waited_for())
+                || self.snapshots.is_waited_for()
+                || self.ensemble.walks.is_waited_for())
     }
 
     /// How many requests came and have no reply yet, or are in flight for a client that has left.
     pub fn outstanding(&self) -> usize {
-        self.connections.queued().max(self.proposals.len()) + self.backlog.len()
+        self.connections.queued().max(self.in_flight()) + self.backlog.len()
     }
 
     /// How many more are held back.
@@ -282,7 +439,7 @@ impl Node {
 
     /// How many transactions wait for the log.
     pub fn in_flight(&self) -> usize {
-        self.proposals.len()
+        self.proposals.len().max(self.peer.history().in_flight())
     }
 
     /// The tree, for reading.

@@ -35,6 +35,7 @@ mod words;
 
 pub use crate::net::large::LargeRequestSettings;
 pub use crate::net::tokens::{DropSettings, TokenSettings};
+pub use member::Member;
 pub use report::{ConfigError, Severity, Source, Warning};
 pub use values::Effective;
 pub use words::FourLetterWords;
@@ -88,9 +89,11 @@ pub struct Config {
     pub max_session_timeout_ms: u32,
     /// How long a connection may be open without asking for a session.
     pub sessionless_timeout_ms: u32,
-    /// The highest byte of new session ids. Apache's standalone server takes 1, whatever `myid`
-    /// says.
+    /// The highest byte of new session ids: of a member its id. Apache's standalone server takes 1,
+    /// whatever `myid` says.
     pub session_server_id: u8,
+    /// What makes this server a member of an ensemble; `None`: it runs alone.
+    pub member: Option<Member>,
 
     /// Per client address.
     pub max_client_cnxns: Option<NonZeroU32>,
@@ -227,9 +230,8 @@ pub fn check(args: &Args) -> Checked {
     if findings.errors.iter().any(unreadable) {
         return findings.conclude(None);
     }
-    let lone = member::lone(&given);
-    let values = values::Values::read(given, lone.as_deref(), &mut findings);
-    let config = build::build(args, &values, lone.as_deref(), &mut findings);
+    let values = values::Values::read(given, &mut findings);
+    let config = build::build(args, &values, &mut findings);
     findings.conclude(config)
 }
 

@@ -326,6 +326,7 @@ impl Shell {
                 around.checkers.appended(&record, now_ms)?;
                 self.log.push_back(LogWork::Append(token, record));
             }
+            Effect::Ensemble(_) => unreachable!("a single server has no ensemble"),
             Effect::StartSnapshot(zxid) => {
                 self.log.push_back(LogWork::Roll);
                 self.snapshot = Some(Snapshot { zxid, writer: None, slice: None });

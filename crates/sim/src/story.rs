@@ -38,6 +38,7 @@ impl Story {
             Effect::Audit(event) => format!("  audit {}", event.line("server")),
             Effect::QuotaExceeded(exceeded) => format!("  {}", trace::exceeded(exceeded)),
             Effect::Append(_, record) => format!("  append {}", self.names.record(record)),
+            Effect::Ensemble(effect) => format!("  {effect:?}"),
             Effect::StartSnapshot(zxid) => format!("  snapshot {zxid}"),
             Effect::SnapshotSlice { items, last } => {
                 format!("  slice of {} items{}", items.len(), if *last { ", the last" } else { "" })

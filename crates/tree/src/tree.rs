@@ -93,6 +93,17 @@ pub struct Tree {
     pub(crate) loaded_max: Zxid,
 }
 
+impl std::fmt::Debug for Tree {
+    /// A tree may be large: it is told by its figures.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tree")
+            .field("last_processed", &self.last_processed)
+            .field("nodes", &self.nodes.len())
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The nodes that exist always: they cannot be deleted.
 const SYSTEM_NODES: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG_NODE];
 /// Where the ensemble's configuration stands.
@@ -157,6 +168,20 @@ impl Tree {
                 }
             }
         }
+    }
+
+    /// An epoch begins whose first zxid stands for everything that was committed before: clients
+    /// that move between members have then all seen the same.
+    pub fn begin_epoch(&mut self, first: Zxid) {
+        self.last_processed = self.last_processed.max(first);
+    }
+
+    /// Writes the ensemble's configuration into its node. Every member does it for itself, outside
+    /// any transaction; the node counts in no digest.
+    pub fn show_config(&mut self, text: &str) {
+        let data = Some(std::sync::Arc::from(text.as_bytes()));
+        let node = self.nodes.find(CONFIG_NODE).expect("system nodes exist always");
+        self.set_node_data(CONFIG_NODE, node, data, |_stat| {});
     }
 
     /// The settings.

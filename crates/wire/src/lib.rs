@@ -1,4 +1,5 @@
-//! Bytes ↔ typed values for everything that leaves a process: client records and disk records.
+//! Bytes ↔ typed values for everything that leaves a process: records of clients and of the disk,
+//! and what the servers of an ensemble say to each other.
 //!
 //! Invariants of this crate:
 //! - Decoding never panics and never allocates more than the input justifies, whatever the bytes
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod ops;
 pub mod owner;
 pub mod path;
+pub mod quorum;
 pub mod quota;
 pub mod session;
 pub mod stat;

@@ -13,3 +13,9 @@ pub const MAX_CONNECT_BYTES: usize = 4096;
 
 /// How deep a multi may nest. The protocol has no use for a multi within a multi.
 pub const MAX_MULTI_DEPTH: usize = 1;
+
+/// The longest text of addresses in the header of an election connection.
+pub const MAX_INITIAL_ADDRESS_BYTES: usize = 2048;
+
+/// The longest message of the election port.
+pub const MAX_NOTIFICATION_BYTES: usize = 512 << 10;

@@ -31,6 +31,12 @@ impl SessionId {
         if first.0 == i64::MIN { SessionId(first.0 + 1) } else { first }
     }
 
+    /// The server that gave it out.
+    pub fn server(self) -> u8 {
+        let [server, ..] = self.0.to_be_bytes();
+        server
+    }
+
     /// The id after this one.
     pub fn next(self) -> SessionId {
         let next = self.0.wrapping_add(1);

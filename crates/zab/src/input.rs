@@ -47,6 +47,9 @@ pub enum Input {
     Truncated { last: Zxid, recent: Vec<Arc<TxnRecord>> },
     /// The log does not reach back to that point. Nothing was changed.
     TruncationImpossible,
+    /// The leader's snapshot came as a whole, and is about to take the place of the old tree and
+    /// files. From here on it cannot be given up.
+    SnapshotComplete,
     /// The leader's snapshot is on stable storage and its tree took the place of the old one; the
     /// log goes on behind it.
     SnapshotReceived(Zxid),

@@ -16,18 +16,22 @@
 //! Begin with [`peer`]: it is the only place where a role changes. Then in the order of an
 //! ensemble's life: `election`, `discovery` and `sync` of `leader` and `learner`, `broadcast`.
 
+#[cfg(feature = "canaries")]
+pub mod broken;
 pub mod effect;
 pub mod history;
 pub mod input;
-pub mod quorum;
 pub mod peer;
+pub mod quorum;
 pub mod settings;
 
 mod election;
 mod leader;
 mod learner;
 
-pub use effect::{Effect, LeaderLink, LearnerLink, News, Out, Serving};
+#[cfg(feature = "canaries")]
+pub use broken::Break;
+pub use effect::{Effect, Forwarded, LeaderLink, LearnerLink, News, Out, Serving};
 pub use history::{History, LogToken};
 pub use input::Input;
 pub use peer::{Found, LearnerStatus, Peer};

@@ -12,8 +12,8 @@ use crate::leader::Leader;
 use crate::learner::Learner;
 use crate::quorum::Quorum;
 use crate::settings::Settings;
-use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::Zxid;
+use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::quorum::{LearnerType, Packet, PeerState, ServerId, Vote};
 use std::sync::Arc;
 use tracing::info;
@@ -125,7 +125,7 @@ impl Core {
                 zxid: self.history.received(),
                 peer_epoch: i64::from(self.current_epoch),
             },
-            LearnerType::Observer => Vote::NOBODY,
+            LearnerType::Observer => Vote::NONE,
         }
     }
 
@@ -142,7 +142,7 @@ impl Core {
             history: History::new(last, recent, settings.commit_log_count),
             accepted_epoch,
             current_epoch,
-            vote: Vote::NOBODY,
+            vote: Vote::NONE,
             round: 0,
             needs_snapshot: false,
             patient_until_ms: now_ms,
@@ -174,6 +174,7 @@ impl Core {
             | Input::LeaderGone(_) => {}
             Input::Truncated { .. }
             | Input::TruncationImpossible
+            | Input::SnapshotComplete
             | Input::SnapshotReceived(_)
             | Input::SnapshotFailed => unreachable!("no role begins before these are known"),
         }
@@ -342,6 +343,16 @@ impl Peer {
         &self.core.history
     }
 
+    /// The text of the ensemble's configuration; `None` for a single server.
+    pub fn config(&self) -> Option<String> {
+        match &self.role {
+            Role::Alone => None,
+            Role::Settling | Role::Looking(_) | Role::Leading(_) | Role::Learning(_) => {
+                Some(self.core.settings.config.to_string())
+            }
+        }
+    }
+
     /// The vote, for reading.
     pub fn vote(&self) -> Vote {
         self.core.vote
@@ -398,6 +409,7 @@ fn alone(core: &mut Core, input: Input) -> Next {
         | Input::CurrentEpochSaved(_)
         | Input::Truncated { .. }
         | Input::TruncationImpossible
+        | Input::SnapshotComplete
         | Input::SnapshotReceived(_)
         | Input::SnapshotFailed => unreachable!("a single server asked for none of this"),
     }

@@ -1,63 +1,84 @@
 //! What is a quorum: a majority of the voters, or of the weights in a majority of the groups.
 //!
 //! As Apache's `QuorumMaj` and `QuorumHierarchical`: a group whose weights add up to nothing does
-//! not count, and a voter of weight 0 never leads.
+//! not count, a voter of weight 0 never leads, and a group is as heavy as everybody whom its line
+//! names, voter or not.
 
-use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
+use bellwether_wire::quorum::{EnsembleConfig, Quorums, ServerId};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The only group of an ensemble without groups.
+const EVERYBODY: i64 = 0;
 
 /// Who votes, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quorum {
-    /// The voters and their weights.
-    weights: BTreeMap<ServerId, u64>,
-    /// The group of each voter; everybody is in the same one where there are none.
-    groups: BTreeMap<ServerId, i64>,
+    voters: BTreeMap<ServerId, Share>,
+    /// The weights of the groups that count. Invariant: none is 0.
+    groups: BTreeMap<i64, i64>,
+}
+
+/// What one voter adds, and to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    group: i64,
+    weight: i64,
 }
 
 impl Quorum {
     /// That of an ensemble.
     pub fn of(config: &EnsembleConfig) -> Quorum {
-        let is_voter = |server: &&ServerId| {
-            config.servers.get(server).is_some_and(|spec| spec.role == LearnerType::Participant)
-        };
-        let voters: Vec<ServerId> = config.servers.keys().filter(is_voter).copied().collect();
-        let weight = |server: &ServerId| config.weights.get(server).copied().unwrap_or(1);
-        Quorum {
-            weights: voters.iter().map(|server| (*server, weight(server))).collect(),
-            groups: config.groups.clone(),
+        let mut totals: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut voters = BTreeMap::new();
+        match &config.quorums {
+            Quorums::Majority => {
+                for (server, _) in config.participants() {
+                    voters.insert(server, Share { group: EVERYBODY, weight: 1 });
+                    *totals.entry(EVERYBODY).or_default() += 1;
+                }
+            }
+            Quorums::Hierarchical { groups, weights } => {
+                let weight = |server: &ServerId| weights.get(server).copied().unwrap_or_default();
+                for (server, group) in groups {
+                    let total = totals.entry(*group).or_default();
+                    *total = total.saturating_add(weight(server));
+                }
+                for (server, _) in config.participants() {
+                    let group = groups.get(&server).copied();
+                    let group = group.expect("every participant is in a group");
+                    voters.insert(server, Share { group, weight: weight(&server) });
+                }
+            }
         }
+        totals.retain(|_group, weight| *weight != 0);
+        Quorum { voters, groups: totals }
     }
 
     /// Whether these are one. Who does not vote counts for nothing.
     pub fn is_quorum(&self, servers: &BTreeSet<ServerId>) -> bool {
-        let mut all: BTreeMap<i64, u64> = BTreeMap::new();
-        let mut have: BTreeMap<i64, u64> = BTreeMap::new();
-        for (server, weight) in &self.weights {
-            let group = self.groups.get(server).copied().unwrap_or_default();
-            *all.entry(group).or_default() += weight;
-            if servers.contains(server) {
-                *have.entry(group).or_default() += weight;
-            }
+        let mut have: BTreeMap<i64, i64> = BTreeMap::new();
+        for (_, Share { group, weight }) in
+            self.voters.iter().filter(|(server, _)| servers.contains(server))
+        {
+            let sum = have.entry(*group).or_default();
+            *sum = sum.saturating_add(*weight);
         }
-        all.retain(|_group, weight| *weight > 0);
-        let won = |group: &i64, weight: &u64| have.get(group).is_some_and(|have| 2 * have > *weight);
-        let groups = all.iter().filter(|(group, weight)| won(group, weight)).count();
-        2 * groups > all.len()
+        let won = |(group, total): &(&i64, &i64)| have.get(group).is_some_and(|w| *w > **total / 2);
+        self.groups.iter().filter(won).count() > self.groups.len() / 2
     }
 
     /// Whether it votes.
     pub fn is_voter(&self, server: ServerId) -> bool {
-        self.weights.contains_key(&server)
+        self.voters.contains_key(&server)
     }
 
     /// Whether it may lead.
     pub fn may_lead(&self, server: ServerId) -> bool {
-        self.weights.get(&server).is_some_and(|weight| *weight > 0)
+        self.voters.get(&server).is_some_and(|share| share.weight != 0)
     }
 
     /// Everybody who votes.
     pub fn voters(&self) -> impl Iterator<Item = ServerId> + '_ {
-        self.weights.keys().copied()
+        self.voters.keys().copied()
     }
 }

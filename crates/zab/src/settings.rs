@@ -1,6 +1,9 @@
 //! What a peer must be told: plain values, already checked.
 
-use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
+#[cfg(feature = "canaries")]
+use crate::broken::Break;
+use bellwether_wire::quorum::{EnsembleConfig, LearnerType, Quorums, ServerId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The settings of a peer.
@@ -31,6 +34,67 @@ pub struct Settings {
     pub log_serves_learners: bool,
     /// Times of the election.
     pub election: ElectionSettings,
+    /// What is broken on purpose, to see the tests notice it.
+    #[cfg(feature = "canaries")]
+    pub broken: Option<Break>,
+}
+
+impl Settings {
+    /// Apache's defaults.
+    pub fn new(
+        my_id: ServerId,
+        learner_type: LearnerType,
+        config: Arc<EnsembleConfig>,
+    ) -> Settings {
+        Settings {
+            my_id,
+            learner_type,
+            config,
+            tick_ms: 2000,
+            init_limit: 10,
+            sync_limit: 5,
+            commit_log_count: 500,
+            learner_queue_bytes_max: 64 << 20,
+            snapshot_syncs_max: 10,
+            diff_syncs_max: 100,
+            log_serves_learners: true,
+            election: ElectionSettings::default(),
+            #[cfg(feature = "canaries")]
+            broken: None,
+        }
+    }
+
+    #[cfg(feature = "canaries")]
+    /// Whether this is what is broken.
+    pub(crate) fn is_broken(&self, how: Break) -> bool {
+        self.broken == Some(how)
+    }
+}
+
+impl Settings {
+    /// Those of a single server, which has no peers.
+    pub fn alone(tick_ms: u64) -> Settings {
+        Settings {
+            my_id: ServerId::default(),
+            learner_type: LearnerType::Participant,
+            config: Arc::new(EnsembleConfig {
+                version: 0,
+                servers: BTreeMap::new(),
+                quorums: Quorums::Majority,
+            }),
+            tick_ms,
+            init_limit: 0,
+            sync_limit: 0,
+            commit_log_count: 0,
+            learner_queue_bytes_max: 0,
+            snapshot_syncs_max: 0,
+            diff_syncs_max: 0,
+            log_serves_learners: false,
+            election: ElectionSettings::default(),
+            #[cfg(feature = "canaries")]
+            broken: None,
+        }
+    }
 }
 
 /// Times of the election, milliseconds.

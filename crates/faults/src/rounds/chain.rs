@@ -28,8 +28,11 @@ const EXIT_CODES_AT_START: [i32; 3] = [EXIT_CODE_LOG_FAILED, 3, 10];
 const EXIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often the record of injected errors is looked at under load.
 const WATCH_INTERVAL: Duration = Duration::from_millis(1);
-/// Replies after which a fault that must end the server is given up.
-const ACKS_WITHOUT_FAULT_MAX: u64 = 2_000;
+/// Replies after which a round ends whose fault has not struck or was survived, as it may be.
+const ACKS_MAX: u64 = 2_000;
+/// The same for a fault that the server must not survive: far more than it takes for it to strike,
+/// because a round in which it does not proves little.
+const ACKS_WITHOUT_FAULT_MAX: u64 = 20_000;
 
 /// What one round came to.
 #[derive(Debug, Clone)]
@@ -54,7 +57,12 @@ pub struct Chain<'a> {
 
 /// How the load ended.
 enum End {
+    /// By the power. No error that must end the server was known of by then; one that was injected
+    /// in the same moment left the server no time to end.
     Killed,
+    /// By the power, because the server had not ended although an error had told it to: it
+    /// acknowledged more than can have been under way, or took too long.
+    WentOn,
     /// Before it served anybody.
     ExitedAtStart(ExitStatus),
     Exited(ExitStatus),
@@ -129,7 +137,8 @@ impl<'a> Chain<'a> {
             // Most rounds are short, so that early log files and snapshots are hit often.
             Demand::GoOn if rng.chance(1, 3) => rng.between(1, 60),
             Demand::GoOn => rng.between(1, 800),
-            Demand::Stop | Demand::Either => ACKS_WITHOUT_FAULT_MAX,
+            Demand::Either => ACKS_MAX,
+            Demand::Stop => u64::MAX, // Set once the error was seen.
         };
         let pause = if rng.chance(1, 2) { Duration::ZERO } else { micros(rng.below(4_000)) };
         let trigger = Trigger::new(acks_target, pause);
@@ -137,29 +146,22 @@ impl<'a> Chain<'a> {
         report.acks_count = trigger.acks_count();
         if trigger.has_struck() {
             server.kill()?;
-            return Ok(Some(End::Killed));
+            let went_on = trigger.was_hastened();
+            return Ok(Some(if went_on { End::WentOn } else { End::Killed }));
         }
         // All clients are done: the server is ending, or each has closed its session.
-        match server.wait_exit(self.patience(demand))? {
-            Some(status) => Ok(Some(End::Exited(status))),
-            None => {
-                server.kill()?;
-                Ok(Some(End::Killed))
-            }
-        }
-    }
-
-    fn patience(&self, demand: Demand) -> Duration {
-        match demand {
+        let fired = !self.layout.fired().is_empty();
+        let patience = match demand {
             Demand::GoOn => Duration::from_millis(200),
-            Demand::Stop | Demand::Either => {
-                if self.layout.fired().is_empty() {
-                    Duration::ZERO
-                } else {
-                    EXIT_TIME_MAX
-                }
-            }
+            Demand::Stop | Demand::Either if fired => EXIT_TIME_MAX,
+            Demand::Stop | Demand::Either => Duration::ZERO,
+        };
+        if let Some(status) = server.wait_exit(patience)? {
+            return Ok(Some(End::Exited(status)));
         }
+        server.kill()?;
+        let went_on = demand == Demand::Stop && fired;
+        Ok(Some(if went_on { End::WentOn } else { End::Killed }))
     }
 
     fn run_clients(
@@ -175,7 +177,7 @@ impl<'a> Chain<'a> {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             if demand == Demand::Stop {
-                scope.spawn(|| hasten_after_fault(layout, trigger, more_acks, &done));
+                scope.spawn(|| watch(layout, (server, trigger), more_acks, &done));
             }
             let threads: Vec<_> = self
                 .clients
@@ -199,8 +201,8 @@ impl<'a> Chain<'a> {
         let demand = report.fault.row().demand;
         let fired = report.fired.first();
         match (end, demand, fired) {
-            (End::Killed, Demand::Stop, Some(first)) => {
-                let detail = format!("served on after {first}");
+            (End::WentOn, _, fired) => {
+                let detail = format!("served on after {}", fired.map_or("?", String::as_str));
                 report.findings.push(Finding::new(FindingKind::WentOn, detail));
             }
             (
@@ -210,7 +212,7 @@ impl<'a> Chain<'a> {
             ) => {
                 let codes: &[i32] = match end {
                     End::ExitedAtStart(_) => &EXIT_CODES_AT_START,
-                    End::Exited(_) | End::Killed => &[EXIT_CODE_LOG_FAILED],
+                    End::Exited(_) | End::WentOn | End::Killed => &[EXIT_CODE_LOG_FAILED],
                 };
                 let documented = status.code().is_some_and(|code| codes.contains(&code));
                 if !documented && self.options.exit_code == ExitCodes::Documented {
@@ -229,7 +231,7 @@ impl<'a> Chain<'a> {
     /// Makes the directory that the restarted server sees.
     fn crash(&mut self, end: &End, rng: &mut Rng, report: &mut RoundReport) -> io::Result<()> {
         let only_process = match end {
-            End::Killed => report.fault == Fault::ProcessCrash,
+            End::WentOn | End::Killed => report.fault == Fault::ProcessCrash,
             End::Exited(_) | End::ExitedAtStart(_) => rng.chance(1, 2),
         };
         if only_process {
@@ -290,12 +292,25 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// Waits for an injected error, and then has the power fail soon.
-fn hasten_after_fault(layout: &Layout, trigger: &Trigger, more_acks: u64, done: &AtomicBool) {
-    while layout.fired().is_empty() && !done.load(Ordering::SeqCst) {
+/// Waits for the injected error that must end the server, and then has the power fail soon. Gives
+/// the error up after many replies. Whoever gives up must have looked for the error just before: a
+/// server that is killed as its log fails has not served on.
+fn watch(
+    layout: &Layout,
+    (server, trigger): (&Server, &Trigger),
+    more_acks: u64,
+    done: &AtomicBool,
+) {
+    while !done.load(Ordering::SeqCst) {
+        let acks_count = trigger.acks_count();
+        if !layout.fired().is_empty() {
+            return trigger.hasten(more_acks);
+        }
+        if acks_count >= ACKS_WITHOUT_FAULT_MAX {
+            return trigger.strike(server);
+        }
         std::thread::sleep(WATCH_INTERVAL);
     }
-    trigger.hasten(more_acks);
 }
 
 fn micros(count: u64) -> Duration {
@@ -350,5 +365,44 @@ impl Totals {
         self.survivors.sectors_lost_count += report.survivors.sectors_lost_count;
         self.survivors.sectors_kept_count += report.survivors.sectors_kept_count;
         self.survivors.names_lost_count += report.survivors.names_lost_count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// What a round with a full disk, in which these errors were injected, is blamed for.
+    fn blamed(end: &End, fired: &[&str]) -> Vec<FindingKind> {
+        let arguments = ["--server", "b"].map(str::to_owned).into_iter();
+        let options = Options::parse(arguments, None, 1).expect("well formed");
+        let layout = Layout { home: PathBuf::from("nowhere"), split: false };
+        let ready_time = Duration::ZERO;
+        let chain = Chain { options: &options, layout, clients: Vec::new(), ready_time };
+        let mut report = RoundReport {
+            round: 0,
+            fault: Fault::LogFull,
+            acks_count: 0,
+            fired: fired.iter().map(|&line| line.to_owned()).collect(),
+            survivors: Report::default(),
+            findings: Vec::new(),
+        };
+        chain.judge_end(end, &mut report);
+        report.findings.iter().map(|finding| finding.kind).collect()
+    }
+
+    #[test]
+    fn a_server_killed_while_its_log_failed_is_not_one_that_served_on() {
+        let full = ["write ENOSPC /log.1"];
+        assert_eq!(blamed(&End::Killed, &full), []);
+        assert_eq!(blamed(&End::Killed, &[]), []);
+        assert_eq!(blamed(&End::WentOn, &full), [FindingKind::WentOn]);
+        let exited = |code: i32| End::Exited(ExitStatus::from_raw(code << 8));
+        assert_eq!(blamed(&exited(1), &full), []);
+        assert_eq!(blamed(&exited(0), &full), [FindingKind::Ended]);
+        assert_eq!(blamed(&exited(1), &[]), [FindingKind::Ended]);
     }
 }

@@ -26,6 +26,8 @@ pub enum Variant {
     AckBeforeSync,
     NoDirSync,
     RetryAfterFailedSync,
+    /// Acknowledges what it could not write.
+    IgnoreFailedWrite,
     /// Serves what it recovered without making sure that it is durable.
     NoRecoverySync,
 }
@@ -38,6 +40,7 @@ impl Variant {
             "ack-before-sync" => Some(Self::AckBeforeSync),
             "no-dir-sync" => Some(Self::NoDirSync),
             "retry-after-failed-sync" => Some(Self::RetryAfterFailedSync),
+            "ignore-failed-write" => Some(Self::IgnoreFailedWrite),
             "no-recovery-sync" => Some(Self::NoRecoverySync),
             _ => None,
         }
@@ -174,11 +177,17 @@ impl Server {
         }
         self.records_count += 1;
         let Some(log) = &mut self.log else { return Ok(()) };
-        log.write_all(records)?;
+        match log.write_all(records) {
+            Err(_) if self.variant == Variant::IgnoreFailedWrite => {}
+            written => written?,
+        }
         match self.variant {
             Variant::AckBeforeSync => Ok(()), // `sync_late` comes after the replies.
             Variant::RetryAfterFailedSync => log.sync_data().or_else(|_| log.sync_data()),
-            Variant::Sound | Variant::NoDirSync | Variant::NoRecoverySync => log.sync_data(),
+            Variant::Sound
+            | Variant::NoDirSync
+            | Variant::IgnoreFailedWrite
+            | Variant::NoRecoverySync => log.sync_data(),
         }
     }
 

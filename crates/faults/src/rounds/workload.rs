@@ -66,12 +66,13 @@ impl Client {
     }
 }
 
-/// When the power fails: as the reply with this number arrives, or a moment later.
+/// When the power fails: as the reply with this number arrives, a moment later, or when told to.
 pub(super) struct Trigger {
     acks_target: AtomicU64,
     acks_count: AtomicU64,
     pause: Duration,
     struck: AtomicBool,
+    hastened: AtomicBool,
 }
 
 impl Trigger {
@@ -81,6 +82,7 @@ impl Trigger {
             acks_count: AtomicU64::new(0),
             pause,
             struck: AtomicBool::new(false),
+            hastened: AtomicBool::new(false),
         }
     }
 
@@ -92,16 +94,33 @@ impl Trigger {
         self.struck.load(Ordering::SeqCst)
     }
 
+    /// Whether an error was seen, before the power failed, that the server must end for.
+    pub(super) fn was_hastened(&self) -> bool {
+        self.hastened.load(Ordering::SeqCst)
+    }
+
     /// Strikes after this many more replies, if that is sooner than planned.
     pub(super) fn hasten(&self, more_acks: u64) {
+        self.hastened.store(true, Ordering::SeqCst);
         self.acks_target.fetch_min(self.acks_count() + more_acks, Ordering::SeqCst);
     }
 
     fn acknowledged(&self, server: &Server) {
         let count = self.acks_count.fetch_add(1, Ordering::SeqCst) + 1;
         let due = count >= self.acks_target.load(Ordering::SeqCst);
-        if due && !self.struck.swap(true, Ordering::SeqCst) {
-            std::thread::sleep(self.pause);
+        if due {
+            self.strike_after(self.pause, server);
+        }
+    }
+
+    /// The power fails now, unless it already has.
+    pub(super) fn strike(&self, server: &Server) {
+        self.strike_after(Duration::ZERO, server);
+    }
+
+    fn strike_after(&self, pause: Duration, server: &Server) {
+        if !self.struck.swap(true, Ordering::SeqCst) {
+            std::thread::sleep(pause);
             server.strike();
         }
     }

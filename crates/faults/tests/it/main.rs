@@ -327,6 +327,7 @@ fn a_server_that_breaks_a_promise_is_caught() {
         ("ack-before-sync", "slow-sync", "lost: "),
         ("no-dir-sync", "kill", "lost: "),
         ("retry-after-failed-sync", "log-sync-error", "went on after a failure: "),
+        ("ignore-failed-write", "log-full", "went on after a failure: "),
         ("no-recovery-sync", "process-crash", "refused to start: "),
     ] {
         let arguments = ["--rounds", "60", "--faults", faults, "--break", variant];

@@ -47,6 +47,12 @@ pub(crate) fn apply(
         );
     }
     let closed = closes.then_some(record.header.session);
-    let asked = node.audits.take(record.header.zxid);
+    let forwarded = |node: &mut Node| match origin {
+        Origin::Client(conn) if node.settings.audit => {
+            node.audits.take_forwarded((conn, record.header.cxid))
+        }
+        Origin::Client(_) | Origin::Connecting(_) | Origin::Internal => None,
+    };
+    let asked = node.audits.take(record.header.zxid).or_else(|| forwarded(node));
     Applied { origin, closed, outcome, changes, asked }
 }

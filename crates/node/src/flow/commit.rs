@@ -1,7 +1,6 @@
 //! Step 7: what a quorum has on disk commits, strictly in the order of zxids.
 
-use crate::event::ConnId;
-use crate::flow::propose::Proposal;
+use crate::flow::propose::{Asker, Proposal};
 use crate::flow::session::Origin;
 use crate::node::Node;
 use bellwether_wire::disk::TxnRecord;
@@ -12,18 +11,50 @@ use std::sync::Arc;
 pub(crate) enum Committed {
     /// A transaction, to be applied.
     Txn { origin: Origin, record: Arc<TxnRecord> },
-    /// A `sync` of this connection, whose turn has come.
-    Marker(ConnId),
+    /// A `sync`, whose turn has come.
+    Marker(Asker),
 }
 
-/// Takes the next proposal that may commit.
+/// Whether something may commit.
+pub(crate) fn is_ready(node: &Node) -> bool {
+    match node.proposals.in_flight.front() {
+        Some(Proposal::Marker { after, confirmation, .. })
+            if *after <= node.peer.history().delivered() =>
+        {
+            *confirmation <= node.proposals.confirmed
+        }
+        Some(Proposal::Marker { .. } | Proposal::Txn { .. }) | None => node.peer.has_committed(),
+    }
+}
+
+/// Takes the next that may commit.
 pub(crate) fn next(node: &mut Node) -> Option<Committed> {
-    let proposals = &mut node.proposals;
-    if !proposals.has_committable() {
+    if !is_ready(node) {
         return None;
     }
-    Some(match proposals.in_flight.pop_front()? {
-        Proposal::Txn { origin, record, .. } => Committed::Txn { origin, record },
-        Proposal::Marker(conn) => Committed::Marker(conn),
-    })
+    match node.proposals.in_flight.front() {
+        Some(Proposal::Marker { asker, after, .. })
+            if *after <= node.peer.history().delivered() =>
+        {
+            let asker = *asker;
+            node.proposals.in_flight.pop_front();
+            Some(Committed::Marker(asker))
+        }
+        Some(Proposal::Txn { zxid, origin }) => {
+            let (zxid, origin) = (*zxid, *origin);
+            let record = node.peer.next_committed()?;
+            if record.header.zxid == zxid {
+                node.proposals.in_flight.pop_front();
+                return Some(Committed::Txn { origin, record });
+            }
+            // The history that a leader began with comes before what it proposed itself.
+            assert!(record.header.zxid < zxid, "{zxid} was proposed and did not commit");
+            Some(Committed::Txn { origin: Origin::Internal, record })
+        }
+        Some(Proposal::Marker { .. }) | None => {
+            let record = node.peer.next_committed()?;
+            let origin = node.ensemble.origin_of(&node.connections, &record);
+            Some(Committed::Txn { origin, record })
+        }
+    }
 }

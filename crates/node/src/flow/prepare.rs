@@ -23,7 +23,8 @@ pub(crate) fn prepare(
     admitted: Admitted,
     out: &mut Vec<Effect>,
 ) -> Prepared {
-    // A single server has no epochs: its counter runs on into the next one, as Apache's does.
+    // A single server has no epochs: its counter runs on into the next one, as Apache's does. A
+    // leader resigns before its counter is used up.
     node.last_zxid = Zxid(node.last_zxid.0 + 1);
     let stamp = Stamp { zxid: node.last_zxid, time_ms: now.wall_ms };
     let Admitted { origin, session, cxid, identities, write } = admitted;

@@ -3,36 +3,47 @@
 
 use crate::connections::{Queued, Waiting};
 use crate::effect::Effect;
-use crate::event::{ConnId, LogToken};
+use crate::ensemble;
+use crate::event::ConnId;
 use crate::flow::prepare::Prepared;
 use crate::flow::reply;
 use crate::flow::session::{Origin, Place};
 use crate::node::Node;
 use bellwether_tree::Now;
-use bellwether_wire::OpCode;
 use bellwether_wire::client::Request;
-use bellwether_wire::disk::TxnRecord;
+use bellwether_wire::{OpCode, Zxid};
+use bellwether_zab::LearnerLink;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What is in flight, in the order of zxids.
+/// What waits for its commit here: on a server that proposes, every transaction in the order of
+/// zxids; on a learner, what its own clients asked to be in step with.
 ///
-/// Invariants: tokens grow from front to back and none repeats; `durable` is below the token of
-/// every record that was not reported durable.
+/// Invariant: markers stand where they came among the transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Proposals {
     pub(super) in_flight: VecDeque<Proposal>,
-    pub(super) durable: LogToken,
-    last_token: LogToken,
+    /// The last number for which a quorum is known to follow this leader.
+    pub(crate) confirmed: u64,
 }
 
 /// Something that commits in its turn.
 #[derive(Debug)]
 pub(crate) enum Proposal {
-    /// A transaction on its way to the log.
-    Txn { token: LogToken, origin: Origin, record: Arc<TxnRecord> },
-    /// `sync` of this connection: it commits when everything before it has.
-    Marker(ConnId),
+    /// A transaction that `zab` has.
+    Txn { zxid: Zxid, origin: Origin },
+    /// `sync`: it commits when everything before it has, and a quorum still followed this leader
+    /// after it came.
+    Marker { asker: Asker, after: Zxid, confirmation: u64 },
+}
+
+/// Who waits for a `sync`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asker {
+    /// A client of this server.
+    Client(ConnId),
+    /// A learner, for a client of its own.
+    Learner(LearnerLink),
 }
 
 impl Proposals {
@@ -41,25 +52,18 @@ impl Proposals {
         self.in_flight.len()
     }
 
-    /// Whether something may commit.
-    pub(crate) fn has_committable(&self) -> bool {
-        match self.in_flight.front() {
-            Some(Proposal::Txn { token, .. }) => *token <= self.durable,
-            Some(Proposal::Marker(_)) => true,
-            None => false,
-        }
+    /// Forgets everything: this server proposes nothing any more.
+    pub(crate) fn clear(&mut self) {
+        self.in_flight.clear();
     }
 }
 
 /// Puts a transaction in flight and asks for its place in the log.
-pub(crate) fn propose(node: &mut Node, prepared: Prepared, out: &mut Vec<Effect>) {
+pub(crate) fn propose(node: &mut Node, now: Now, prepared: Prepared, out: &mut Vec<Effect>) {
     let Prepared { origin, record } = prepared;
-    let record = Arc::new(record);
-    let proposals = &mut node.proposals;
-    proposals.last_token = LogToken(proposals.last_token.0 + 1);
-    let token = proposals.last_token;
-    proposals.in_flight.push_back(Proposal::Txn { token, origin, record: record.clone() });
-    out.push(Effect::Append(token, record));
+    let zxid = record.header.zxid;
+    node.proposals.in_flight.push_back(Proposal::Txn { zxid, origin });
+    node.peer_does(now, out, |peer, said| peer.propose(now.mono_ms, Arc::new(record), said));
 }
 
 /// `sync`: a marker behind everything that is in flight, or a read if nothing is.
@@ -73,14 +77,35 @@ pub(crate) fn marker(
     let Some(connection) = node.connections.get(conn) else { return };
     let op = OpCode::Sync;
     let first = connection.queue.is_empty();
-    let in_flight = node.proposals.len() > 0;
-    if in_flight {
+    let session = connection.session;
+    let waits = node.proposals.len() > 0 || !node.ensemble.is_alone();
+    if waits {
         node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting: Waiting::Marker });
-        node.proposals.in_flight.push_back(Proposal::Marker(conn));
+    }
+    if waits && node.ensemble.is_learner() {
+        node.ensemble.syncs.push_back(conn);
+        let mut payload = Vec::new();
+        Request::Sync { path: path.clone() }.encode(&mut payload);
+        ensemble::forward(node, now, (session, xid, op), (payload, &identities), out);
+    } else if waits {
+        mark(node, now, Asker::Client(conn), out);
     }
     let waiting = Waiting::Read { request: Request::Sync { path }, identities };
     node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
-    if first && !in_flight {
+    if first && !waits {
         reply::drain(node, now, (conn, &mut 1), out);
     }
+}
+
+/// A marker behind everything that is proposed.
+pub(crate) fn mark(node: &mut Node, now: Now, asker: Asker, out: &mut Vec<Effect>) {
+    let confirmation = node.peer_does(now, out, |peer, said| peer.confirm(now.mono_ms, said));
+    let after = node.peer.history().received();
+    node.proposals.in_flight.push_back(Proposal::Marker { asker, after, confirmation });
+}
+
+/// A learner's marker behind everything that its leader has committed so far.
+pub(crate) fn mark_synced(node: &mut Node, conn: ConnId) {
+    let (asker, after) = (Asker::Client(conn), node.peer.history().committed());
+    node.proposals.in_flight.push_back(Proposal::Marker { asker, after, confirmation: 0 });
 }

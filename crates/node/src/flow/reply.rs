@@ -31,6 +31,11 @@ pub(crate) fn outcome(
         asked.lines(&outcome.result, &mut audit);
     }
     match origin {
+        // The session is served elsewhere: Apache never says so, it closes.
+        Origin::Client(conn) if outcome.result == Err(ErrorCode::SessionMoved) => {
+            out.push(Effect::Close(conn));
+            drop_connection(node, conn);
+        }
         Origin::Client(conn) => {
             let answer = match closed {
                 Some(_) => Waiting::LastAnswer(outcome.result),

@@ -7,6 +7,7 @@
 use crate::audit::Asked;
 use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
+use crate::ensemble;
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
 use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_MAX};
@@ -17,21 +18,24 @@ use bellwether_wire::client::request::WRITTEN_PATH;
 use bellwether_wire::client::{
     ConnectRequest, ConnectResponse, Reply, ReplyBody, Request, RequestHeader,
 };
-use bellwether_wire::jute::{DecodeError, Problem};
+use bellwether_wire::jute::{DecodeError, Problem, Put as _};
 use bellwether_wire::ops::Kind;
 use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tracing::{debug, info, warn};
 
+/// The last counter that a leader gives out: Apache's leader, too, never proposes the one after it.
+const COUNTER_MAX: u32 = u32::MAX - 1;
+
 /// A write that may be prepared: its session was checked and its place in the order is taken.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(super) origin: Origin,
-    pub(super) session: SessionId,
-    pub(super) cxid: i32,
-    pub(super) identities: Arc<[Identity]>,
-    pub(super) write: Write,
+    pub(crate) origin: Origin,
+    pub(crate) session: SessionId,
+    pub(crate) cxid: i32,
+    pub(crate) identities: Arc<[Identity]>,
+    pub(crate) write: Write,
 }
 
 /// Who waits for the outcome of a proposal.
@@ -53,6 +57,10 @@ pub(crate) fn connect(
     out: &mut Vec<Effect>,
 ) {
     let last = node.tree.last_processed();
+    if node.ensemble.serving().is_none() {
+        out.push(Effect::Close(conn));
+        return;
+    }
     if request.last_zxid_seen > last || last == Zxid::MISSING {
         // It has seen a newer state than ours: another member must serve it.
         info!(
@@ -69,6 +77,7 @@ pub(crate) fn connect(
     let connection = Connection {
         session: request.session,
         timeout_ms,
+        since: Zxid::ZERO,
         read_only_known: request.read_only.is_some(),
         identities: identities.into(),
         queue: VecDeque::new(),
@@ -93,7 +102,9 @@ fn begin_session(
     connection.session = session;
     let (timeout_ms, arrived_ms) = (connection.timeout_ms, connection.arrived_ms);
     node.connections.insert(conn, connection);
-    node.expiry.touch(session, now.mono_ms, timeout_ms);
+    if node.ensemble.is_proposer() {
+        node.expiry.touch(session, now.mono_ms, timeout_ms);
+    }
     if node.throttle.is_on() {
         node.throttle.hold_session(conn, session, arrived_ms);
     } else {
@@ -109,13 +120,21 @@ pub(crate) fn make(
     (conn, session): (ConnId, SessionId),
     out: &mut Vec<Effect>,
 ) {
-    let Some(connection) = node.connections.get(conn).filter(|_| node.expiry.is_live(session))
-    else {
+    let is_live = node.ensemble.is_learner() || node.expiry.is_live(session);
+    let Some(connection) = node.connections.get(conn).filter(|_| is_live) else {
         node.expiry.remove(session);
         return;
     };
     let (timeout_ms, identities) = (connection.timeout_ms, connection.identities.clone());
     node.throttle.session_begins();
+    if node.ensemble.is_learner() {
+        node.ensemble.creating.insert(session, conn);
+        let mut payload = Vec::new();
+        payload.put_int(timeout_ms);
+        let op = OpCode::CreateSession;
+        ensemble::forward(node, now, (session, 0, op), (payload, &identities), out);
+        return;
+    }
     let origin = Origin::Connecting(conn);
     let write = Write::CreateSession { timeout_ms };
     submit(node, now, Admitted { origin, session, cxid: 0, identities, write }, out);
@@ -129,18 +148,35 @@ fn resume_session(
 ) {
     let session = connection.session;
     let read_only = connection.read_only_known.then_some(false);
-    if session.password().0 != *password || !node.expiry.is_live(session) {
+    let is_password = session.password().0 == *password;
+    if is_password && node.ensemble.is_learner() {
+        ensemble::ask_leader(node, now, (conn, connection), out);
+        return;
+    }
+    if !is_password || !node.expiry.is_live(session) {
         debug!(%session, "a session that a client wants back has expired, or its password is wrong");
         out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
         out.push(Effect::Close(conn));
         return;
     }
+    node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
+    node.ensemble.owners.remove(&session);
+    take_over(node, (conn, connection), out);
+}
+
+/// The session lives, and is served on this connection from here on.
+pub(crate) fn take_over(
+    node: &mut Node,
+    (conn, connection): (ConnId, Connection),
+    out: &mut Vec<Effect>,
+) {
+    let session = connection.session;
+    let read_only = connection.read_only_known.then_some(false);
     // The client has left its former connection, whether or not that one has noticed.
     if let Some(former) = node.connections.owner_of(session) {
         drop_connection(node, former);
         out.push(Effect::Close(former));
     }
-    node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     let timeout_ms = connection.timeout_ms;
     node.connections.insert(conn, connection);
     out.push(Effect::Connected(
@@ -192,7 +228,9 @@ pub(crate) fn request(
         require_authentication(node, conn, header, out);
         return;
     }
-    if node.expiry.is_live(session) {
+    if node.ensemble.is_learner() {
+        node.ensemble.touched.insert(session, connection.timeout_ms);
+    } else if node.expiry.is_live(session) {
         node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     }
     let is_ping = header.op == OpCode::Ping.code();
@@ -246,7 +284,9 @@ pub(crate) fn admit(node: &mut Node, now: Now, asked: Call, out: &mut Vec<Effect
             debug!(%session, %op, %error, "a write could not be decoded");
             write(node, now, (place, op, None), out);
         }
-        (Kind::Read | Kind::Internal, _) if !node.expiry.is_live(session) => {
+        (Kind::Read | Kind::Internal, _)
+            if node.ensemble.is_proposer() && !node.expiry.is_live(session) =>
+        {
             let refusal = Waiting::Answer(Err(ErrorCode::SessionExpired));
             read(node, now, (place, op, refusal), out);
         }
@@ -298,9 +338,35 @@ fn write(
     out: &mut Vec<Effect>,
 ) {
     let Place { conn, xid, arrived_ms, session, identities } = place;
-    let live = node.expiry.is_live(session);
     let audits = node.settings.audit;
     let asked = audits.then(|| Asked::of(body.as_ref(), session, &identities)).flatten();
+    if node.connections.get(conn).is_some() {
+        let waiting = Waiting::Commit;
+        node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
+    }
+    if node.ensemble.is_learner() {
+        let mut payload = Vec::new();
+        // A multi that cannot be decoded is refused where it gets its zxid.
+        if let Some(body) = body {
+            body.encode(&mut payload);
+        }
+        if let Some(asked) = asked {
+            node.audits.put_forwarded((conn, xid), asked);
+        }
+        ensemble::forward(node, now, (session, xid, op), (payload, &identities), out);
+        return;
+    }
+    let write = decide(node, session, body);
+    let origin = Origin::Client(conn);
+    submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
+    if let Some(asked) = asked {
+        node.audits.put(node.last_zxid, asked);
+    }
+}
+
+/// What is to be prepared for a request of this session; `None` for one that cannot be decoded.
+pub(crate) fn decide(node: &mut Node, session: SessionId, body: Option<Request>) -> Write {
+    let live = node.expiry.is_live(session);
     let write = match body {
         Some(Request::CloseSession) => Write::CloseSession,
         None => Write::Malformed,
@@ -316,16 +382,9 @@ fn write(
     if matches!(write, Write::CloseSession) {
         // From here on its other requests are refused, as after its end.
         node.expiry.remove(session);
+        node.ensemble.owners.remove(&session);
     }
-    if node.connections.get(conn).is_some() {
-        let waiting = Waiting::Commit;
-        node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
-    }
-    let origin = Origin::Client(conn);
-    submit(node, now, Admitted { origin, session, cxid: xid, identities, write }, out);
-    if let Some(asked) = asked {
-        node.audits.put(node.last_zxid, asked);
-    }
+    write
 }
 
 fn read(
@@ -428,10 +487,11 @@ fn fit(known: &[Identity], new: &[Identity]) -> bool {
 
 /// A connection is gone. Its session lives on until it expires or comes back.
 pub(crate) fn gone(node: &mut Node, conn: ConnId) {
+    node.ensemble.gone(conn);
     drop_connection(node, conn);
 }
 
-pub(super) fn drop_connection(node: &mut Node, conn: ConnId) {
+pub(crate) fn drop_connection(node: &mut Node, conn: ConnId) {
     if node.connections.remove(conn).is_some() {
         node.forgetting.push_back(conn);
     }
@@ -464,7 +524,15 @@ pub(crate) fn reap(node: &mut Node, now: Now, path: Box<str>, out: &mut Vec<Effe
     );
 }
 
-fn submit(node: &mut Node, now: Now, admitted: Admitted, out: &mut Vec<Effect>) {
+/// Prepares and proposes. A leader whose counter is used up resigns: the next epoch has a new one.
+pub(crate) fn submit(node: &mut Node, now: Now, admitted: Admitted, out: &mut Vec<Effect>) {
+    if !node.ensemble.is_alone() && node.last_zxid.counter() >= COUNTER_MAX {
+        let why = "the zxids of this epoch are used up";
+        node.peer_does(now, out, |peer, said| peer.resign(now.mono_ms, why, said));
+    }
+    if !node.ensemble.is_proposer() {
+        return; // With the role went the connection.
+    }
     let prepared = prepare::prepare(node, now, admitted, out);
-    propose::propose(node, prepared, out);
+    propose::propose(node, now, prepared, out);
 }

@@ -77,6 +77,11 @@ impl Throttle {
         self.settings.is_some()
     }
 
+    /// Forgets what is held, and what is under way; the figures stay.
+    pub(crate) fn forget(&mut self) {
+        *self = Throttle { figures: self.figures, ..Throttle::new(self.settings) };
+    }
+
     /// How many requests are held.
     pub(crate) fn len(&self) -> usize {
         self.held.len()
@@ -159,7 +164,7 @@ fn is_dropped(node: &Node, settings: ThrottleSettings, now_ms: u64, held: &Held)
 
 /// What a client asked for stays in process when the client leaves.
 fn in_process(node: &Node) -> usize {
-    (node.connections.queued() + node.throttle.connecting).max(node.proposals.len())
+    (node.connections.queued() + node.throttle.connecting).max(node.in_flight())
 }
 
 /// Lets requests go on while there is room for them, within `visits`.

@@ -6,12 +6,12 @@
 //! What it leaves to others: single values (`values`), and acting on the result.
 
 use super::auth;
-use super::member::{self, ClientPart};
+use super::member::{self, ClientPart, Membership};
 use super::report::Findings;
 use super::throttle;
 use super::values::Values;
 use super::words::FourLetterWords;
-use super::{Args, AsWritten, ClientAddress, Compression, Config};
+use super::{Args, AsWritten, ClientAddress, Compression, Config, Member};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
@@ -21,16 +21,11 @@ const JAVA_BACKLOG: u32 = 50;
 const SNAP_COUNT_MIN: u32 = 2;
 const SNAP_RETAIN_COUNT_MIN: u32 = 3;
 
-pub(super) fn build(
-    args: &Args,
-    values: &Values,
-    lone: Option<&str>,
-    findings: &mut Findings,
-) -> Option<Config> {
+pub(super) fn build(args: &Args, values: &Values, findings: &mut Findings) -> Option<Config> {
     let data_dir = data_dir(args, values, findings);
-    let client_address = client_address(values, data_dir.as_deref(), lone, findings);
+    let Membership { member, client } = member::membership(values, data_dir.as_deref(), findings);
+    let client_address = client_address(values, client, findings);
     let (min_session_timeout_ms, max_session_timeout_ms) = session_timeouts(values, findings);
-    membership(values, lone, findings);
     remark(values, findings);
     let snap_retain_count = snap_retain_count(values, findings);
     let auth = auth::settings(values, findings);
@@ -50,7 +45,8 @@ pub(super) fn build(
         min_session_timeout_ms,
         max_session_timeout_ms,
         sessionless_timeout_ms: number(values.int("nio.sessionlessCnxnTimeout")),
-        session_server_id: 1,
+        session_server_id: member.as_ref().map_or(1, Member::session_byte),
+        member,
         max_client_cnxns: NonZeroU32::new(number(values.int("maxClientCnxns"))),
         max_cnxns: NonZeroU32::new(number(values.int("maxCnxns"))),
         global_outstanding_limit: number(values.int("globalOutstandingLimit")),
@@ -201,27 +197,17 @@ fn session_timeouts(values: &Values, findings: &mut Findings) -> (u32, u32) {
 
 fn client_address(
     values: &Values,
-    data_dir: Option<&Path>,
-    lone: Option<&str>,
+    part: Option<ClientPart>,
     findings: &mut Findings,
 ) -> Option<ClientAddress> {
-    let part = match lone {
-        Some(name) => member::client_part(name, data_dir, values, findings),
-        None => {
-            if let Some(data_dir) = data_dir {
-                member::my_id(data_dir, findings);
-            }
-            None
-        }
-    };
     let port = values.int_if_any("clientPort").and_then(|port| u16::try_from(port).ok());
     let host = values.text_if_any("clientPortAddress");
     let own = port.and_then(|port| resolve(host.as_deref(), port, values, findings));
     match part {
-        Some(ClientPart { host, port: part_port }) => {
+        Some(ClientPart { line, host, port: part_port }) => {
             let in_line = resolve(host.as_deref(), part_port, values, findings)?;
             if let Some(own) = own.filter(|own| contradicts(*own, in_line)) {
-                let keys = ["clientPort", "clientPortAddress"].into_iter().chain(lone);
+                let keys = ["clientPort", "clientPortAddress", line.as_str()].into_iter();
                 findings.broken_rule(
                     keys.filter_map(|key| values.written(key)).collect(),
                     format!("two places for clients, {own} and {in_line}: expected one"),
@@ -283,19 +269,6 @@ fn resolve(
     let address = address?;
     let any = address.ip().is_unspecified() && (address.is_ipv6() || !ipv4_only);
     Some(if any { ClientAddress::Any { port } } else { ClientAddress::One(address) })
-}
-
-/// Without a member, a server that may not run alone cannot run.
-fn membership(values: &Values, lone: Option<&str>, findings: &mut Findings) {
-    let no_member = lone.is_none() && !values.any_given("server.N");
-    let elsewhere = values.any_given("dynamicConfigFile");
-    if !values.flag("standaloneEnabled") && no_member && !elsewhere {
-        findings.broken_rule(
-            values.written("standaloneEnabled").into_iter().collect(),
-            "there is no server line, so nothing but a standalone server could start: expected \
-             true, or no such line",
-        );
-    }
 }
 
 fn snap_retain_count(values: &Values, findings: &mut Findings) -> u32 {

@@ -64,7 +64,13 @@ pub(super) fn gather(args: &Args, findings: &mut Findings) -> Given {
         None => gathering.embedded(),
         Some(path) => gathering.file(path),
     }
+    gathering.dynamic_file();
     gathering.given
+}
+
+/// Whether the row is one of the lines that say who belongs to the ensemble.
+fn is_of_ensemble(row: &Setting) -> bool {
+    ["server.N", "group.N", "weight.N"].contains(&row.key)
 }
 
 struct Gathering<'a> {
@@ -95,12 +101,48 @@ impl Gathering<'_> {
     }
 
     fn file(&mut self, path: &Path) {
+        for (entry, source) in self.entries(path) {
+            self.line(entry.key.trim(), entry.value.trim(), source);
+        }
+    }
+
+    /// The file with the server lines, if there is one. It has nothing else, and zoo.cfg has none.
+    fn dynamic_file(&mut self) {
+        let Some(path) = self.given.get("dynamicConfigFile").map(|given| given.raw.clone()) else {
+            return;
+        };
+        for line in self.given.values().filter(|given| is_of_ensemble(given.row)) {
+            self.findings.broken_rule(
+                vec![line.written()],
+                "the line must stand in the file that dynamicConfigFile names, not beside it: move \
+                 it there, or remove dynamicConfigFile",
+            );
+        }
+        for (entry, source) in self.entries(Path::new(&path)) {
+            let (key, raw) = (entry.key.trim(), entry.value.trim());
+            if setting::by_key(key).is_some_and(is_of_ensemble) {
+                self.line(key, raw, source);
+                continue;
+            }
+            let shown = if setting::sounds_secret(key) { HIDDEN } else { raw };
+            let written = Written { source, name: key.to_owned(), shown: shown.to_owned() };
+            let rule = if key == "version" {
+                "the version stands in the name of this file, not in it: remove the line"
+            } else {
+                "expected server.N, group.N and weight.N only: move the line to zoo.cfg"
+            };
+            self.findings.broken_rule(vec![written], rule);
+        }
+    }
+
+    /// Reads a file; what is wrong with it as a whole is reported.
+    fn entries(&mut self, path: &Path) -> Vec<(properties::Entry, Source)> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(source) => {
                 let path = path.to_owned();
                 self.findings.errors.push(ConfigError::Unreadable { path, source });
-                return;
+                return Vec::new();
             }
         };
         let path: Arc<Path> = Arc::from(path);
@@ -121,9 +163,11 @@ impl Gathering<'_> {
                 ),
             );
         }
-        for entry in parsed.entries {
-            self.line(entry.key.trim(), entry.value.trim(), at(entry.line));
-        }
+        let entries = parsed.entries.into_iter();
+        entries
+            .map(|entry| (at(entry.line), entry))
+            .map(|(source, entry)| (entry, source))
+            .collect()
     }
 
     fn line(&mut self, key: &str, raw: &str, source: Source) {

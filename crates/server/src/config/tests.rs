@@ -4,6 +4,7 @@
 use super::render::ConfFacts;
 use super::setting::{self, Harmless, Place, Property, Status};
 use super::*;
+use bellwether_wire::quorum::LearnerType;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -190,7 +191,7 @@ fn a_line_outranks_its_property_and_the_last_of_two_lines_counts() {
 fn every_error_is_reported_at_once_with_its_place_and_expectation() {
     let errors = bad(
         "tickTime=0\nminSessionTimeout=9000\nmaxSessionTimeout=100\nsnapCount=many\n\
-         server.1=a:1:2\nserver.2=b:1:2\nsecureClientPort=2281\nbroken=\\u12\n\
+         server.1=a:1\nserver.2=b:1:1\nsecureClientPort=2281\nbroken=\\u12\n\
          standaloneEnabled=maybe",
         &["jute.maxbuffer=0x", "zookeeper.audit.enable=true", "zookeeper.audit.impl.class=a.B"],
     );
@@ -199,8 +200,8 @@ fn every_error_is_reported_at_once_with_its_place_and_expectation() {
         "zoo.cfg:10: `\\u12` is no character",
         "zoo.cfg:3: tickTime=0: expected a whole number from 1 to 2147483647",
         "zoo.cfg:6: snapCount=many: expected a whole number from 0 to 2147483647",
-        "zoo.cfg:7: server.1=a:1:2: refused: ensembles do not exist",
-        "zoo.cfg:8: server.2=b:1:2: refused: ensembles do not exist",
+        "zoo.cfg:7: server.1=a:1: expected host:quorumPort:electionPort",
+        "zoo.cfg:8: server.2=b:1:1: 1 is the port of the quorum and of elections",
         "zoo.cfg:9: secureClientPort=2281: refused: TLS does not exist",
         "zoo.cfg:11: standaloneEnabled=maybe: expected true or false",
         "command line: -Djute.maxbuffer=0x: expected a whole number from 1",
@@ -289,9 +290,167 @@ fn one_server_line_alone_is_taken_as_apache_takes_it() {
     let errors = errors_of(with("clientPort=7\nserver.1=h:1:2;8"));
     assert!(errors[0].contains("two places for clients"), "{errors:?}");
     assert!(errors_of(with("server.1=h:1:2:observer;8"))[0].contains("an observer alone"));
-    assert!(errors_of(with("server.1=h:1:2;8\nstandaloneEnabled=false"))[0].contains("refused"));
+    // An ensemble of one, which elects itself.
+    let config = with("server.1=h:1:2;8\nstandaloneEnabled=false\ninitLimit=5\nsyncLimit=2");
+    assert_eq!(config.expect("good").0.member.map(|member| member.my_id.0), Some(1));
     let errors = errors_of(with("clientPort=7\nstandaloneEnabled=false"));
     assert!(errors[0].contains("there is no server line"), "{errors:?}");
+}
+
+/// Three servers, of which this is the second.
+const THREE: &str = "initLimit=10\nsyncLimit=5\nserver.1=a:2888:3888\nserver.2=b:2888:3888\n\
+                     server.3=c:2888:3888\n";
+
+/// What becomes of these lines where the file `myid` holds 2.
+fn as_second(lines: &str, words: &[&str]) -> Loaded {
+    let directory = Directory::new();
+    directory.write("myid", "2\n");
+    directory.write("zoo.cfg.dynamic.1f", "server.1=a:1:2\nserver.2=b:1:2;2182\nserver.3=c:1:2");
+    let (path, data) = (directory.0.display().to_string(), directory.0.display());
+    let text = format!("dataDir={data}\nclientPort=2181\nadmin.enableServer=false\n{lines}");
+    let zoo_cfg = Some(directory.write("zoo.cfg", &text.replace('@', &path)));
+    load(&Args { zoo_cfg, properties: properties(words) })
+}
+
+#[track_caller]
+fn second(lines: &str) -> (Member, Vec<Warning>) {
+    let (config, warnings) = as_second(lines, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
+    (config.member.expect("a member"), warnings)
+}
+
+#[test]
+fn several_server_lines_and_a_myid_make_a_member() {
+    let (config, warnings) = as_second(THREE, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
+    assert_eq!(warnings, [], "{}", all(&warnings));
+    assert_eq!(config.session_server_id, 2);
+    let member = config.member.expect("a member");
+    assert_eq!((member.my_id.0, member.role), (2, LearnerType::Participant));
+    assert_eq!((member.init_limit, member.sync_limit, member.connect_limit), (10, 5, 10));
+    assert_eq!(
+        member.ensemble.to_string(),
+        "server.1=a:2888:3888:participant\nserver.2=b:2888:3888:participant\n\
+         server.3=c:2888:3888:participant\nversion=0"
+    );
+    assert_eq!(member.own().addresses[0].quorum(), "b:2888");
+    assert!(!member.listens_on_all_ips && !member.tcp_keep_alive && member.leader_serves);
+    assert_eq!((member.cnx_timeout_ms, member.bind_attempts), (5000, NonZeroU32::new(3)));
+    assert_eq!((member.commit_log_count, member.snapshot_size_factor), (500, 0.33));
+    assert_eq!((member.snap_syncs_max, member.diff_syncs_max), (10, 100));
+    assert_eq!((member.notify_ms_min, member.notify_ms_max), (200, 60_000));
+    assert_eq!((member.observer_delay_ms, member.observer_writes), (200, true));
+}
+
+#[test]
+fn settings_of_the_ensemble_are_taken() {
+    let (member, warnings) = second(&format!(
+        "{THREE}connectToLearnerMasterLimit=3\nquorumListenOnAllIPs=true\n\
+         electionPortBindRetry=0\ncnxTimeout=700\ntcpKeepAlive=true\nleaderServes=no\n\
+         commitLogCount=600\nsnapshotSizeFactor=-1\nleader.maxConcurrentSnapSyncs=2\n\
+         leader.maxConcurrentDiffSyncs=3\nfastleader.minNotificationInterval=100\n\
+         fastleader.maxNotificationInterval=1000\nobserver.election.DelayMs=7\n\
+         syncEnabled=false\nelectionAlg=3\npeerType=participant"
+    ));
+    assert_eq!(warnings, [], "{}", all(&warnings));
+    assert_eq!((member.connect_limit, member.bind_attempts), (3, None));
+    assert!(member.listens_on_all_ips && member.tcp_keep_alive && !member.leader_serves);
+    assert_eq!((member.cnx_timeout_ms, member.commit_log_count), (700, 600));
+    assert!(member.snapshot_size_factor < 0.0 && !member.observer_writes);
+    assert_eq!((member.snap_syncs_max, member.diff_syncs_max), (2, 3));
+    assert_eq!((member.notify_ms_min, member.notify_ms_max), (100, 1000));
+    assert_eq!(member.observer_delay_ms, 7);
+    let (_, warnings) = second(&format!("{THREE}commitLogCount=1"));
+    assert!(only_warning(&warnings).contains("it counts as 500"));
+    let errors = errors_of(as_second(&format!("{THREE}electionAlg=1"), &[]));
+    assert!(errors[0].contains("electionAlg=1: expected 3"), "{errors:?}");
+}
+
+#[test]
+fn groups_and_weights_of_votes_are_taken() {
+    let lines = format!("{THREE}group.1=1:2\ngroup.2=3\nweight.3=0\n");
+    let (member, _) = second(&lines);
+    let text = member.ensemble.to_string();
+    assert!(text.contains("group.1=1:2") && text.contains("weight.3=0"), "{text}");
+    let errors = errors_of(as_second(&format!("{THREE}group.1=1:2"), &[]));
+    assert!(errors[0].contains("server.3=c:2888:3888:participant: the server is in no group"));
+}
+
+#[test]
+fn a_members_lines_are_checked_as_apache_checks_them() {
+    for (lines, expected) in [
+        (THREE.replace("initLimit=10\n", ""), "initLimit is not set to a number of ticks"),
+        (THREE.replace("syncLimit=5", "syncLimit=0"), "syncLimit=0: syncLimit is not set"),
+        (THREE.replace("server.2", "server.4"), "myid in dataDir holds 2, and there is no line"),
+        (format!("{THREE}server.x=d:1:2"), "expected server.N, where N is the number"),
+        (format!("{THREE}server.4=d:1:2|e:1:2"), "several addresses of one server"),
+        (format!("{THREE}observerMasterPort=5"), "followers do not serve observers"),
+        (format!("{THREE}oraclePath=/x"), "an oracle does not exist"),
+        (format!("{THREE}sslQuorum=true"), "refused"),
+        (format!("{THREE}quorum.auth.enableSasl=true"), "SASL does not exist"),
+        (format!("{THREE}peerType=boss"), "expected one of participant, observer"),
+        ("server.2=b:1:2:observer".to_owned(), "an observer alone is no ensemble"),
+        ("server.1=a:1:2\nserver.2=b:1:2:observer".to_owned(), "have nobody to follow"),
+        (THREE.replace("b:2888:3888", "b:2888:3888;2189"), "two places for clients"),
+    ] {
+        let errors = errors_of(as_second(&lines, &[]));
+        assert!(errors.iter().any(|error| error.contains(expected)), "{expected}: {errors:?}");
+    }
+    let errors = bad(THREE, &[]);
+    assert!(errors[0].contains("there is no file myid in dataDir"), "{errors:?}");
+    let directory = Directory::new();
+    directory.write("myid", "255");
+    let lines = THREE.replace("server.2", "server.255");
+    let text = format!("dataDir={}\nclientPort=1\n{lines}", directory.0.display());
+    let errors = errors_of(load_text(&text, &["zookeeper.extendedTypesEnabled=true"]));
+    assert!(errors[0].contains("no more than 254 is possible"), "{errors:?}");
+}
+
+#[test]
+fn what_is_odd_about_an_ensemble_is_remarked_on() {
+    for (lines, expected) in [
+        (THREE.replace("server.3=c:2888:3888\n", ""), "no failure of a server is survived"),
+        (format!("{THREE}server.4=d:2888:3888"), "an odd number is better"),
+        (THREE.replace("server.3=c", "server.3=a"), "server.1 has a:2888 too"),
+        (
+            THREE.replace("b:2888:3888", "b:2888:3888:observer") + "server.4=d:1:2",
+            "the line counts",
+        ),
+    ] {
+        let (_, warnings) = second(&lines);
+        assert!(all(&warnings).contains(expected), "{expected}: {}", all(&warnings));
+    }
+    let observer = THREE.replace("b:2888:3888", "b:2888:3888:observer");
+    let (member, warnings) = second(&format!("{observer}server.4=d:1:2\npeerType=observer"));
+    assert_eq!((member.role, warnings.len()), (LearnerType::Observer, 0), "{}", all(&warnings));
+}
+
+#[test]
+fn a_dynamic_file_has_the_server_lines_and_the_client_port() {
+    let lines = "initLimit=10\nsyncLimit=5\ndynamicConfigFile=@/zoo.cfg.dynamic.1f";
+    let errors = errors_of(as_second(lines, &[]));
+    assert!(errors[0].contains("two places for clients"), "{errors:?}");
+    let directory = Directory::new();
+    directory.write("myid", "2");
+    let dynamic = directory.write(
+        "zoo.cfg.dynamic.1f",
+        "server.1=a:1:2;2181\nserver.2=b:1:2;127.0.0.1:2182\nserver.3=c:1:2;2181\n",
+    );
+    let head = format!(
+        "dataDir={}\ninitLimit=10\nsyncLimit=5\ndynamicConfigFile={}\n",
+        directory.0.display(),
+        dynamic.display()
+    );
+    let (config, _) = load_text(&head, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
+    assert_eq!(config.client_address.to_string(), "127.0.0.1:2182");
+    let member = config.member.expect("a member");
+    assert!(member.ensemble.to_string().ends_with("version=1f"), "{}", member.ensemble);
+    let errors = errors_of(load_text(&format!("{head}server.4=d:1:2"), &[]));
+    assert!(errors[0].contains("must stand in the file that dynamicConfigFile names"));
+    directory.write("zoo.cfg.dynamic.1f", "server.1=a:1:2;2181\ntickTime=5\nversion=1f\n");
+    let errors = errors_of(load_text(&head, &[])).join("\n");
+    assert!(errors.contains("tickTime=5: expected server.N, group.N and weight.N only"));
+    assert!(errors.contains("the version stands in the name of this file"), "{errors}");
+    let errors = errors_of(load_text("dataDir=/d\ndynamicConfigFile=/no/such/file", &[]));
+    assert!(errors.iter().any(|error| error.contains("/no/such/file: cannot be read")));
 }
 
 #[test]
@@ -340,10 +499,6 @@ fn what_has_no_effect_is_remarked_on_once_with_what_to_write() {
 #[test]
 fn nothing_that_would_weaken_what_was_asked_for_is_let_pass() {
     for line in [
-        "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2",
-        "group.1=1:2",
-        "weight.1=1",
-        "dynamicConfigFile=/x",
         "oraclePath=/x",
         "secureClientPortAddress=::1",
         "ssl.keyStore.location=/k",
@@ -496,7 +651,7 @@ fn numbers_are_decoded_as_java_decodes_each() {
 
 #[test]
 fn the_effective_configuration_names_where_each_value_comes_from() {
-    let (config, _) = good("initLimit=5", &["zookeeper.snapCount=7"]);
+    let (config, _) = good("observer.reconnectDelayMs=5", &["zookeeper.snapCount=7"]);
     let text = short(&config.effective_text().replace('\n', " \n "));
     for expected in ["# command line", "# default", "zoo.cfg:4, without effect"] {
         assert!(text.contains(expected), "{expected}\nnot in:\n{text}");

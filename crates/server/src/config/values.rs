@@ -31,12 +31,10 @@ pub struct Effective {
 }
 
 impl Values {
-    /// `exempt` is the name of a server line that is taken although its row refuses it.
-    pub(super) fn read(given: Given, exempt: Option<&str>, findings: &mut Findings) -> Self {
+    pub(super) fn read(given: Given, findings: &mut Findings) -> Self {
         let mut read = BTreeMap::new();
         for (name, assignment) in &given {
-            let refused = assignment.row.refuses(&assignment.raw);
-            if let Some(why) = refused.filter(|_| exempt != Some(name)) {
+            if let Some(why) = assignment.row.refuses(&assignment.raw) {
                 let written = assignment.written();
                 findings.errors.push(ConfigError::Refused { written, why });
                 continue;
@@ -122,6 +120,12 @@ impl Values {
         members.filter_map(|(name, _)| self.text_if_any(name))
     }
 
+    /// The lines of a family: names and texts.
+    pub(super) fn lines_of(&self, row: &str) -> impl Iterator<Item = (&str, &str)> {
+        let members = self.given.iter().filter(move |(_, given)| given.row.key == row);
+        members.map(|(name, assignment)| (name.as_str(), assignment.raw.as_str()))
+    }
+
     /// What was written for a setting, for messages about it.
     pub(super) fn written(&self, key: &str) -> Option<Written> {
         self.given.get(key).map(super::sources::Assignment::written)
@@ -149,7 +153,8 @@ impl Values {
                 let Written { source, shown, .. } = assignment.written();
                 Effective { name: name.clone(), value: shown, source, status: row.status }
             }));
-            if all.len() == before && row.status == Status::Honoured {
+            let is_one = row.prefix().is_none();
+            if all.len() == before && is_one && row.status == Status::Honoured {
                 all.push(Effective {
                     name: row.key.to_owned(),
                     value: row.default.to_owned(),

@@ -42,6 +42,7 @@ impl Core {
             Effect::Audit(event) => self.audit(event),
             Effect::QuotaExceeded(exceeded) => self.figures.quota_exceeded(&exceeded),
             Effect::Append(token, record) => self.log_batch.push((token, record)),
+            Effect::Ensemble(_) => unreachable!("a single server has no ensemble"),
             Effect::StartSnapshot(zxid) => self.start_snapshot(zxid),
             Effect::SnapshotSlice { items, last } => {
                 if let Some(slices) = &self.snapshot {

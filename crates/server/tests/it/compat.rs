@@ -21,7 +21,7 @@ and clients try again without end; it takes no zxid. The connection is closed, a
 (`setWatches`, `auth`, `sasl`, the close of a session) and for lengths below 0 or beyond. A reply is never too long for the server; a Java
 client gives up the connection for one beyond its own `jute.maxbuffer`, so that both sides should have the same.
 
-Not yet: ensembles (with them read-only mode and local sessions), TLS and X.509, SASL, the HTTP admin server, the Prometheus endpoint.
+Not yet: read-only mode and local sessions, dynamic reconfiguration, TLS and X.509, SASL, the HTTP admin server, the Prometheus endpoint.
 What would weaken what was asked for is refused by name; what only tunes them is accepted without effect.
 JMX does not exist outside of a JVM.
 ";

@@ -201,6 +201,88 @@ const TESTS: &[(&str, &str)] = &[
         "setting:throttled_op_wait_time",
         "crates/sim/scenarios/whoever_waited_too_long_is_told_that_the_server_is_busy.txt",
     ),
+    (
+        "setting:server.N",
+        "crates/server/src/config/tests.rs::several_server_lines_and_a_myid_make_a_member",
+    ),
+    ("setting:group.N", "crates/server/src/config/tests.rs::groups_and_weights_of_votes_are_taken"),
+    (
+        "setting:weight.N",
+        "crates/server/src/config/tests.rs::groups_and_weights_of_votes_are_taken",
+    ),
+    (
+        "setting:dynamicConfigFile",
+        "crates/server/src/config/tests.rs::a_dynamic_file_has_the_server_lines_and_the_client_port",
+    ),
+    (
+        "setting:peerType",
+        "crates/server/src/config/tests.rs::what_is_odd_about_an_ensemble_is_remarked_on",
+    ),
+    (
+        "setting:initLimit",
+        "crates/server/src/config/tests.rs::a_members_lines_are_checked_as_apache_checks_them",
+    ),
+    (
+        "setting:syncLimit",
+        "crates/server/src/config/tests.rs::a_members_lines_are_checked_as_apache_checks_them",
+    ),
+    (
+        "setting:connectToLearnerMasterLimit",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:electionAlg",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:quorumListenOnAllIPs",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:syncEnabled",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:observer.election.DelayMs",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:leaderServes",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    ("setting:cnxTimeout", "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken"),
+    (
+        "setting:electionPortBindRetry",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:tcpKeepAlive",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:fastleader.minNotificationInterval",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:fastleader.maxNotificationInterval",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:leader.maxConcurrentSnapSyncs",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:leader.maxConcurrentDiffSyncs",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:commitLogCount",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
+    (
+        "setting:snapshotSizeFactor",
+        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
+    ),
 ];
 
 /// How many scenarios of one row are named on the page.

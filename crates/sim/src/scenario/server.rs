@@ -405,6 +405,7 @@ impl Server {
                 assert_eq!(token, LogToken(appended), "tokens count what was appended");
                 format!("append {}", self.names.record(&record))
             }
+            Effect::Ensemble(_) => unreachable!("a single server has no ensemble"),
             Effect::StartSnapshot(zxid) => format!("snapshot {zxid}"),
             Effect::SnapshotSlice { items, last } => {
                 let last = if last { " last" } else { "" };

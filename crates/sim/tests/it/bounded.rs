@@ -131,6 +131,7 @@ fn weight(effects: &[Effect]) -> usize {
         | Effect::Append(..)
         | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
+        | Effect::Ensemble(_)
         | Effect::StartSnapshot(_) => 1,
     };
     effects.iter().map(weigh).sum()
@@ -151,6 +152,7 @@ fn replies(effects: &[Effect]) -> Vec<i32> {
         | Effect::StartSnapshot(_)
         | Effect::Audit(_)
         | Effect::QuotaExceeded(_)
+        | Effect::Ensemble(_)
         | Effect::SnapshotSlice { .. } => None,
     };
     effects.iter().filter_map(xid).collect()
@@ -335,6 +337,8 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
             | Effect::StartSnapshot(_)
             | Effect::Audit(_)
             | Effect::QuotaExceeded(_)
+            | Effect::Ensemble(_)
+            | Effect::Ensemble(_)
             | Effect::SnapshotSlice { .. } => None,
         })
         .collect();

@@ -52,9 +52,9 @@ impl SnapshotNode {
     }
 
     /// Appends path and the rest.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut impl Put) {
         out.put_text(&self.path);
-        out.put_buffer(self.data.as_deref());
+        out.put_data(self.data.as_ref());
         out.put_long(self.acl_id);
         self.stat.encode(out);
     }

@@ -99,6 +99,13 @@ impl TxnRecord {
         }
     }
 
+    /// How long the payload is, in bytes.
+    pub fn encoded_bytes(&self) -> usize {
+        let mut length = Length(0);
+        self.encode(&mut length);
+        length.0
+    }
+
     /// Reads the payload of a log record. Bytes after it are ignored, as Apache ignores them.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only two bodies depend on the log's age")]
     pub fn decode(bytes: &[u8]) -> Decoded<TxnRecord> {

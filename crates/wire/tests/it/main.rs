@@ -2,4 +2,8 @@
 
 mod golden;
 mod properties;
+mod quorum;
+mod quorum_limits;
+mod quorum_properties;
+mod quorum_values;
 mod values;

@@ -14,11 +14,11 @@ use bellwether_wire::{Acl, Data, ErrorCode, OpCode, Password, Perms, SessionId, 
 
 pub(crate) type U<'a, 'b> = &'a mut Unstructured<'b>;
 
-fn any<'b, T: Arbitrary<'b>>(u: U<'_, 'b>) -> Result<T> {
+pub(crate) fn any<'b, T: Arbitrary<'b>>(u: U<'_, 'b>) -> Result<T> {
     u.arbitrary()
 }
 
-fn text(u: U<'_, '_>) -> Result<Box<str>> {
+pub(crate) fn text(u: U<'_, '_>) -> Result<Box<str>> {
     any(u)
 }
 
@@ -27,12 +27,15 @@ fn data(u: U<'_, '_>) -> Result<Option<Data>> {
 }
 
 /// At most four, so that a value is not all list.
-fn list<'b, T>(u: U<'_, 'b>, mut one: impl FnMut(U<'_, 'b>) -> Result<T>) -> Result<Vec<T>> {
+pub(crate) fn list<'b, T>(
+    u: U<'_, 'b>,
+    mut one: impl FnMut(U<'_, 'b>) -> Result<T>,
+) -> Result<Vec<T>> {
     let count = u.int_in_range(0..=4)?;
     (0..count).map(|_| one(u)).collect()
 }
 
-fn zxid(u: U<'_, '_>) -> Result<Zxid> {
+pub(crate) fn zxid(u: U<'_, '_>) -> Result<Zxid> {
     Ok(Zxid(any(u)?))
 }
 

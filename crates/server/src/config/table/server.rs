@@ -30,10 +30,10 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
     ["maxSessionTimeout", File, int(-1, INT_MAX), "-1", "ms", "3.3.0", Honoured,
      "The longest session timeout a client gets; -1 stands for 20 ticks."]
     ["localSessionsEnabled", File, STRICT, "false", "", "3.5.0",
-     WithoutEffect("Apache's standalone server keeps no local sessions either"),
+     WithoutEffect("every session is a global one, as on Apache's standalone server"),
      "Sessions that exist on one server of an ensemble only."]
     ["localSessionsUpgradingEnabled", File, STRICT, "false", "", "3.5.0",
-     WithoutEffect("Apache's standalone server keeps no local sessions either"),
+     WithoutEffect("every session is a global one, as on Apache's standalone server"),
      "Whether a local session becomes a global one when it creates an ephemeral node."]
     ["readonlymode.enabled", Java, FLAG, "false", "", "3.4.0", Honoured,
      "Whether a server that lost its ensemble serves reads. On a single server it only adds `isro` \

@@ -50,11 +50,9 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Storage
     ["autopurge.purgeInterval", File, int(i32::MIN as i64, i32::MAX as i64 / 3600), "0", "h",
      "3.4.0", Honoured,
      "How often old snapshots and log files are purged, the first time at start; 0 or below: never."]
-    ["snapshotSizeFactor", Both, Kind::Real, "0.33", "", "3.5.0",
-     WithoutEffect("it chooses how a server of an ensemble catches up"),
+    ["snapshotSizeFactor", Both, Kind::Real, "0.33", "", "3.5.0", Honoured,
      "Up to which share of a snapshot's size the log is sent to a follower in its place."]
-    ["commitLogCount", Both, INT_DECODED, "500", "transactions", "3.6.0",
-     WithoutEffect("it chooses how a server of an ensemble catches up"),
+    ["commitLogCount", Both, INT_DECODED, "500", "transactions", "3.6.0", Honoured,
      "How many committed transactions are kept in memory for followers that were away."]
     ["flushDelay", Both, LONG_DECODED, "0", "ms", "3.6.0",
      WithoutEffect("the log is synced as soon as the disk is free, and whatever arrives meanwhile \

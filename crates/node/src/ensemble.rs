@@ -1,0 +1,314 @@
+//! What a replica does as a member of an ensemble: `zab`'s news become sessions that move, requests
+//! that are forwarded, and trees that are sent and received.
+//!
+//! What it keeps true: clients are served only between [`News::Serve`] and [`News::StopServing`],
+//! and only once the tree has everything that was committed before; a role that ends takes with it
+//! whatever its clients had asked.
+//!
+//! A single server is always [`Serving::Alone`] and comes here for nothing else.
+
+use self::receiving::Receiving;
+use self::sending::Walks;
+use crate::connections::{Connection, Connections, Waiting};
+use crate::effect::Effect;
+use crate::event::ConnId;
+use crate::flow::propose::{self, Asker};
+use crate::flow::session::{self, Origin};
+use crate::node::Node;
+use bellwether_tree::{Identity, Now, Pending};
+use bellwether_wire::client::ConnectResponse;
+use bellwether_wire::disk::TxnRecord;
+use bellwether_wire::quorum::{Id, Packet};
+use bellwether_wire::{OpCode, SessionId, Zxid};
+use bellwether_zab::{LearnerLink, News, Serving};
+use std::collections::{BTreeMap, VecDeque};
+use tracing::info;
+
+mod forwarded;
+pub(crate) mod receiving;
+pub(crate) mod sending;
+
+/// Whether clients are served.
+#[derive(Debug)]
+enum Service {
+    /// There is no leader, or this server is not in step with it.
+    No,
+    /// As soon as the tree has what was committed before; what learners ask meanwhile waits.
+    Soon { serving: Serving, early: Vec<News> },
+    /// They are.
+    Yes(Serving),
+}
+
+/// The part of a replica that only members of ensembles need.
+#[derive(Debug)]
+pub(crate) struct Ensemble {
+    service: Service,
+    /// Leading: which learner serves a session. Sessions that are served here are not in it.
+    pub(crate) owners: BTreeMap<SessionId, LearnerLink>,
+    /// Learning: sessions heard from since the leader last asked.
+    pub(crate) touched: BTreeMap<SessionId, i32>,
+    /// Learning: connections whose session the leader is making.
+    pub(crate) creating: BTreeMap<SessionId, ConnId>,
+    /// Learning: connections that want a session back, until the leader knows whether it lives.
+    revalidating: BTreeMap<ConnId, Connection>,
+    /// Which of them asked for each session, in order.
+    asked: BTreeMap<SessionId, VecDeque<ConnId>>,
+    /// Learning: clients whose `sync` was forwarded, in order.
+    pub(crate) syncs: VecDeque<ConnId>,
+    /// Leading: snapshots that learners receive.
+    pub(crate) walks: Walks,
+    /// Learning: the snapshot that comes from the leader.
+    pub(crate) receiving: Option<Receiving>,
+}
+
+impl Ensemble {
+    pub(crate) fn alone() -> Ensemble {
+        Ensemble { service: Service::Yes(Serving::Alone), ..Ensemble::member() }
+    }
+
+    pub(crate) fn member() -> Ensemble {
+        Ensemble {
+            service: Service::No,
+            owners: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            creating: BTreeMap::new(),
+            revalidating: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            syncs: VecDeque::new(),
+            walks: Walks::default(),
+            receiving: None,
+        }
+    }
+
+    /// In which role clients are served, if they are.
+    pub(crate) fn serving(&self) -> Option<Serving> {
+        match &self.service {
+            Service::Yes(serving) => Some(*serving),
+            Service::No | Service::Soon { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        self.serving() == Some(Serving::Alone)
+    }
+
+    /// Whether sessions expire here, and containers are deleted.
+    pub(crate) fn is_proposer(&self) -> bool {
+        matches!(self.serving(), Some(Serving::Alone | Serving::Leader { .. }))
+    }
+
+    pub(crate) fn is_learner(&self) -> bool {
+        matches!(self.serving(), Some(Serving::Follower { .. } | Serving::Observer { .. }))
+    }
+
+    /// Who waits here for a transaction that came from the leader.
+    pub(crate) fn origin_of(&mut self, connections: &Connections, record: &TxnRecord) -> Origin {
+        let header = &record.header;
+        if header.op == OpCode::CreateSession {
+            return self
+                .creating
+                .remove(&header.session)
+                .map_or(Origin::Internal, Origin::Connecting);
+        }
+        let owner = connections.owner_of(header.session);
+        let Some((conn, connection)) = owner.and_then(|conn| Some((conn, connections.get(conn)?)))
+        else {
+            return Origin::Internal;
+        };
+        // What was under way when the session came here was asked of another server.
+        let is_ours = header.zxid > connection.since;
+        let waits = connection.queue.iter().find(|queued| match queued.waiting {
+            Waiting::Commit | Waiting::Marker => true,
+            Waiting::Read { .. }
+            | Waiting::Answer(_)
+            | Waiting::LastAnswer(_)
+            | Waiting::SetWatches(_) => false,
+        });
+        let is_it = waits.is_some_and(|queued| {
+            matches!(queued.waiting, Waiting::Commit)
+                && queued.xid == header.cxid
+                // A session that expires is closed with xid 0.
+                && (header.op != OpCode::CloseSession || queued.op == OpCode::CloseSession)
+        });
+        if is_ours && is_it { Origin::Client(conn) } else { Origin::Internal }
+    }
+
+    /// A connection is gone that may have waited for its session.
+    pub(crate) fn gone(&mut self, conn: ConnId) {
+        self.revalidating.remove(&conn);
+    }
+}
+
+/// Identities as the leader is told them.
+fn ids(identities: &[Identity]) -> Vec<Id> {
+    let id = |identity: &Identity| Id { scheme: identity.scheme.clone(), id: identity.id.clone() };
+    identities.iter().map(id).collect()
+}
+
+/// Passes a request of a client on to the leader.
+pub(crate) fn forward(
+    node: &mut Node,
+    now: Now,
+    (session, cxid, op): (SessionId, i32, OpCode),
+    (payload, identities): (Vec<u8>, &[Identity]),
+    out: &mut Vec<Effect>,
+) {
+    let request = Packet::Request {
+        session,
+        cxid,
+        op: op.code(),
+        payload: payload.into(),
+        identities: ids(identities),
+    };
+    node.peer_does(now, out, |peer, said| peer.to_leader(request, said));
+}
+
+/// Takes what `zab` has to tell.
+pub(crate) fn news(node: &mut Node, now: Now, news: News, out: &mut Vec<Effect>) {
+    if let (Service::Soon { early, .. }, News::Forwarded { .. } | News::Revalidate { .. }) =
+        (&mut node.ensemble.service, &news)
+    {
+        early.push(news);
+        return;
+    }
+    match news {
+        News::Serve(serving) => {
+            node.ensemble.service = Service::Soon { serving, early: Vec::new() };
+        }
+        News::StopServing => stop(node, out),
+        News::Forwarded { link, request } => forwarded::request(node, now, (link, request), out),
+        News::Revalidate { link, session, timeout_ms } => {
+            forwarded::revalidate(node, now, (link, session, timeout_ms), out);
+        }
+        News::Touched { link: _, sessions } => {
+            for (session, timeout_ms) in sessions {
+                if node.expiry.is_live(session) {
+                    node.expiry.touch(session, now.mono_ms, timeout_ms);
+                }
+            }
+        }
+        News::LearnerLeft(link) => {
+            node.ensemble.owners.retain(|_session, owner| *owner != link);
+            node.ensemble.walks.end(link);
+        }
+        News::Confirmed(confirmation) => {
+            node.proposals.confirmed = node.proposals.confirmed.max(confirmation);
+        }
+        News::SendSnapshot(link) => sending::begin(node, link, out),
+        News::Pinged { zxid } => {
+            let touched = std::mem::take(&mut node.ensemble.touched).into_iter().collect();
+            let pong = Packet::Ping { zxid, touched };
+            node.peer_does(now, out, |peer, said| peer.to_leader(pong, said));
+        }
+        News::Revalidated { session, valid } => revalidated(node, (session, valid), out),
+        News::Synced => {
+            // A client that has left takes its place in the line with it only here.
+            if let Some(conn) = node.ensemble.syncs.pop_front() {
+                propose::mark_synced(node, conn);
+            }
+        }
+        News::ReceiveSnapshot { link, zxid } => receiving::begin(node, (link, zxid), out),
+        News::ReceivingEnded => receiving::end(node, out),
+    }
+}
+
+/// Opens the door, once the tree has what was committed before.
+pub(crate) fn open(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
+    let Service::Soon { serving, early } = &mut node.ensemble.service else { return };
+    let (serving, early) = (*serving, std::mem::take(early));
+    let (Serving::Leader { epoch } | Serving::Follower { epoch } | Serving::Observer { epoch }) =
+        serving
+    else {
+        unreachable!("a single server serves from its start")
+    };
+    let first = Zxid::first_of(epoch);
+    node.tree.begin_epoch(first);
+    if let Serving::Leader { .. } = serving {
+        node.last_zxid = first;
+        // Nobody here knows when they were last heard from: each gets a whole timeout.
+        for (session, timeout_ms) in node.tree.sessions() {
+            node.expiry.touch(session, now.mono_ms, timeout_ms);
+        }
+    }
+    node.pass_session_ids();
+    info!(?serving, zxid = %node.tree.last_processed(), "serving clients");
+    node.ensemble.service = Service::Yes(serving);
+    for held in early {
+        news(node, now, held, out);
+    }
+}
+
+/// Whether [`open`] has something to do.
+pub(crate) fn is_opening(node: &Node) -> bool {
+    matches!(node.ensemble.service, Service::Soon { .. })
+}
+
+/// Closes the door. What clients of this server had asked for may happen or not: they are told
+/// nothing, and find another server.
+fn stop(node: &mut Node, out: &mut Vec<Effect>) {
+    let conns: Vec<ConnId> = node.connections.ids().collect();
+    for conn in conns {
+        out.push(Effect::Close(conn));
+        session::drop_connection(node, conn);
+    }
+    for conn in std::mem::take(&mut node.ensemble.revalidating).into_keys() {
+        out.push(Effect::Close(conn));
+    }
+    node.pending = Pending::new();
+    node.proposals.clear();
+    node.forget_requests();
+    let receiving = node.ensemble.receiving.take();
+    node.ensemble = Ensemble { receiving, ..Ensemble::member() };
+}
+
+/// A client wants its session back: only the leader knows whether it lives.
+pub(crate) fn ask_leader(
+    node: &mut Node,
+    now: Now,
+    (conn, connection): (ConnId, Connection),
+    out: &mut Vec<Effect>,
+) {
+    let (session, timeout_ms) = (connection.session, connection.timeout_ms);
+    node.ensemble.asked.entry(session).or_default().push_back(conn);
+    node.ensemble.revalidating.insert(conn, connection);
+    let question = Packet::Revalidate { session, timeout_ms };
+    node.peer_does(now, out, |peer, said| peer.to_leader(question, said));
+}
+
+/// The leader's answer.
+fn revalidated(node: &mut Node, (session, valid): (SessionId, bool), out: &mut Vec<Effect>) {
+    let ensemble = &mut node.ensemble;
+    let Some(waiting) = ensemble.asked.get_mut(&session) else { return };
+    let conn = waiting.pop_front();
+    if waiting.is_empty() {
+        ensemble.asked.remove(&session);
+    }
+    let Some((conn, mut connection)) =
+        conn.and_then(|conn| Some((conn, ensemble.revalidating.remove(&conn)?)))
+    else {
+        return; // The client has left meanwhile.
+    };
+    if valid {
+        connection.since = node.peer.history().received();
+        session::take_over(node, (conn, connection), out);
+    } else {
+        let read_only = connection.read_only_known.then_some(false);
+        out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
+        out.push(Effect::Close(conn));
+    }
+}
+
+/// A `sync` of somebody has its turn.
+pub(crate) fn synced(
+    node: &mut Node,
+    now: Now,
+    (asker, visits): (Asker, &mut usize),
+    out: &mut Vec<Effect>,
+) {
+    match asker {
+        Asker::Client(conn) => crate::flow::reply::marker(node, now, (conn, visits), out),
+        Asker::Learner(link) => {
+            node.peer_does(now, out, |peer, said| peer.to_learner(link, Packet::Sync, said));
+        }
+    }
+}
