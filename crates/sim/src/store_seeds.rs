@@ -323,6 +323,8 @@ impl World {
             | StoreError::NoSnapshot { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Snapshot { .. }
+            | StoreError::Epoch { .. }
+            | StoreError::Hole { .. }
             | StoreError::RecordTooLong { .. }
             | StoreError::NoSnapshotYet { .. } => Ended::Violation(error.to_string()),
         }

@@ -28,12 +28,16 @@ pub enum StoreError {
     Corrupt { path: PathBuf, offset: u64, corruption: Corruption },
     /// A snapshot cannot be read.
     Snapshot { path: PathBuf, offset: u64, problem: SnapshotProblem },
+    /// The epochs of a member cannot be read, or contradict its data.
+    Epoch { path: PathBuf, problem: EpochProblem },
     /// A write to the log, or its sync, failed. The store is unusable from here on.
     LogWrite { doing: &'static str, path: PathBuf, offset: u64, source: io::Error },
     /// The disk is full: the log cannot be written. The store is unusable from here on.
     Full { doing: &'static str, path: PathBuf, bytes_free: Option<u64>, source: io::Error },
     /// An earlier write to the log failed; nothing is written after it.
     Poisoned,
+    /// A transaction does not follow the last one of this member's log. Nothing was written.
+    Hole { after: Zxid, zxid: Zxid },
     /// A transaction is longer than what a reader accepts. Nothing was written.
     RecordTooLong { zxid: Zxid, bytes: usize, bytes_max: usize },
     /// The first record would be written without any snapshot to start from.
@@ -69,11 +73,38 @@ pub enum Corruption {
     MissingRecords { after: Zxid, before: Zxid },
     /// The side file says that records up to `synced` were synced, but they end at `last`.
     MissingEnd { last: Zxid, synced: Zxid },
+    /// A record of a member's log does not follow what is before it.
+    Gap { after: Zxid, before: Zxid },
+    /// A snapshot that cannot be read shows that there was more than the logs have, and a member of
+    /// an ensemble must not forget it.
+    EndsBeforeSnapshot { last: Zxid, snapshot: Zxid },
     /// A log's name says that it begins later. Taken as it is, what is written next would stand in
     /// an earlier log, and this one could not follow it at the next start.
     Misnamed { first: Zxid, zxid: Zxid },
     /// A record's zxid is not above the one before it.
     Backwards { previous: Zxid, zxid: Zxid },
+}
+
+/// What is wrong with the epochs of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EpochProblem {
+    /// Nothing stands in the file.
+    Empty,
+    /// Something else stands in the file.
+    NotANumber { text: String },
+    /// The number is below zero.
+    Negative { text: String },
+    /// No epoch is so large.
+    TooLarge { text: String },
+    /// The file is longer than any number.
+    TooLong { bytes_max: usize },
+    /// The member has the history of an epoch that it never promised to follow.
+    AcceptedBehindCurrent { accepted: u32, current: u32 },
+    /// There are transactions of an epoch that the member does not know of.
+    BehindLast { current: u32, accepted: Option<u32>, last: Zxid },
+    /// A synchronisation with the leader of a newer epoch began and did not end, and the state
+    /// before it is not there any more.
+    Unfinished { current: u32, accepted: u32, last: Zxid },
 }
 
 /// Why a snapshot is not read.
@@ -108,9 +139,11 @@ impl StoreError {
             | StoreError::NoSnapshot { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Snapshot { .. }
+            | StoreError::Epoch { .. }
             | StoreError::LogWrite { .. }
             | StoreError::Full { .. }
             | StoreError::Poisoned
+            | StoreError::Hole { .. }
             | StoreError::RecordTooLong { .. } => 1,
         }
     }
@@ -169,6 +202,7 @@ impl fmt::Display for StoreError {
                 write!(f, "snapshot {path}, byte {offset} of its content: {problem}; ")?;
                 write!(f, "inspect it with: bellwether snapshot verify {path}")
             }
+            StoreError::Epoch { path, problem } => write!(f, "{}: {problem}", path.display()),
             StoreError::LogWrite { doing, path, offset, source } => write!(
                 f,
                 "cannot {doing} {}, offset {offset}: {source}; nothing of this batch was \
@@ -180,6 +214,9 @@ impl fmt::Display for StoreError {
                 write_free(f, *bytes_free)
             }
             StoreError::Poisoned => write!(f, "an earlier write to the log failed"),
+            StoreError::Hole { after, zxid } => {
+                write!(f, "transaction {zxid} does not follow {after}, the last one of this member")
+            }
             StoreError::RecordTooLong { zxid, bytes, bytes_max } => {
                 write!(f, "transaction {zxid} takes {bytes} bytes; a reader takes {bytes_max}")
             }
@@ -208,6 +245,7 @@ fn write_next(f: &mut fmt::Formatter<'_>, dir: &Path, corruption: &Corruption) -
     write!(f, "inspect it with: bellwether log verify {dir}")?;
     match corruption {
         Corruption::TooLong { .. } => Ok(()), // The setting is to be raised; nothing is damaged.
+        Corruption::Gap { .. } | Corruption::EndsBeforeSnapshot { .. } => Ok(()), // It is said.
         Corruption::Misnamed { zxid, .. } => {
             write!(f, "; if the log is whole, rename it to log.{:x}", zxid.0)
         }
@@ -246,7 +284,9 @@ impl std::error::Error for StoreError {
             | StoreError::NoSnapshot { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Snapshot { .. }
+            | StoreError::Epoch { .. }
             | StoreError::Poisoned
+            | StoreError::Hole { .. }
             | StoreError::RecordTooLong { .. }
             | StoreError::NoSnapshotYet { .. } => None,
         }
@@ -290,6 +330,17 @@ impl fmt::Display for Corruption {
                  storage (remove that file if another server has shortened the logs, or an older \
                  state was put back on purpose)"
             ),
+            Corruption::Gap { after, before } => write!(
+                f,
+                "transactions between {after} and {before} are missing, and this member may have \
+                 acknowledged them ({BRING_BACK})"
+            ),
+            Corruption::EndsBeforeSnapshot { last, snapshot } => write!(
+                f,
+                "the logs end with {last} but a snapshot of {snapshot} is there, which is broken: \
+                 what this member acknowledged may be missing (if that snapshot was never \
+                 finished, move it away; else {BRING_BACK})"
+            ),
             Corruption::Misnamed { first, zxid } => {
                 write!(f, "transaction {zxid} stands in a log that by its name begins with {first}")
             }
@@ -297,6 +348,48 @@ impl fmt::Display for Corruption {
                 write!(f, "transaction {zxid} comes after {previous}")
             }
         }
+    }
+}
+
+/// What brings a member back whose own data cannot be used.
+const BRING_BACK: &str = "if the other members are a quorum and have the data, move the content of \
+                          version-2 in dataDir and dataLogDir away (not myid) and start again: \
+                          they bring it back";
+
+impl fmt::Display for EpochProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EpochProblem::Empty => write!(f, "the file is empty; an epoch was expected; ")?,
+            EpochProblem::NotANumber { text } => {
+                write!(f, "an epoch was expected, but this is not a number: {text:?}; ")?;
+            }
+            EpochProblem::Negative { text } => write!(f, "the epoch {text} is negative; ")?,
+            EpochProblem::TooLarge { text } => {
+                write!(f, "the epoch {text} is too large: the largest is {}; ", i32::MAX)?;
+            }
+            EpochProblem::TooLong { bytes_max } => {
+                write!(f, "the file is longer than {bytes_max} bytes; an epoch was expected; ")?;
+            }
+            EpochProblem::AcceptedBehindCurrent { accepted, current } => write!(
+                f,
+                "the accepted epoch {accepted} is less than the current epoch {current}: this \
+                 member has forgotten what it promised; "
+            )?,
+            EpochProblem::BehindLast { current, accepted, last } => {
+                write!(f, "the current epoch {current} is older than the last zxid {last}, ")?;
+                match accepted {
+                    Some(accepted) => write!(f, "and {accepted} was accepted last; ")?,
+                    None => write!(f, "and there is no acceptedEpoch; ")?,
+                }
+            }
+            EpochProblem::Unfinished { current, accepted, last } => write!(
+                f,
+                "the current epoch {current} is older than the last zxid {last}: the \
+                 synchronisation with the leader of epoch {accepted} did not end, and the snapshot \
+                 and logs from before it are not complete any more; "
+            )?,
+        }
+        write!(f, "nothing was changed; {BRING_BACK}")
     }
 }
 

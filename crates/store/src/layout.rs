@@ -1,5 +1,7 @@
 //! The directories of a store: found or created, checked, locked, and rid of unfinished files.
+//! A change of history that was interrupted is completed before anything else is looked at.
 
+use crate::cutback::Cutback;
 use crate::disk::{Disk, DiskLock};
 use crate::error::StoreError;
 use crate::names;
@@ -17,7 +19,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Finds or creates the directories, locks them, checks them, and removes unfinished files.
+    /// Finds or creates the directories, locks them, checks them, and ends what was interrupted:
+    /// a change of history is completed, unfinished files are removed.
     pub(crate) fn open(
         disk: &dyn Disk,
         options: &StoreOptions,
@@ -36,6 +39,9 @@ impl Layout {
         if snapshot_dir != log_dir {
             check_misplaced(disk, &log_dir, names::looks_like_snapshot, "dataDir")?;
             check_misplaced(disk, &snapshot_dir, names::looks_like_log, "dataLogDir")?;
+        }
+        if let Some(kept) = Cutback::complete(disk, options)? {
+            notify(&Notice::CutbackCompleted { kept });
         }
         for dir in &dirs {
             remove_unfinished(disk, dir, notify)?;
@@ -101,6 +107,14 @@ pub(crate) fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, String
 /// The files with bytes that were cut off logs, by the zxid of the log.
 pub(crate) fn cuts(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Zxid, String)>, StoreError> {
     Ok(sorted(list(disk, dir)?, names::cut_zxid))
+}
+
+/// The snapshots that were set aside, by their zxid.
+pub(crate) fn kept_snapshots(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Vec<(Zxid, String)>, StoreError> {
+    Ok(sorted(list(disk, dir)?, names::kept_snapshot_zxid))
 }
 
 fn sorted(names: Vec<String>, zxid_of: fn(&str) -> Option<Zxid>) -> Vec<(Zxid, String)> {

@@ -15,23 +15,33 @@
 //! the snapshot (`snapshot_reader.rs`) and the logs (`log_reader.rs`), decides about damage
 //! (`damage.rs`), repairs (`repair.rs`) and becomes the store (`txnlog.rs`).
 //!
+//! A member of an ensemble needs more: its epochs (`epochs.rs`), an end of the history before its
+//! last transaction ([`Store::truncate`]), a leader's snapshot in its place
+//! ([`Store::restart_at`]), and stretches of the log for peers ([`LogRange`]). What concerns
+//! several files at once is noted first and then done as a whole (`cutback.rs`).
+//!
 //! It blocks: the log has one thread, a snapshot another.
 
 pub mod disk;
 pub mod os_disk;
 
 mod contents;
+mod cutback;
 mod damage;
 mod durable;
+mod epochs;
 mod error;
 mod layout;
 mod limits;
 mod log_reader;
+mod member;
 mod mend;
 mod names;
 mod notice;
 mod options;
 mod purge;
+mod range;
+mod received;
 mod record;
 mod recover;
 mod repair;
@@ -43,12 +53,14 @@ mod snapshot_writer;
 mod synced;
 #[cfg(test)]
 mod testing;
+mod truncate;
 mod txnlog;
 
 pub use contents::{Contents, Named};
 pub use damage::{Behind, Damage, SideFile, Verdict, Writer, decide};
 pub use disk::{Access, Disk, DiskFile, DiskLock};
-pub use error::{Corruption, SnapshotProblem, StoreError};
+pub use epochs::{Epochs, save_accepted, save_current};
+pub use error::{Corruption, EpochProblem, SnapshotProblem, StoreError};
 pub use log_reader::{LogReader, LogRecord, LogStart, LogStep};
 pub use mend::{
     Copied, Follows, Until, copy_sound, forget_synced, newest_sound_snapshot, replace_log,
@@ -57,9 +69,13 @@ pub use mend::{
 pub use notice::{Notice, Notify};
 #[cfg(feature = "canaries")]
 pub use options::Break;
-pub use options::{Compression, ForceSync, LogsWithoutSnapshot, MissingDirectories, StoreOptions};
+pub use options::{
+    Compression, ForceSync, LogsWithoutSnapshot, MissingDirectories, Role, StoreOptions,
+};
 pub use os_disk::OsDisk;
 pub use purge::{Purged, purge};
+pub use range::{LogRange, RangeError, RangeStart, newest_snapshot_bytes};
+pub use received::{ReceivedSnapshot, SealedSnapshot};
 pub use record::Mark;
 pub use recover::{Origin, Recovered, Recovery};
 pub use repair::Planned;
@@ -68,4 +84,5 @@ pub use sizes::{Sizes, sizes};
 pub use snapshot_reader::SnapshotReader;
 pub use snapshot_writer::{SavedSnapshot, SnapshotWriter};
 pub use synced::Synced;
+pub use truncate::Truncation;
 pub use txnlog::{Store, SyncReport};

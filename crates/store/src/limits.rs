@@ -18,6 +18,13 @@ pub(crate) const SNAPPY_BLOCK_BYTES_MAX: usize = 64 << 20;
 pub(crate) const SNAPPY_BLOCK_BYTES: usize = 32 << 10;
 /// A log grows when less than this is left of what was preallocated, as Apache's does.
 pub(crate) const PREALLOC_RESERVE_BYTES: u64 = 4096;
+/// The longest description of a cutback: a line of some 30 bytes for each file.
+pub(crate) const CUTBACK_BYTES_MAX: usize = 4 << 20;
+/// What the records take, at most, that a recovery hands out for peers. Beyond it they are read
+/// from the log.
+pub(crate) const RECENT_BYTES_MAX: u64 = 64 << 20;
+/// The longest content of a file that holds an epoch: the number takes ten digits at most.
+pub(crate) const EPOCH_BYTES_MAX: usize = 64;
 /// Copies are made in pieces of this size.
 pub(crate) const COPY_BYTES: usize = 1 << 20;
 /// What a batch's buffer keeps of its size between two batches.

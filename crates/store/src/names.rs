@@ -11,6 +11,12 @@ use bellwether_wire::Zxid;
 pub(crate) const LOCK: &str = "bellwether.lock";
 /// What is known to be synced.
 pub(crate) const SYNCED: &str = "bellwether.synced";
+/// What is left to be done to snapshots and logs.
+pub(crate) const CUTBACK: &str = "bellwether.cutback";
+/// The last epoch that a member promised to follow; Apache's name.
+pub(crate) const ACCEPTED_EPOCH: &str = "acceptedEpoch";
+/// The last epoch whose history a member has; Apache's name.
+pub(crate) const CURRENT_EPOCH: &str = "currentEpoch";
 const TEMPORARY: &str = "bellwether.tmp.";
 const CUT: &str = "bellwether.cut.";
 
@@ -27,6 +33,16 @@ pub(crate) fn snapshot(zxid: Zxid, compression: Compression) -> String {
 /// The name of a file until it is whole.
 pub(crate) fn temporary(name: &str) -> String {
     format!("{TEMPORARY}{name}")
+}
+
+/// The name of an epoch's file until it is whole; Apache's.
+pub(crate) fn unnamed_epoch(name: &str) -> String {
+    format!("{name}.tmp")
+}
+
+/// The name of a snapshot that a leader sends, until it takes the place of what is there.
+pub(crate) fn received(name: &str) -> String {
+    temporary(&format!("received.{name}"))
 }
 
 /// The name under which the bytes that were cut off a log are kept.
@@ -47,6 +63,11 @@ pub(crate) fn is_kept(name: &str) -> bool {
 /// The name that a kept file had, and whatever follows it.
 pub(crate) fn without_kept(name: &str) -> &str {
     name.strip_prefix(CUT).unwrap_or(name)
+}
+
+/// The zxid of the snapshot that a kept file was.
+pub(crate) fn kept_snapshot_zxid(name: &str) -> Option<Zxid> {
+    name.strip_prefix(CUT).and_then(snapshot_zxid)
 }
 
 /// The zxid of a log's name.
@@ -111,6 +132,7 @@ mod tests {
         let ours = [
             LOCK.to_owned(),
             SYNCED.to_owned(),
+            CUTBACK.to_owned(),
             temporary("snapshot.5"),
             temporary("log.5"),
             cut("log.5", 16),

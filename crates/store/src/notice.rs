@@ -27,6 +27,15 @@ pub enum Notice {
     Gap { log: PathBuf, after: Zxid, before: Zxid },
     /// The logs end before a broken snapshot that was passed over.
     EndsBeforeSkippedSnapshot { last: Zxid, snapshot: Zxid },
+    /// What a synchronisation with a leader had brought when it was interrupted was taken away, and
+    /// with it what was of no use without it.
+    SynchronisationUndone { current: u32, accepted: u32, last: Zxid, to: Zxid, kept: Vec<PathBuf> },
+    /// The history was ended at a point, as the leader asked for.
+    Truncated { to: Zxid, kept: Vec<PathBuf> },
+    /// A leader's snapshot took the place of a history that went on beyond it.
+    HistoryReplaced { snapshot: Zxid, kept: Vec<PathBuf> },
+    /// A change of the history that was interrupted was carried out to its end.
+    CutbackCompleted { kept: Vec<PathBuf> },
     /// The log is not synced, by the user's wish.
     NotSynced,
     /// The lazy sync of the side file failed; the log is not concerned.
@@ -80,6 +89,13 @@ impl fmt::Display for Notice {
                 "the logs end with {last}, although a broken snapshot of {snapshot} was found: \
                  transactions may be missing"
             ),
+            Notice::SynchronisationUndone { kept, .. }
+            | Notice::Truncated { kept, .. }
+            | Notice::HistoryReplaced { kept, .. }
+            | Notice::CutbackCompleted { kept } => {
+                self.write_history_changed(f)?;
+                write_kept(f, kept)
+            }
             Notice::NotSynced => write!(
                 f,
                 "forceSync=no: writes are acknowledged before they are on stable storage and can \
@@ -90,4 +106,45 @@ impl fmt::Display for Notice {
             }
         }
     }
+}
+
+impl Notice {
+    /// What changed the history.
+    fn write_history_changed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::SynchronisationUndone { current, accepted, last, to, .. } => write!(
+                f,
+                "the synchronisation with the leader of epoch {accepted} did not end: what it had \
+                 brought up to {last} was never acknowledged and was taken away; this member goes \
+                 on with epoch {current} at {to}"
+            ),
+            Notice::Truncated { to, .. } => {
+                write!(f, "the leader has no transactions after {to}: they were taken away")
+            }
+            Notice::HistoryReplaced { snapshot, .. } => {
+                write!(f, "the leader's snapshot of {snapshot} took the place of what was here")
+            }
+            Notice::CutbackCompleted { .. } => {
+                write!(f, "a change of the history that had been interrupted was completed")
+            }
+            Notice::TemporaryRemoved { .. }
+            | Notice::SnapshotSkipped { .. }
+            | Notice::TailCut { .. }
+            | Notice::EmptyLogRemoved { .. }
+            | Notice::LogEndsWithinRecord { .. }
+            | Notice::RecordRepeated { .. }
+            | Notice::Gap { .. }
+            | Notice::EndsBeforeSkippedSnapshot { .. }
+            | Notice::NotSynced
+            | Notice::SideFileNotSynced { .. } => unreachable!("these change no history"),
+        }
+    }
+}
+
+fn write_kept(f: &mut fmt::Formatter<'_>, kept: &[PathBuf]) -> fmt::Result {
+    for (n, path) in kept.iter().enumerate() {
+        let before = if n == 0 { "; kept as " } else { ", " };
+        write!(f, "{before}{}", path.display())?;
+    }
+    Ok(())
 }

@@ -24,6 +24,10 @@ pub struct StoreOptions {
     pub force_sync: ForceSync,
     /// `snapshot.compression.method`.
     pub compression: Compression,
+    /// Whose directory it is.
+    pub role: Role,
+    /// How many of the last transactions a recovery hands out again (`commitLogCount`).
+    pub recent_max: usize,
     /// What is broken on purpose, to see the tests notice it.
     #[cfg(feature = "canaries")]
     pub broken: Option<Break>,
@@ -56,6 +60,16 @@ pub enum ForceSync {
     No,
 }
 
+/// What the server is whose directory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It stands alone: files of epochs are passed over, as Apache does.
+    Standalone,
+    /// It is a member of an ensemble: the epochs must agree with the data, and a gap in the history
+    /// is refused, since the other members can bring all of it back.
+    Member,
+}
+
 /// How snapshots are compressed. Reading does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -80,7 +94,6 @@ impl Compression {
 
 /// The ways in which a store can be broken on purpose.
 #[cfg(feature = "canaries")]
-#[expect(clippy::enum_variant_names, reason = "all three are about syncs; so are the promises")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Break {
     /// A batch counts as synced when it is written.
@@ -89,6 +102,12 @@ pub enum Break {
     NoDirSync,
     /// A sync that failed is asked for again, and believed.
     RetryAfterFailedSync,
+    /// An epoch gets its name without having been synced.
+    RenameBeforeSync,
+    /// Snapshots beyond a point at which the history is to end stay where they are.
+    SnapshotNotSetAside,
+    /// What a change of history takes is done without having been noted.
+    CutbackNotNoted,
 }
 
 impl StoreOptions {
@@ -105,6 +124,8 @@ impl StoreOptions {
             record_bytes_max: MAX_BUFFER_BYTES + EXTRA_BUFFER_BYTES,
             force_sync: ForceSync::Yes,
             compression: Compression::None,
+            role: Role::Standalone,
+            recent_max: 0,
             #[cfg(feature = "canaries")]
             broken: None,
         }

@@ -20,7 +20,7 @@ pub struct Purged {
     pub snapshots: Vec<PathBuf>,
     /// Logs.
     pub logs: Vec<PathBuf>,
-    /// What was once cut off such logs.
+    /// What was once cut off such logs, and snapshots like these that were set aside.
     pub cuts: Vec<PathBuf>,
     /// What could not be removed. It holds up nothing else, and is tried again the next time.
     pub failures: Vec<StoreError>,
@@ -48,6 +48,8 @@ pub fn purge(disk: &dyn Disk, options: &StoreOptions, retain: usize) -> Result<P
         cuts: old(&layout::cuts(disk, &log_dir)?, first_log, &log_dir),
         failures: Vec::new(),
     };
+    let set_aside = layout::kept_snapshots(disk, &snapshot_dir)?;
+    purged.cuts.extend(old(&set_aside, *oldest, &snapshot_dir));
     let Purged { snapshots, logs, cuts, failures } = &mut purged;
     for paths in [snapshots, logs, cuts] {
         paths.retain(|path| match disk.remove(path) {

@@ -6,12 +6,14 @@
 
 use crate::damage::{self, Behind, Damage, SideFile, Verdict, Writer};
 use crate::disk::Disk;
+use crate::epochs::Epochs;
 use crate::error::{Corruption, StoreError};
 use crate::layout::{self, Layout};
 use crate::limits::SNAPSHOTS_TRIED_MAX;
 use crate::log_reader::{LogReader, LogRecord, LogStart, LogStep};
+use crate::member::{self, Membership, Recent};
 use crate::notice::{Notice, Notify};
-use crate::options::{ForceSync, LogsWithoutSnapshot, StoreOptions};
+use crate::options::{ForceSync, LogsWithoutSnapshot, Role, StoreOptions};
 use crate::repair::{LastBatch, Planned, Repairs};
 use crate::snapshot_reader::SnapshotReader;
 use crate::synced::Synced;
@@ -60,6 +62,9 @@ pub struct Recovery {
     /// The last log that was read to its end and held a record.
     last_log: Option<PathBuf>,
     repairs: Repairs,
+    /// `None` for a server that stands alone.
+    membership: Option<Membership>,
+    recent: Recent,
     state: State,
 }
 
@@ -97,6 +102,22 @@ impl Store {
         if options.force_sync == ForceSync::No {
             notify(&Notice::NotSynced);
         }
+        Recovery::begin(disk, options, notify, layout)
+    }
+}
+
+impl Recovery {
+    /// Begins to read directories that are locked.
+    pub(crate) fn begin(
+        disk: Arc<dyn Disk>,
+        options: StoreOptions,
+        mut notify: Notify,
+        layout: Layout,
+    ) -> Result<Recovery, StoreError> {
+        let membership = match options.role {
+            Role::Standalone => None,
+            Role::Member => Some(Membership::open(disk.as_ref(), &options, &mut notify)?),
+        };
         let logs = layout::logs(disk.as_ref(), &layout.log_dir)?;
         let mut recovery = Recovery {
             side: Synced::read(disk.as_ref(), &layout.log_dir),
@@ -112,6 +133,8 @@ impl Store {
             last: None,
             last_log: None,
             repairs: Repairs::default(),
+            membership,
+            recent: Recent::default(),
             state: State::Reading,
         };
         recovery.choose_snapshot(&logs)?;
@@ -120,9 +143,7 @@ impl Store {
         recovery.drop_stale_side_file()?;
         Ok(recovery)
     }
-}
 
-impl Recovery {
     /// What the state is made from.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -132,6 +153,20 @@ impl Recovery {
     pub fn last_zxid(&self) -> Zxid {
         let last = self.last.as_ref().map_or(Zxid::ZERO, |last| last.zxid);
         last.max(self.snapshot_zxid().unwrap_or(Zxid::ZERO))
+    }
+
+    /// The epochs of a member, once the iterator has ended. Missing files are taken to say the
+    /// epoch of the last transaction, as Apache takes them; [`Recovery::finish`] writes them.
+    pub fn epochs(&self) -> Option<Epochs> {
+        self.membership.as_ref().and_then(Membership::settled)
+    }
+
+    /// The last transactions, up to [`StoreOptions::recent_max`] of them, once the iterator has
+    /// ended: for peers that lack no more than these. Nothing is missing between them; those that
+    /// the snapshot holds are among them. Another call returns nothing.
+    pub fn take_recent(&mut self) -> Vec<TxnRecord> {
+        let last = self.last_zxid();
+        self.recent.take(last)
     }
 
     /// What [`Recovery::finish`] would change, as far as it was read.
@@ -154,6 +189,9 @@ impl Recovery {
             &mut self.notify,
             (snapshot, last_zxid),
         )?;
+        if let Some(membership) = &self.membership {
+            membership.write(self.disk.as_ref(), &self.options)?;
+        }
         Ok(Store::ready(self.disk, self.options, self.layout, self.notify, (last_zxid, side)))
     }
 
@@ -297,6 +335,10 @@ impl Recovery {
             log.last_mark = Some(record.offset);
         }
         self.last = Some(Last { zxid, checksum: record.checksum, end: record.end });
+        if self.options.recent_max > 0 {
+            let bytes = record.end - record.offset;
+            self.recent.push(&record.record, bytes, self.options.recent_max);
+        }
         Ok(!in_snapshot)
     }
 
@@ -319,6 +361,12 @@ impl Recovery {
         let zxid = record.record.header.zxid;
         let last = self.last.as_ref().map(|last| last.zxid);
         let Some(base) = last.max(self.snapshot_zxid()) else { return Ok(()) };
+        if self.membership.is_some() {
+            let whole = member::is_whole(record, (last, self.snapshot_zxid()), &self.skipped);
+            let (after, before) = (base, zxid);
+            let gap = || log.reader.refusal(record.offset, Corruption::Gap { after, before });
+            return if whole { Ok(()) } else { Err(gap()) };
+        }
         if let Some(mark) = record.mark {
             let known = [last, self.snapshot_zxid()];
             if known.into_iter().flatten().any(|previous| mark.follows(previous)) {
@@ -412,7 +460,16 @@ impl Recovery {
             return Err(StoreError::corrupt(&path, offset, corruption));
         }
         if let Some(snapshot) = self.skipped.iter().copied().max().filter(|zxid| *zxid > last) {
+            // One of a newer epoch than the current one was never acknowledged.
+            if self.membership.as_ref().is_some_and(|m| m.has_history_of(snapshot.epoch())) {
+                let path = self.layout.snapshot_dir.clone();
+                let corruption = Corruption::EndsBeforeSnapshot { last, snapshot };
+                return Err(StoreError::corrupt(&path, 0, corruption));
+            }
             (self.notify)(&Notice::EndsBeforeSkippedSnapshot { last, snapshot });
+        }
+        if let Some(membership) = &mut self.membership {
+            membership.settle(&self.options, last)?;
         }
         Ok(())
     }

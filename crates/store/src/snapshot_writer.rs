@@ -17,7 +17,7 @@ use bellwether_wire::{Acl, Zxid};
 use flate2::write::GzEncoder;
 use simd_adler32::Adler32;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A snapshot that is being written.
@@ -34,6 +34,7 @@ pub struct SnapshotWriter {
     sessions: Counted,
     acls: Counted,
     phase: Phase,
+    /// Whether the file has its name, or another has taken it over.
     renamed: bool,
 }
 
@@ -86,9 +87,20 @@ impl SnapshotWriter {
         options: &StoreOptions,
         zxid: Zxid,
     ) -> Result<SnapshotWriter, StoreError> {
+        let name = names::snapshot(zxid, options.compression);
+        SnapshotWriter::under(disk, options, zxid, names::temporary(&name))
+    }
+
+    /// Begins the snapshot of `zxid` under this name.
+    pub(crate) fn under(
+        disk: Arc<dyn Disk>,
+        options: &StoreOptions,
+        zxid: Zxid,
+        temporary: String,
+    ) -> Result<SnapshotWriter, StoreError> {
         let dir = options.snapshot_dir();
         let name = names::snapshot(zxid, options.compression);
-        let (path, temporary) = (dir.join(&name), dir.join(names::temporary(&name)));
+        let (path, temporary) = (dir.join(&name), dir.join(temporary));
         let mut writer = SnapshotWriter {
             disk,
             options: options.clone(),
@@ -162,12 +174,7 @@ impl SnapshotWriter {
 
     /// Seals the file, makes it durable and gives it its name.
     pub fn finish(mut self) -> Result<SavedSnapshot, StoreError> {
-        self.enter(Phase::LastProcessed)?;
-        let output = self.output.take().expect("a writer that failed is not finished");
-        let bytes = match output.finish(&self.options) {
-            Ok(bytes) => bytes,
-            Err(e) => return Err(self.failed("write", e)),
-        };
+        let bytes = self.seal()?;
         if let Err(e) = self.disk.rename(&self.temporary, &self.path) {
             return Err(self.failed("rename", e));
         }
@@ -177,6 +184,24 @@ impl SnapshotWriter {
             return Err(self.failed("sync the name of", e));
         }
         Ok(SavedSnapshot { zxid: self.zxid, path: self.path.clone(), bytes })
+    }
+
+    /// Writes all that belongs to the snapshot and makes it durable; returns how long it is.
+    pub(crate) fn seal(&mut self) -> Result<u64, StoreError> {
+        self.enter(Phase::LastProcessed)?;
+        let output = self.output.take().expect("a writer that failed is not finished");
+        output.finish(&self.options).map_err(|e| self.failed("write", e))
+    }
+
+    /// The name that it is to have.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the sealed file to the caller, under its temporary name: that, and its name to be.
+    pub(crate) fn into_paths(mut self) -> (PathBuf, PathBuf) {
+        self.renamed = true;
+        (self.temporary.clone(), self.path.clone())
     }
 
     /// Gives up and removes what was written.

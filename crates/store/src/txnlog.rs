@@ -7,17 +7,23 @@
 //! - the first record of every batch carries a mark (see `record.rs`), unless `forceSync=no`;
 //! - after a write or a sync that failed, nothing is written any more.
 
+use crate::cutback::Cutback;
 use crate::disk::{Disk, DiskFile};
 use crate::durable::{sync_dir, sync_file};
+use crate::epochs;
 use crate::error::{self, StoreError};
 use crate::layout::{self, Layout};
 use crate::limits::{BATCH_BYTES_KEPT, PREALLOC_RESERVE_BYTES};
 use crate::names;
 use crate::notice::{Notice, Notify};
-use crate::options::{ForceSync, StoreOptions};
+use crate::options::{ForceSync, Role, StoreOptions};
 use crate::purge::{self, Purged};
+use crate::received::SealedSnapshot;
 use crate::record::{self, MARK_BYTES, Mark};
+use crate::recover::Recovery;
+use crate::snapshot_writer::SavedSnapshot;
 use crate::synced::{Synced, SyncedFile};
+use crate::truncate::{self, Truncation, follows_in_order};
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::{FileHeader, TxnRecord};
 use std::io;
@@ -115,12 +121,16 @@ impl Store {
 
     /// Appends a transaction to the batch. It is durable when [`Store::sync`] has returned `Ok`.
     ///
-    /// Its zxid must be above all others. The first call after a start or a roll begins a log,
+    /// Its zxid must be above all others; for a member it must be the next one, or the first of a
+    /// newer epoch. The first call after a start or a roll begins a log,
     /// which touches the disk; the others only encode.
     pub fn append(&mut self, record: &TxnRecord) -> Result<(), StoreError> {
         let zxid = record.header.zxid;
         assert!(zxid > self.last_zxid, "{zxid} is appended after {}", self.last_zxid);
         self.check_usable()?;
+        if self.options.role == Role::Member && !follows_in_order(self.last_zxid, zxid) {
+            return Err(StoreError::Hole { after: self.last_zxid, zxid });
+        }
         let start = self.batch.bytes.len();
         let mark = self.mark();
         let bytes = record::encode(record, mark, &mut self.batch.bytes);
@@ -166,6 +176,95 @@ impl Store {
         self.flush()?;
         self.segment = None;
         Ok(())
+    }
+
+    /// Ends the history with this transaction, as a leader asks for: later ones are cut off and
+    /// kept beside the logs, snapshots that show an effect of them are set aside. What was
+    /// appended is written first. The next record begins a new log.
+    ///
+    /// The state is to be read again afterwards ([`Store::into_recovery`]). No snapshot may be in
+    /// the making meanwhile, since it would show what is cut. After a failure the store is
+    /// unusable, and the next start ends what was begun.
+    pub fn truncate(&mut self, point: Zxid) -> Result<Truncation, StoreError> {
+        self.sync()?;
+        if point == self.last_zxid {
+            return Ok(Truncation::Truncated);
+        }
+        let Some(plan) = truncate::plan(self.disk.as_ref(), &self.options, point)? else {
+            return Ok(Truncation::Absent);
+        };
+        if plan.to != point {
+            return Ok(Truncation::Absent);
+        }
+        let kept = self.cut_back(&plan.cutback, point)?;
+        (self.notify)(&Notice::Truncated { to: point, kept });
+        Ok(Truncation::Truncated)
+    }
+
+    /// Puts a snapshot that a leader has sent in the place of the history: snapshots and records
+    /// beyond its zxid belong to another history and are set aside. Older ones stay as they are,
+    /// but no start goes on from them across the gap. The next record follows the snapshot, in a
+    /// new log. After a failure the store is unusable, and the next start ends what was begun.
+    pub fn restart_at(&mut self, snapshot: SealedSnapshot) -> Result<SavedSnapshot, StoreError> {
+        self.sync()?;
+        let zxid = snapshot.zxid();
+        let cutback = snapshot.replaces(self.disk.as_ref(), &self.options)?;
+        let saved = snapshot.saved(); // From here on its temporary name is not removed any more.
+        let kept = self.cut_back(&cutback, zxid)?;
+        if !kept.is_empty() {
+            (self.notify)(&Notice::HistoryReplaced { snapshot: zxid, kept });
+        }
+        self.has_snapshot = true;
+        Ok(saved)
+    }
+
+    /// Writes `acceptedEpoch`: when this has returned `Ok` the promise may be told. After a failure
+    /// the store is unusable.
+    pub fn save_accepted(&mut self, epoch: u32) -> Result<(), StoreError> {
+        self.check_usable()?;
+        let saved = epochs::save_accepted(self.disk.as_ref(), &self.options, epoch);
+        self.poisoned = saved.is_err();
+        saved
+    }
+
+    /// Writes `currentEpoch`, after everything that was appended: only then may it say that the
+    /// history of this epoch is here (ZOOKEEPER-4643). After a failure the store is unusable.
+    pub fn save_current(&mut self, epoch: u32) -> Result<(), StoreError> {
+        self.sync()?;
+        let saved = epochs::save_current(self.disk.as_ref(), &self.options, epoch);
+        self.poisoned = saved.is_err();
+        saved
+    }
+
+    /// Carries out a change of the history, which ends with `last` from then on.
+    fn cut_back(&mut self, cutback: &Cutback, last: Zxid) -> Result<Vec<PathBuf>, StoreError> {
+        // Whatever fails on the way: what is on the disk is not what this store knows any more.
+        self.poisoned = true;
+        self.segment = None;
+        let disk = self.disk.as_ref();
+        let kept = cutback.perform(disk, &self.options)?;
+        if let Some(side) = &mut self.side
+            && !cutback.takes_nothing()
+        {
+            let log_dir = &self.layout.log_dir;
+            *side = SyncedFile::open(disk, log_dir)?;
+            sync_dir(&self.options, disk, log_dir)
+                .map_err(|e| StoreError::io("sync", log_dir, e))?;
+            side.write(Synced { log: Synced::NO_LOG, offset: 0, last })
+                .and_then(|()| side.sync())
+                .map_err(|e| StoreError::io("write", &side.path, e))?;
+        }
+        self.last_zxid = last;
+        self.poisoned = false;
+        Ok(kept)
+    }
+
+    /// Ends this store and begins to read the directory again, without letting go of its lock. What
+    /// was appended and not synced is given up.
+    pub fn into_recovery(self) -> Result<Recovery, StoreError> {
+        self.check_usable()?;
+        let Store { disk, options, layout, notify, .. } = self;
+        Recovery::begin(disk, options, notify, layout)
     }
 
     /// To be called when there is nothing to do: makes the side file durable. Its failure concerns

@@ -99,6 +99,10 @@ pub(super) fn preview(log_dir: &Path, snapshot_dir: &Path, record_bytes_max: usi
         Notice::TemporaryRemoved { .. }
         | Notice::TailCut { .. }
         | Notice::EmptyLogRemoved { .. }
+        | Notice::SynchronisationUndone { .. }
+        | Notice::Truncated { .. }
+        | Notice::HistoryReplaced { .. }
+        | Notice::CutbackCompleted { .. }
         | Notice::NotSynced
         | Notice::SideFileNotSynced { .. } => {}
         Notice::SnapshotSkipped { .. }
