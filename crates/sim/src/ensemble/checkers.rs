@@ -28,6 +28,7 @@ use bellwether_tree::Tree;
 use bellwether_wire::client::{Reply, Request, WatchEvent};
 use bellwether_wire::disk::{Txn, TxnRecord};
 use bellwether_wire::ops::Kind;
+use bellwether_wire::quorum::Packet;
 use bellwether_wire::{ErrorCode, OpCode, SessionId, Zxid};
 use expiry::{Expiry, Heard};
 use one_leader_per_epoch::Leaders;
@@ -65,8 +66,20 @@ pub(super) struct Checkers {
     expiry: Expiry,
     /// Per client, the watches of its connection.
     watches: Vec<Watches>,
+    clients: Vec<Served>,
+    /// Since when nothing has been wrong; `None` while something is.
+    calm_since_us: Option<u64>,
     /// The newest write that any client was told of.
     told: Zxid,
+}
+
+/// Who serves a client.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    session: SessionId,
+    member: usize,
+    /// Since when, without a break; `None` while nobody does.
+    since_us: Option<u64>,
 }
 
 impl Checkers {
@@ -86,6 +99,8 @@ impl Checkers {
             fifo: Fifo::default(),
             expiry: Expiry::default(),
             watches: (0..clients).map(|_| Watches::default()).collect(),
+            clients: vec![Served { session: SessionId::NONE, member: 0, since_us: None }; clients],
+            calm_since_us: Some(0),
             told: Zxid::ZERO,
         }
     }
@@ -122,15 +137,59 @@ impl Checkers {
         &mut self,
         member: usize,
         record: &Arc<TxnRecord>,
-        now_ms: u64,
+        (now_ms, now_us): (u64, u64),
     ) -> Checked {
         let it = self.members.get_mut(member).expect("members are as many as were made");
         it.trail.appended(record.clone());
         match it.serves {
             Serves::AsLeader { .. } => {
-                self.expiry.proposed(member, record, (&mut it.heard, now_ms))
+                self.expiry.proposed(member, record, (&mut it.heard, now_ms))?;
+                self.expires_while_pinged(record, now_us)
             }
             Serves::Nobody | Serves::AsLearner => Ok(()),
+        }
+    }
+
+    /// Nothing has been wrong for long, the client has been served all the while and was never
+    /// silent for longer than a third of its timeout: then its session does not expire.
+    fn expires_while_pinged(&self, record: &TxnRecord, now_us: u64) -> Checked {
+        let header = &record.header;
+        if header.op != OpCode::CloseSession || header.cxid != 0 {
+            return Ok(());
+        }
+        let Some(calm_us) = self.calm_since_us else { return Ok(()) };
+        let timeout_ms = self.truth.sessions().get(&header.session).copied().unwrap_or(0);
+        let long_us = 2000 * u64::try_from(timeout_ms).unwrap_or(0);
+        let is_it = |served: &&Served| served.session == header.session;
+        let Some(served) = self.clients.iter().find(is_it) else { return Ok(()) };
+        match served.since_us {
+            Some(since_us) if since_us.max(calm_us) + long_us < now_us => {
+                expiry::while_pinged(header.session, served.member)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Since when nothing has been wrong; `None` while something is.
+    pub(super) fn calm_since(&mut self, us: Option<u64>) {
+        self.calm_since_us = us;
+    }
+
+    /// The process of a member has ended.
+    pub(super) fn ended(&mut self, member: usize) {
+        self.member(member).serves = Serves::Nobody;
+    }
+
+    /// A packet of a learner reached the socket of its leader.
+    pub(super) fn heard_packet(&mut self, member: usize, packet: &Packet, now_ms: u64) {
+        let heard = &mut self.member(member).heard;
+        if let Packet::Ping { touched, .. } = packet {
+            for (session, _) in touched {
+                heard.touched(*session, now_ms);
+            }
+        }
+        if let Packet::Revalidate { session, .. } = packet {
+            heard.touched(*session, now_ms);
         }
     }
 
@@ -168,9 +227,14 @@ impl Checkers {
         self.member(member).disk.acknowledges(member, zxid)
     }
 
-    /// A member promises an epoch.
-    pub(super) fn promises(&mut self, member: usize, epoch: u32) -> Checked {
-        self.member(member).disk.promises(member, epoch)
+    /// A leader that a member follows has proposed an epoch.
+    pub(super) fn was_proposed(&mut self, member: usize, epoch: u32) {
+        self.member(member).disk.proposed_epoch = epoch;
+    }
+
+    /// A member promises the epoch that its leader has proposed.
+    pub(super) fn promises(&mut self, member: usize) -> Checked {
+        self.member(member).disk.promises(member)
     }
 
     /// A sign of life of a session reached the socket of a member, by its own clock.
@@ -250,11 +314,6 @@ impl Checkers {
         expiry::abandoned(self.truth.sessions())
     }
 
-    /// A session expires although nothing is wrong.
-    pub(super) fn expires_while_pinged(&self, session: SessionId, member: usize) -> Checked {
-        expiry::while_pinged(session, member)
-    }
-
     /// Something that must happen after everything has healed has not happened.
     pub(super) fn waited(
         &self,
@@ -268,10 +327,32 @@ impl Checkers {
 
 /// What clients are told.
 impl Checkers {
-    /// A client has a connection with a session.
-    pub(super) fn connected(&mut self, client: usize, seen: Zxid) {
+    /// A client has a connection with a session, by a member.
+    pub(super) fn connected(
+        &mut self,
+        (client, session, member): (usize, SessionId, usize),
+        seen: Zxid,
+        now_us: u64,
+    ) {
+        if let Some(served) = self.clients.get_mut(client) {
+            *served = Served { session, member, since_us: Some(now_us) };
+        }
         if let Some(watches) = self.watches.get_mut(client) {
             *watches = Watches::new(seen, &self.truth);
+        }
+    }
+
+    /// A client has no connection any more, or says nothing.
+    pub(super) fn parted(&mut self, client: usize) {
+        if let Some(served) = self.clients.get_mut(client) {
+            served.since_us = None;
+        }
+    }
+
+    /// A client has another session: what it watched is forgotten.
+    pub(super) fn forget_watches(&mut self, client: usize) {
+        if let Some(watches) = self.watches.get_mut(client) {
+            *watches = Watches::default();
         }
     }
 
@@ -304,7 +385,8 @@ impl Checkers {
             return self.expiry.refused(session);
         }
         monotonic_reads::answered(seen, reply)?;
-        acknowledged_writes::told(reply.zxid, self.truth.last().max(Zxid::first_of(self.leaders.newest())))?;
+        let begun = Zxid::first_of(self.leaders.newest());
+        acknowledged_writes::told(reply.zxid, self.truth.last().max(begun))?;
         if let Some(watches) = self.watches.get_mut(client) {
             watches.reply(asked, reply, &self.truth)?;
         }

@@ -230,6 +230,14 @@ impl Frames {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Whether a frame is all there.
+    pub(super) fn has_whole(&self) -> bool {
+        let left = self.buffer.get(self.start..).unwrap_or_default();
+        let length = left.first_chunk::<4>().map(|head| u32::from_be_bytes(*head));
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        length.is_some_and(|length| left.len() >= 4 + length)
+    }
+
     /// The next frame that is all there.
     pub(super) fn next(&mut self) -> Option<&[u8]> {
         let left = self.buffer.get(self.start..)?;

@@ -19,6 +19,8 @@ pub(in crate::ensemble) struct Disk {
     pub(in crate::ensemble) acknowledged: Zxid,
     pub(in crate::ensemble) accepted_epoch: u32,
     pub(in crate::ensemble) current_epoch: u32,
+    /// What the leader that it follows has proposed.
+    pub(in crate::ensemble) proposed_epoch: u32,
 }
 
 impl Disk {
@@ -44,7 +46,8 @@ impl Disk {
     }
 
     /// The member promises to follow nobody of an earlier epoch.
-    pub(in crate::ensemble) fn promises(&self, member: usize, epoch: u32) -> Checked {
+    pub(in crate::ensemble) fn promises(&self, member: usize) -> Checked {
+        let epoch = self.proposed_epoch;
         if self.accepted_epoch < epoch {
             let saved = self.accepted_epoch;
             let seen = format!("{member} promises epoch {epoch}, its disk says {saved}");
