@@ -20,7 +20,6 @@ mod complete;
 mod ensemble;
 mod failure;
 mod format;
-mod four_letters;
 mod history;
 mod input;
 mod json;

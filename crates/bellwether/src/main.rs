@@ -1,12 +1,15 @@
-//! The one binary: `server` and `loglevel`, `cli`, `bench`, and `log`, `snapshot` and `purge` for
+//! The one binary: `server` and `loglevel`, `cli`, `ensemble`, `quickstart`, `bench`, and `log`, `snapshot` and `purge` for
 //! directories. Any other name runs the program `bellwether-NAME` that stands beside this one or on
 //! PATH.
 
 mod bench;
 mod calendar;
 mod cli;
+mod ensemble;
+mod four_letters;
 mod loglevel;
 mod offline;
+mod quickstart;
 mod say;
 mod server;
 
@@ -24,6 +27,8 @@ usage: bellwether COMMAND [ARGUMENT …]
   server [ZOO_CFG] [-Dname=value …]   run a server; without a file one on loopback, for trying
   server --help-config                every setting
   cli [-server HOST:PORT] [COMMAND]   the shell: zkCli's commands, and more
+  ensemble status --servers LIST      every member at one glance; may one be taken down?
+  quickstart ensemble                 three members in one terminal, to see an election
   loglevel [LEVEL] [-c ZOO_CFG]       the level of a running server's log
   bench --help                        the load generator
   log dump|verify|recover|cut         transaction logs, while no server runs
@@ -44,6 +49,8 @@ fn main() -> ExitCode {
     match command.to_str() {
         Some("server") => server::run(rest),
         Some("cli") => cli::run(rest),
+        Some("ensemble") => ensemble::run(rest),
+        Some("quickstart") => quickstart::run(rest),
         Some("bench") => bench::run(rest),
         Some("loglevel") => loglevel::run(rest),
         Some("log") => offline::run("log", rest),

@@ -208,6 +208,7 @@ pub(crate) fn news(node: &mut Node, now: Now, news: News, out: &mut Vec<Effect>)
             }
         }
         News::ReceiveSnapshot { link, zxid } => receiving::begin(node, (link, zxid), out),
+        News::BeginEmpty => receiving::begin_empty(node, now, out),
         News::ReceivingEnded => receiving::end(node, out),
     }
 }

@@ -491,7 +491,10 @@ impl Node {
             node_count: self.tree.node_count(),
             ephemerals_count: self.tree.ephemerals_count(),
             approximate_data_size: self.tree.approximate_data_size(),
-            sessions: self.expiry.len(),
+            sessions: match self.ensemble.is_proposer() {
+                true => self.expiry.len(),
+                false => self.tree.sessions().count(),
+            },
             connections: self.connections.len(),
             watch_count: self.watches.len(),
             data_watches: self.watches.summary(),

@@ -83,9 +83,15 @@ pub enum News {
     /// The oldest `sync` that was forwarded is answered: everything that is committed by now, as
     /// far as this peer knows, comes before it.
     Synced,
-    /// A whole tree comes from the leader. It replaces this one when it is complete.
+    /// A whole tree comes from the leader. It replaces this one when it is complete: report
+    /// [`crate::Input::SnapshotPart`] while it comes, [`crate::Input::SnapshotComplete`] and
+    /// [`crate::Input::SnapshotReceived`], or [`crate::Input::SnapshotFailed`] at any point.
     ReceiveSnapshot { link: LeaderLink, zxid: Zxid },
-    /// What was being received or truncated is given up, with its connection.
+    /// The leader's history is empty: an empty tree, saved as a snapshot of zxid 0, is to replace
+    /// this one, as if it came from the leader.
+    BeginEmpty,
+    /// What was being received is given up, with its connection, and nothing may be reported of it
+    /// any more. Never after [`crate::Input::SnapshotComplete`].
     ReceivingEnded,
 }
 

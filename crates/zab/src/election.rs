@@ -115,6 +115,7 @@ impl Election {
             | Input::Truncated { .. }
             | Input::TruncationImpossible
             | Input::SnapshotReceived(_)
+            | Input::SnapshotPart(_)
             | Input::SnapshotComplete
             | Input::SnapshotFailed => core.late(input),
         }

@@ -7,15 +7,46 @@ use bellwether_wire::disk::TxnRecord;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A record on its way to the disk. Grows with every append and never repeats, so that a completion
-/// still in flight cannot stand for a later record.
+/// A record on its way to the disk. Grows with every append and never repeats, not even when records
+/// are taken back, so that a completion still in flight cannot stand for a later record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogToken(pub u64);
 
+/// Proof that the record of this zxid is on disk. Only [`History`] makes it, from the completion
+/// that says so, and an ack of a proposal needs it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Synced(Zxid);
+
+impl Synced {
+    /// Of which record.
+    pub(crate) fn zxid(&self) -> Zxid {
+        self.0
+    }
+
+    /// A lie.
+    #[cfg(feature = "canaries")]
+    pub(crate) fn forged(zxid: Zxid) -> Synced {
+        Synced(zxid)
+    }
+}
+
+/// Proof that everything received was on disk. Only [`History`] makes it.
+#[derive(Debug)]
+pub(crate) struct AllSynced(());
+
+impl AllSynced {
+    /// A lie.
+    #[cfg(feature = "canaries")]
+    pub(crate) fn forged() -> AllSynced {
+        AllSynced(())
+    }
+}
+
 /// The history of one peer.
 ///
-/// Invariants: `delivered <= committed <= received`; `durable <= received`; tokens grow from the
-/// front of `unsynced` to its back, and all are above `forgotten`.
+/// Invariants: `delivered <= committed <= received`; `durable <= received`; zxids grow from the
+/// front of `recent` to the back of `in_flight`; tokens grow from the front of `unsynced` to its
+/// back.
 #[derive(Debug)]
 pub struct History {
     /// Handed to the tree, the newest last: what learners that are not far behind are sent.
@@ -23,11 +54,11 @@ pub struct History {
     recent_max: usize,
     /// Appended, and not handed to the tree.
     in_flight: VecDeque<Arc<TxnRecord>>,
+    /// How many at the front of `in_flight` are committed.
+    deliverable: usize,
     /// Appended, and not known to be on disk.
     unsynced: VecDeque<(LogToken, Zxid)>,
     last_token: LogToken,
-    /// Tokens up to this belong to records that were taken back.
-    forgotten: LogToken,
     received: Zxid,
     durable: Zxid,
     committed: Zxid,
@@ -42,9 +73,9 @@ impl History {
             recent: VecDeque::new(),
             recent_max,
             in_flight: VecDeque::new(),
+            deliverable: 0,
             unsynced: VecDeque::new(),
             last_token: LogToken(0),
-            forgotten: LogToken(0),
             received: last,
             durable: last,
             committed: last,
@@ -58,9 +89,9 @@ impl History {
     /// of what was appended before count for nothing any more.
     pub fn replace(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
         self.in_flight.clear();
+        self.deliverable = 0;
         self.unsynced.clear();
         self.recent.clear();
-        self.forgotten = self.last_token;
         (self.received, self.durable, self.committed, self.delivered) = (last, last, last, last);
         self.keep(recent);
     }
@@ -86,32 +117,45 @@ impl History {
     /// The disk has everything up to this token. Gives the zxid up to which it is durable if that
     /// is more than before.
     pub fn durable_to(&mut self, token: LogToken) -> Option<Zxid> {
+        self.sync_to(token).last().map(|Synced(zxid)| zxid)
+    }
+
+    /// The disk has everything up to this token. Gives each record that it did not have before. A
+    /// token whose record was taken back stands for none.
+    pub(crate) fn sync_to(&mut self, token: LogToken) -> impl Iterator<Item = Synced> + '_ {
         assert!(token <= self.last_token, "{token:?} was never given out");
-        if token <= self.forgotten {
-            return None;
+        let synced = self.unsynced.partition_point(|(unsynced, _)| *unsynced <= token);
+        if let Some((_, last)) = synced.checked_sub(1).and_then(|last| self.unsynced.get(last)) {
+            self.durable = *last;
         }
-        let before = self.durable;
-        while let Some((first, zxid)) = self.unsynced.front().copied() {
-            if first > token {
-                break;
-            }
-            self.durable = zxid;
-            self.unsynced.pop_front();
-        }
-        (self.durable > before).then_some(self.durable)
+        self.unsynced.drain(..synced).map(|(_, zxid)| Synced(zxid))
+    }
+
+    /// The proof that everything received is on disk, where it is.
+    pub(crate) fn all_synced(&self) -> Option<AllSynced> {
+        self.unsynced.is_empty().then_some(AllSynced(()))
+    }
+
+    /// The token that a broken peer takes a completion for: one of a record that was taken back
+    /// counts for whatever came after it.
+    #[cfg(feature = "canaries")]
+    pub(crate) fn mistaken(&self, token: LogToken) -> LogToken {
+        let is_stale = self.unsynced.front().is_some_and(|(first, _)| token < *first);
+        if is_stale { self.last_token } else { token }
     }
 
     /// Everything up to this zxid is committed.
     pub fn commit_to(&mut self, zxid: Zxid) {
         assert!(zxid <= self.received, "{zxid} is committed and was not received");
-        self.committed = self.committed.max(zxid);
+        if zxid > self.committed {
+            self.committed = zxid;
+            self.deliverable = self.in_flight.partition_point(|record| record.header.zxid <= zxid);
+        }
     }
 
     /// The zxid of the first record that is received and not committed.
     pub fn first_uncommitted(&self) -> Option<Zxid> {
-        let zxid = |record: &Arc<TxnRecord>| record.header.zxid;
-        // Records that are committed and not delivered are few.
-        self.in_flight.iter().map(zxid).find(|zxid| *zxid > self.committed)
+        self.in_flight.get(self.deliverable).map(|record| record.header.zxid)
     }
 
     /// The next committed record for the tree.
@@ -120,6 +164,7 @@ impl History {
             return None;
         }
         let record = self.in_flight.pop_front()?;
+        self.deliverable -= 1;
         self.delivered = record.header.zxid;
         self.recent.push_back(record.clone());
         while self.recent.len() > self.recent_max {
@@ -130,7 +175,7 @@ impl History {
 
     /// Whether a committed record waits for the tree.
     pub fn has_committed(&self) -> bool {
-        self.in_flight.front().is_some_and(|record| record.header.zxid <= self.committed)
+        self.deliverable > 0
     }
 
     /// The zxid of the oldest record kept in memory; `None` if none is.
@@ -142,6 +187,11 @@ impl History {
     /// committed.
     pub fn records(&self) -> impl Iterator<Item = &Arc<TxnRecord>> {
         self.recent.iter().chain(&self.in_flight)
+    }
+
+    /// The records that are received and not committed, the oldest first.
+    pub fn uncommitted(&self) -> impl DoubleEndedIterator<Item = &Arc<TxnRecord>> {
+        self.in_flight.iter().skip(self.deliverable)
     }
 
     /// How many records are received and not handed to the tree.
@@ -179,5 +229,11 @@ impl History {
             "delivered {} <= committed {} <= received {}, durable {} <= received",
             self.delivered, self.committed, self.received, self.durable
         );
+        assert_eq!(self.unsynced.is_empty(), self.durable == self.received, "what is not on disk");
+        let last_committed = self.deliverable.checked_sub(1).map(|at| self.in_flight.get(at));
+        let is_split = last_committed
+            .is_none_or(|record| record.is_some_and(|record| record.header.zxid <= self.committed))
+            && self.first_uncommitted().is_none_or(|zxid| zxid > self.committed);
+        assert!(is_split, "{} records in flight are committed", self.deliverable);
     }
 }

@@ -7,6 +7,8 @@
 use crate::effect::{Effect, LeaderLink, LearnerLink, News, Out};
 use crate::election::Election;
 use crate::history::History;
+#[cfg(feature = "canaries")]
+use crate::history::LogToken;
 use crate::input::Input;
 use crate::leader::Leader;
 use crate::learner::Learner;
@@ -59,6 +61,9 @@ pub(crate) struct Core {
     /// Nobody is blamed for silence before this, monotonic milliseconds: whoever was stopped for a
     /// while finds what was sent to it in its sockets.
     pub(crate) patient_until_ms: u64,
+    /// The highest epoch that a server was shut out with: the next one that this peer proposes is
+    /// above it.
+    pub(crate) epoch_floor: u32,
     last_step_ms: u64,
     next_leader_link: u64,
 }
@@ -146,6 +151,7 @@ impl Core {
             round: 0,
             needs_snapshot: false,
             patient_until_ms: now_ms,
+            epoch_floor: 0,
             last_step_ms: now_ms,
             next_leader_link: 0,
             settings,
@@ -158,7 +164,11 @@ impl Core {
     /// gone.
     pub(crate) fn late(&mut self, input: Input) {
         match input {
-            Input::Durable(token) => drop(self.history.durable_to(token)),
+            Input::Durable(token) => {
+                #[cfg(feature = "canaries")]
+                let token = self.completed(token);
+                drop(self.history.sync_to(token));
+            }
             Input::AcceptedEpochSaved(epoch) => self.accepted_epoch = epoch,
             Input::CurrentEpochSaved(epoch) => self.current_epoch = epoch,
             Input::Tick
@@ -171,7 +181,8 @@ impl Core {
             | Input::SnapshotSent(_)
             | Input::LeaderConnected(_)
             | Input::FromLeader(..)
-            | Input::LeaderGone(_) => {}
+            | Input::LeaderGone(_)
+            | Input::SnapshotPart(_) => {}
             Input::Truncated { .. }
             | Input::TruncationImpossible
             | Input::SnapshotComplete
@@ -192,6 +203,27 @@ impl Core {
     pub(crate) fn append(&mut self, record: Arc<TxnRecord>, out: &mut Out) {
         let token = self.history.append(record.clone());
         out.effects.push(Effect::Append(token, record));
+    }
+
+    /// The log was cut, or a snapshot has come.
+    ///
+    /// A zxid whose counter is 0 names an epoch and no record. Until that epoch is known to have
+    /// begun, it may come to nothing, and then it is no place in any other history: a leader that
+    /// sent what is behind it would leave out what was committed under an earlier epoch meanwhile.
+    /// So a snapshot is asked for.
+    pub(crate) fn replace_history(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
+        self.history.replace(last, recent);
+        self.needs_snapshot = last.counter() == 0 && last != Zxid::ZERO;
+    }
+
+    /// The token that a completion stands for in a broken peer.
+    #[cfg(feature = "canaries")]
+    pub(crate) fn completed(&self, token: LogToken) -> LogToken {
+        if self.settings.is_broken(crate::Break::CompletionOfTruncatedAppend) {
+            self.history.mistaken(token)
+        } else {
+            token
+        }
     }
 
     /// Whether a peer that was last heard at `heard_ms` has been silent for `limit_ms`.
@@ -409,6 +441,7 @@ fn alone(core: &mut Core, input: Input) -> Next {
         | Input::CurrentEpochSaved(_)
         | Input::Truncated { .. }
         | Input::TruncationImpossible
+        | Input::SnapshotPart(_)
         | Input::SnapshotComplete
         | Input::SnapshotReceived(_)
         | Input::SnapshotFailed => unreachable!("a single server asked for none of this"),
@@ -420,11 +453,11 @@ fn alone(core: &mut Core, input: Input) -> Next {
 fn settle(core: &mut Core, input: Input, out: &mut Out) -> Next {
     let settled = match input {
         Input::Truncated { last, recent } => {
-            core.history.replace(last, recent);
+            core.replace_history(last, recent);
             true
         }
         Input::SnapshotReceived(zxid) => {
-            core.history.replace(zxid, Vec::new());
+            core.replace_history(zxid, Vec::new());
             true
         }
         Input::TruncationImpossible => {

@@ -56,15 +56,22 @@ impl Quorum {
 
     /// Whether these are one. Who does not vote counts for nothing.
     pub fn is_quorum(&self, servers: &BTreeSet<ServerId>) -> bool {
-        let mut have: BTreeMap<i64, i64> = BTreeMap::new();
-        for (_, Share { group, weight }) in
-            self.voters.iter().filter(|(server, _)| servers.contains(server))
-        {
-            let sum = have.entry(*group).or_default();
-            *sum = sum.saturating_add(*weight);
-        }
-        let won = |(group, total): &(&i64, &i64)| have.get(group).is_some_and(|w| *w > **total / 2);
-        self.groups.iter().filter(won).count() > self.groups.len() / 2
+        self.holds(|server| servers.contains(&server))
+    }
+
+    /// Whether those of whom this holds are one. Who does not vote is not asked about.
+    pub fn holds(&self, of: impl Fn(ServerId) -> bool) -> bool {
+        let has_won = |(group, total): &(&i64, &i64)| {
+            let members = self.voters.iter().filter(|(_, share)| share.group == **group);
+            let mut have: i64 = 0;
+            for (server, share) in members {
+                if of(*server) {
+                    have = have.saturating_add(share.weight);
+                }
+            }
+            have > **total / 2
+        };
+        self.groups.iter().filter(has_won).count() > self.groups.len() / 2
     }
 
     /// Whether it votes.

@@ -6,12 +6,12 @@
 //! would.
 
 use super::failure::Failed;
-use super::four_letters::{self, Connection};
 use super::nodes::number;
 use super::out::{Reader, colours_forbidden};
 use super::shell::Shell;
 use super::walk::{Below, ask_all};
 use super::words::Words;
+use crate::four_letters::{self, Connection};
 use bellwether_client::{AddWatchMode, Change, Client, PersistentWatcher};
 use serde_json::{Value, json};
 use std::cell::Cell;

@@ -3,12 +3,15 @@
 
 use crate::effect::{Effect, EnsembleEffect};
 use crate::node::Node;
-use bellwether_tree::{Loader, Now, Pending, Tree};
+use bellwether_tree::{Loader, Now, Pending, Progress, Tree};
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::{SnapshotItem, TxnRecord};
 use bellwether_zab::{Input, LeaderLink};
 use std::sync::Arc;
 use tracing::warn;
+
+/// More than an empty tree has.
+const SYSTEM_NODES_MAX: usize = 64;
 
 /// A snapshot that comes from the leader.
 pub(crate) struct Receiving {
@@ -72,6 +75,17 @@ pub(crate) fn items(
         }
     }
     out.push(Effect::SnapshotSlice { items, last });
+    node.tell_peer(now, Input::SnapshotPart(from), out);
+}
+
+/// The leader has nothing: an empty tree takes the place of this one, as if it had come.
+pub(crate) fn begin_empty(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
+    let no_link = LeaderLink::default();
+    begin(node, (no_link, Zxid::ZERO), out);
+    let empty = Tree::new(node.tree.options().clone());
+    let (mut cursor, mut all) = (empty.snapshot_start(), Vec::new());
+    while empty.snapshot_next(&mut cursor, SYSTEM_NODES_MAX, &mut all) == Progress::More {}
+    items(node, now, (no_link, all, true), out);
 }
 
 fn fail(node: &mut Node, now: Now, out: &mut Vec<Effect>) {

@@ -338,7 +338,6 @@ fn requests_that_come_while_watches_fire_keep_their_order() {
             | Effect::Audit(_)
             | Effect::QuotaExceeded(_)
             | Effect::Ensemble(_)
-            | Effect::Ensemble(_)
             | Effect::SnapshotSlice { .. } => None,
         })
         .collect();

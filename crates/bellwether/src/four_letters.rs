@@ -1,4 +1,4 @@
-//! Four-letter words, asked of the server that has the session, and what their answers say.
+//! Four-letter words, asked of a server, and what their answers say.
 
 use bellwether_client::Host;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 const NOT_LISTED: &str = "is not executed because it is not in the whitelist";
 
 /// Asks; an error says why there is no answer, and what would help.
-pub(super) async fn ask(server: &Host, word: &str) -> Result<String, String> {
+pub(crate) async fn ask(server: &Host, word: &str) -> Result<String, String> {
     let exchange = async {
         let mut stream = TcpStream::connect((&*server.name, server.port)).await?;
         stream.write_all(word.as_bytes()).await?;
@@ -36,7 +36,7 @@ pub(super) async fn ask(server: &Host, word: &str) -> Result<String, String> {
 }
 
 /// The lines of `mntr`.
-pub(super) fn metrics(answer: &str) -> BTreeMap<String, String> {
+pub(crate) fn metrics(answer: &str) -> BTreeMap<String, String> {
     let pair = |line: &str| {
         let (key, value) = line.split_once('\t')?;
         Some((key.to_owned(), value.to_owned()))
@@ -46,21 +46,21 @@ pub(super) fn metrics(answer: &str) -> BTreeMap<String, String> {
 
 /// A line of `cons`: a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     /// The client's address.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// `0x...`, empty for a connection without one.
-    pub(super) session: String,
-    pub(super) received: u64,
-    pub(super) queued: u64,
+    pub(crate) session: String,
+    pub(crate) received: u64,
+    pub(crate) queued: u64,
     /// The last operation.
-    pub(super) last: String,
-    pub(super) latency_ms_avg: String,
-    pub(super) latency_ms_max: String,
+    pub(crate) last: String,
+    pub(crate) latency_ms_avg: String,
+    pub(crate) latency_ms_max: String,
 }
 
 /// The connections of `cons`.
-pub(super) fn connections(answer: &str) -> Vec<Connection> {
+pub(crate) fn connections(answer: &str) -> Vec<Connection> {
     let connection = |line: &str| {
         let line = line.trim().strip_prefix('/')?;
         let (address, rest) = line.split_once('[')?;
@@ -84,7 +84,7 @@ pub(super) fn connections(answer: &str) -> Vec<Connection> {
 }
 
 /// How many sessions watch a path, by `wchp`.
-pub(super) fn watched_paths(answer: &str) -> BTreeMap<String, u64> {
+pub(crate) fn watched_paths(answer: &str) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let mut path = None;
     for line in answer.lines() {

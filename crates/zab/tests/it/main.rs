@@ -1,0 +1,15 @@
+//! What the agreement of an ensemble is asked to prove: its rules as text scenarios, and properties
+//! of elections in any order of deliveries.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod command;
+mod describe;
+mod disk;
+mod elections;
+mod member;
+mod network;
+mod quorums;
+mod scenarios;
+mod words;
+mod world;
