@@ -344,8 +344,7 @@ impl Model {
 
     /// Adds to the statistics of the quota above, if there is one.
     fn count(&mut self, path: &str, (count, bytes): (i64, i64)) {
-        let mut quotas = self.nodes.range::<str, _>("/zookeeper/quota/"..);
-        if !quotas.next().is_some_and(|(path, _)| path.starts_with("/zookeeper/quota/")) {
+        if self.nodes.get("/zookeeper/quota").is_none_or(|quotas| quotas.children.is_empty()) {
             return;
         }
         let mut on = path;

@@ -158,18 +158,15 @@ impl World {
     }
 
     fn compare(&mut self) -> Result<(), Violation> {
-        let tree = |member: &super::member::Member| {
-            let process = member.process.as_ref()?;
+        let mut trees = Vec::new();
+        for member in &self.members {
+            let Some(process) = &member.process else { continue };
             if process.node.status().digest_mismatches > 0 {
-                return None;
+                let seen = format!("a digest is not the leader's: {}", member.state());
+                return Err(Violation { promise: "equal trees", seen });
             }
-            Some((member.number - 1, process.node.tree()))
-        };
-        let trees: Vec<_> = self.members.iter().map(tree).collect();
-        let Some(trees) = trees.into_iter().collect::<Option<Vec<_>>>() else {
-            let seen = "a digest was not the one that the leader has sent".to_string();
-            return Err(Violation { promise: "equal trees", seen });
-        };
+            trees.push((member.number - 1, process.node.tree()));
+        }
         self.checkers.healed(&trees)
     }
 }

@@ -8,6 +8,7 @@ use crate::model::{Model, ModelChangeKind, parent};
 use bellwether_wire::disk::{Txn, TxnRecord};
 use bellwether_wire::{Data, SessionId, Stat, Zxid};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A node as a client sees it.
@@ -135,7 +136,7 @@ impl Truth {
     /// The names of its children then.
     pub(super) fn children_at(&self, path: &str, zxid: Zxid) -> Vec<&str> {
         let below = if path == "/" { "/".to_string() } else { format!("{path}/") };
-        let from = self.versions.range::<str, _>(&*below..);
+        let from = self.versions.range::<str, _>((Bound::Included(&*below), Bound::Unbounded));
         let mut names = Vec::new();
         for (path, versions) in from {
             let Some(name) = path.strip_prefix(below.as_str()) else { break };
