@@ -9,6 +9,7 @@
 
 pub mod disk;
 pub mod ensemble;
+pub mod member_seeds;
 pub mod scenario;
 pub mod store_seeds;
 

@@ -57,14 +57,14 @@ struct World {
 }
 
 /// Why a life ended before it was told to.
-enum Ended {
+pub(crate) enum Ended {
     /// A call failed as the faults made it.
     Failed,
     /// The store broke a promise.
     Violation(String),
 }
 
-type Life<T> = Result<T, Ended>;
+pub(crate) type Life<T> = Result<T, Ended>;
 
 impl World {
     fn new(seed: u64, adjust: impl FnOnce(&mut StoreOptions)) -> World {
@@ -331,7 +331,7 @@ impl World {
     }
 }
 
-fn violation<T>(what: &str) -> Life<T> {
+pub(crate) fn violation<T>(what: &str) -> Life<T> {
     Err(Ended::Violation(what.to_owned()))
 }
 

@@ -19,7 +19,7 @@ use crate::names;
 use crate::notice::{Notice, Notify};
 use crate::options::StoreOptions;
 use crate::snapshot_reader::SnapshotReader;
-use crate::truncate::{self, follows_in_order, follows_one};
+use crate::truncate::{self, succeeds_beside};
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::TxnRecord;
 use std::collections::VecDeque;
@@ -131,31 +131,38 @@ pub(crate) fn is_whole(
     (last, snapshot): (Option<Zxid>, Option<Zxid>),
     skipped: &[Zxid],
 ) -> bool {
-    let zxid = record.record.header.zxid;
-    let Some(base) = last.max(snapshot) else { return true };
-    let between = |skipped: &&Zxid| {
-        **skipped > base && **skipped < zxid && record.mark.is_none_or(|m| m.follows(**skipped))
-    };
-    follows_one(record, [last, snapshot]) && skipped.iter().find(between).is_none()
+    let mut known = [last, snapshot].into_iter().flatten().peekable();
+    known.peek().is_none() || known.any(|known| succeeds_beside(known, record, skipped))
 }
 
 /// The last records of a recovery, without a gap between them.
-#[derive(Default)]
 pub(crate) struct Recent {
     records: VecDeque<(TxnRecord, u64)>,
     bytes: u64,
+    records_max: usize,
+    /// The snapshots that are there.
+    snapshots: Vec<Zxid>,
 }
 
 impl Recent {
-    /// Takes a record of so many bytes, and forgets what is too old.
-    pub(crate) fn push(&mut self, record: &TxnRecord, bytes: u64, records_max: usize) {
-        let zxid = record.header.zxid;
-        if self.last().is_some_and(|last| !follows_in_order(last, zxid)) {
-            *self = Recent::default();
+    /// Keeps so many records of logs beside which these snapshots stand.
+    pub(crate) fn new(records_max: usize, snapshots: Vec<Zxid>) -> Recent {
+        Recent { records: VecDeque::new(), bytes: 0, records_max, snapshots }
+    }
+
+    /// Takes a record, and forgets what is too old or does not lead to it.
+    pub(crate) fn push(&mut self, record: &LogRecord) {
+        if self.records_max == 0 {
+            return;
         }
+        if self.last().is_some_and(|last| !succeeds_beside(last, record, &self.snapshots)) {
+            self.records.clear();
+            self.bytes = 0;
+        }
+        let bytes = record.end - record.offset;
         self.bytes += bytes;
-        self.records.push_back((record.clone(), bytes));
-        while self.records.len() > records_max || self.bytes > RECENT_BYTES_MAX {
+        self.records.push_back((record.record.clone(), bytes));
+        while self.records.len() > self.records_max || self.bytes > RECENT_BYTES_MAX {
             let Some((_, bytes)) = self.records.pop_front() else { break };
             self.bytes -= bytes;
         }
@@ -167,9 +174,10 @@ impl Recent {
 
     /// Hands them out, the oldest first.
     pub(crate) fn take(&mut self, last: Zxid) -> Vec<TxnRecord> {
-        let all = std::mem::take(self);
         // Where the snapshot is ahead of the logs they are no end of the history.
-        let current = all.last() == Some(last);
-        all.records.into_iter().filter(|_| current).map(|(record, _)| record).collect()
+        let current = self.last() == Some(last);
+        self.bytes = 0;
+        let all = std::mem::take(&mut self.records);
+        all.into_iter().filter(|_| current).map(|(record, _)| record).collect()
     }
 }

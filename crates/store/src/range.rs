@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::layout;
 use crate::log_reader::LogRecord;
 use crate::options::StoreOptions;
-use crate::truncate::{Walk, succeeds};
+use crate::truncate::{Walk, succeeds, succeeds_beside};
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::TxnRecord;
 use std::fmt;
@@ -127,8 +127,9 @@ impl LogRange {
             }
         }
         let end = found.last.unwrap_or(after);
-        // The beginning of an epoch is no transaction.
-        if end < up_to && up_to.counter() != 0 {
+        // The beginning of an epoch is no transaction, but a snapshot may have brought some.
+        let brought = |snapshot: &Zxid| *snapshot > end && *snapshot <= up_to;
+        if end < up_to && (up_to.counter() != 0 || snapshots.iter().any(brought)) {
             return Err(RangeError::Gap { after: end, before: up_to });
         }
         if found.last.is_none() {
@@ -241,11 +242,9 @@ fn judge_start(
     if before == Some(after) {
         return check_whole(after, next, snapshots).map(|()| RangeStart::Present);
     }
-    // It is the next one of its epoch. Of two epochs only a mark can say that nothing is between.
-    let next_one = zxid.0 == after.0 + 1 && (follows_mark || after.counter() == 0);
-    let known = before.is_none() || snapshots.contains(&after);
-    let marked = known && next.mark.is_some() && succeeds(after, next);
-    if next_one || marked {
+    // It is the next one of its epoch. Across epochs nothing tells: a mark has a part of a counter
+    // alone, and another epoch may have ended with the same.
+    if zxid.0 == after.0 + 1 && (follows_mark || after.counter() == 0) {
         return Ok(RangeStart::Boundary);
     }
     let Some(before) = before else {
@@ -269,23 +268,20 @@ fn start_of_nothing(
         Some(_) | None if after.counter() == 0 || snapshots.contains(&after) => {
             Ok(RangeStart::Boundary)
         }
-        Some(before) => Ok(RangeStart::Absent { before, next: None }),
-        None => Err(RangeError::Gap { after, before: up_to }),
+        Some(before) if !snapshots.iter().any(|snapshot| *snapshot > before) => {
+            Ok(RangeStart::Absent { before, next: None })
+        }
+        // Nobody knows what a snapshot has brought.
+        Some(_) | None => Err(RangeError::Gap { after, before: up_to }),
     }
 }
 
-/// Whether nothing is missing between a transaction and a record. Where an epoch begins and no mark
-/// tells, a snapshot in between may have brought what no log has.
+/// Refuses a record before which something is missing.
 fn check_whole(previous: Zxid, record: &LogRecord, snapshots: &[Zxid]) -> Result<(), RangeError> {
-    let zxid = record.record.header.zxid;
-    let between = |snapshot: &Zxid| {
-        *snapshot > previous && *snapshot < zxid && record.mark.is_none_or(|m| m.follows(*snapshot))
-    };
-    if succeeds(previous, record) && !snapshots.iter().any(between) {
-        Ok(())
-    } else {
-        Err(RangeError::Gap { after: previous, before: zxid })
+    if succeeds_beside(previous, record, snapshots) {
+        return Ok(());
     }
+    Err(RangeError::Gap { after: previous, before: record.record.header.zxid })
 }
 
 /// A log that is not there any more was purged.

@@ -119,6 +119,9 @@ impl Recovery {
             Role::Member => Some(Membership::open(disk.as_ref(), &options, &mut notify)?),
         };
         let logs = layout::logs(disk.as_ref(), &layout.log_dir)?;
+        let snapshots = layout::snapshots(disk.as_ref(), &layout.snapshot_dir)?;
+        let snapshots = snapshots.into_iter().map(|(zxid, _)| zxid).collect();
+        let recent = Recent::new(options.recent_max, snapshots);
         let mut recovery = Recovery {
             side: Synced::read(disk.as_ref(), &layout.log_dir),
             disk,
@@ -134,7 +137,7 @@ impl Recovery {
             last_log: None,
             repairs: Repairs::default(),
             membership,
-            recent: Recent::default(),
+            recent,
             state: State::Reading,
         };
         recovery.choose_snapshot(&logs)?;
@@ -335,10 +338,7 @@ impl Recovery {
             log.last_mark = Some(record.offset);
         }
         self.last = Some(Last { zxid, checksum: record.checksum, end: record.end });
-        if self.options.recent_max > 0 {
-            let bytes = record.end - record.offset;
-            self.recent.push(&record.record, bytes, self.options.recent_max);
-        }
+        self.recent.push(record);
         Ok(!in_snapshot)
     }
 

@@ -51,6 +51,8 @@ pub(crate) fn plan(
     };
     let dir = options.log_dir();
     let logs = layout::logs(disk, &dir)?;
+    let snapshots = layout::snapshots(disk, &options.snapshot_dir())?;
+    let snapshots: Vec<Zxid> = snapshots.into_iter().map(|(zxid, _)| zxid).collect();
     let mut walk = Walk::new(&dir, layout::logs_from(&logs, base), options.record_bytes_max);
     let mut last: Option<Zxid> = None;
     let mut beyond = None;
@@ -60,8 +62,11 @@ pub(crate) fn plan(
             beyond = Some(found.offset);
             break;
         }
-        let known = [last, Some(base)];
-        if zxid > base && last.is_none_or(|last| zxid > last) && !follows_one(&found, known) {
+        let whole = || {
+            let mut known = [last, Some(base)].into_iter().flatten();
+            known.any(|previous| succeeds_beside(previous, &found, &snapshots))
+        };
+        if zxid > base && last.is_none_or(|last| zxid > last) && !whole() {
             return Ok(None);
         }
         last = last.max(Some(zxid));
@@ -119,9 +124,14 @@ pub(crate) fn succeeds(previous: Zxid, record: &LogRecord) -> bool {
         && record.mark.is_none_or(|mark| mark.follows(previous))
 }
 
-/// Whether nothing can be missing between one of these and a record.
-pub(crate) fn follows_one(record: &LogRecord, known: [Option<Zxid>; 2]) -> bool {
-    known.into_iter().flatten().any(|previous| succeeds(previous, record))
+/// The same, where these snapshots are there: if an epoch begins and no mark tells, one in between
+/// may have brought what no log has.
+pub(crate) fn succeeds_beside(previous: Zxid, record: &LogRecord, snapshots: &[Zxid]) -> bool {
+    let zxid = record.record.header.zxid;
+    let between = |snapshot: &Zxid| {
+        *snapshot > previous && *snapshot < zxid && record.mark.is_none_or(|m| m.follows(*snapshot))
+    };
+    succeeds(previous, record) && !snapshots.iter().any(between)
 }
 
 /// Whether `zxid` is the next one of an epoch, or the first of a newer one. Epochs are left out

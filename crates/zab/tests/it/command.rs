@@ -253,7 +253,8 @@ impl World {
         };
         let round = words.named_number("round")?.unwrap_or(1);
         let form = words.named("form").unwrap_or("2");
-        let config = Some("version=0".into());
+        let config_version = words.named("config-version").unwrap_or("0");
+        let config = Some(format!("version={config_version}").into());
         let version = Version::CURRENT;
         let bytes = bytes_of(&Notification { state, vote, round, version, config }, form)?;
         let notification = Notification::decode(&bytes).map_err(|error| error.to_string())?;

@@ -1,7 +1,11 @@
 //! What the agreement of an ensemble is asked to prove: its rules as text scenarios, and properties
 //! of elections in any order of deliveries.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod command;
 mod describe;
