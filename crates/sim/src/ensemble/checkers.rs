@@ -283,8 +283,7 @@ impl Checkers {
     fn committed(&mut self, record: Arc<TxnRecord>) -> Checked {
         let zxid = record.header.zxid;
         let voters = self.members.iter().filter(|member| member.votes);
-        let holds =
-            |member: &&Member| member.disk.synced >= zxid && member.trail.has(zxid);
+        let holds = |member: &&Member| member.disk.synced >= zxid && member.trail.has(zxid);
         let holders = voters.clone().filter(holds).count();
         acknowledged_writes::shown(zxid, (holders, voters.count()))?;
         primary_integrity::commits(zxid, self.leaders.newest())?;
@@ -380,7 +379,8 @@ impl Checkers {
         asked: &Asked,
         reply: &Reply,
     ) -> Checked {
-        let ended = matches!(reply.result, Err(ErrorCode::SessionExpired | ErrorCode::ConnectionLoss));
+        let ended =
+            matches!(reply.result, Err(ErrorCode::SessionExpired | ErrorCode::ConnectionLoss));
         if ended {
             return self.expiry.refused(session);
         }
@@ -402,7 +402,8 @@ impl Checkers {
 
     fn written(&mut self, session: SessionId, asked: &Asked, reply: &Reply) -> Checked {
         let Some(record) = self.truth.submitted(session, asked.xid) else {
-            let seen = format!("{asked:?} of {session} was answered and never committed: {reply:?}");
+            let seen =
+                format!("{asked:?} of {session} was answered and never committed: {reply:?}");
             return violation("acknowledged writes", seen);
         };
         linearizable_writes::answered(asked, record.header.zxid)?;

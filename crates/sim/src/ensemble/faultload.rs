@@ -116,7 +116,9 @@ impl Faultload {
             ["drift-ppm", number] => self.drift_ppm = Span::of_numbers(number)?.max,
             ["every", every, fault] => self.rows.push(Row::new(every, fault, "0us")?),
             ["every", every, fault, "for", span] => self.rows.push(Row::new(every, fault, span)?),
-            _ => return Err("expected delay, sync, drift-ppm or every TIME FAULT [for TIME]".into()),
+            _ => {
+                return Err("expected delay, sync, drift-ppm or every TIME FAULT [for TIME]".into());
+            }
         }
         Ok(())
     }

@@ -422,11 +422,7 @@ pub(super) fn number_of(id: ServerId) -> usize {
 }
 
 /// Reads a directory to its end.
-fn load(
-    mut recovery: bellwether_store::Recovery,
-    settings: &Settings,
-    now: Now,
-) -> Step<Loaded> {
+fn load(mut recovery: bellwether_store::Recovery, settings: &Settings, now: Now) -> Step<Loaded> {
     let mut loader = Loader::new(settings.tree.clone());
     let mut base = Zxid::ZERO;
     if let Origin::Snapshot { zxid, .. } = recovery.origin() {

@@ -278,7 +278,9 @@ impl Network {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             for at in [Side::Dialled, Side::Accepted] {
                 let held_up = ordered(stream, at.other()) == [from, to];
-                let Some(pipe) = stream.to.get_mut(at.index()).filter(|_| held_up) else { continue };
+                let Some(pipe) = stream.to.get_mut(at.index()).filter(|_| held_up) else {
+                    continue;
+                };
                 let again_us = now_us + self.chance.below(RETRANSMISSION_US);
                 pipe.delay_to(again_us);
                 let looks = pipe.pieces.len() + 1;

@@ -174,7 +174,11 @@ impl Plan {
             snap_count: self.snap_count,
             snap_bytes: 0,
             snapshot_last_zxid: false,
-            reaper: ReaperSettings { interval_ms: 60_000, per_minute_max: 10_000, never_used_ms: 0 },
+            reaper: ReaperSettings {
+                interval_ms: 60_000,
+                per_minute_max: 10_000,
+                never_used_ms: 0,
+            },
             seed: chance.any(),
             tree: TreeOptions {
                 owner_format: crate::model::OWNER_FORMAT,

@@ -131,7 +131,8 @@ impl World {
         let since_us = self.now_us();
         while !happened(self) {
             let passed_us = self.now_us() - since_us;
-            let states: Vec<String> = self.members.iter().map(super::member::Member::state).collect();
+            let states: Vec<String> =
+                self.members.iter().map(super::member::Member::state).collect();
             self.checkers.waited((passed_us, bound_us), what, &states)?;
             let until_us = self.now_us() + LOOK_US;
             self.go_on_until(until_us)?;

@@ -111,8 +111,12 @@ impl Tale {
                 let session = names.session(response.session);
                 format!("{member} -> c{}: connected {session} {}", conn.0, response.timeout_ms)
             }
-            Effect::Reply(conn, reply) => format!("{member} -> c{}: {}", conn.0, names.reply(reply)),
-            Effect::Notify(conn, event) => format!("{member} -> c{}: {}", conn.0, trace::event(event)),
+            Effect::Reply(conn, reply) => {
+                format!("{member} -> c{}: {}", conn.0, names.reply(reply))
+            }
+            Effect::Notify(conn, event) => {
+                format!("{member} -> c{}: {}", conn.0, trace::event(event))
+            }
             Effect::Close(conn) => format!("{member} closes c{}", conn.0),
             Effect::Append(_, record) => format!("{member} appends {}", names.record(record)),
             Effect::StartSnapshot(zxid) => format!("{member} begins a snapshot of {zxid}"),

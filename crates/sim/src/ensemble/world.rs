@@ -24,21 +24,56 @@ pub(super) enum Action {
     /// Bytes, or the end of a stream, may have arrived.
     Look(Arrival),
     /// A process wanted to be woken.
-    Wake { member: usize, life: u64 },
+    Wake {
+        member: usize,
+        life: u64,
+    },
     /// The log's thread is through with what it had.
-    LogDone { member: usize, life: u64 },
-    SnapshotTurn { member: usize, life: u64 },
-    ReaderTurn { member: usize, life: u64, link: LearnerLink },
+    LogDone {
+        member: usize,
+        life: u64,
+    },
+    SnapshotTurn {
+        member: usize,
+        life: u64,
+    },
+    ReaderTurn {
+        member: usize,
+        life: u64,
+        link: LearnerLink,
+    },
     /// A learner's link has room for the next slice.
-    SliceTaken { member: usize, life: u64, link: LearnerLink },
+    SliceTaken {
+        member: usize,
+        life: u64,
+        link: LearnerLink,
+    },
     /// A learner's call reaches its leader, or nobody.
-    Dial { member: usize, life: u64, link: LeaderLink, leader: usize },
-    DialFailed { member: usize, life: u64, link: LeaderLink },
-    DialElection { member: usize, life: u64, to: usize },
+    Dial {
+        member: usize,
+        life: u64,
+        link: LeaderLink,
+        leader: usize,
+    },
+    DialFailed {
+        member: usize,
+        life: u64,
+        link: LeaderLink,
+    },
+    DialElection {
+        member: usize,
+        life: u64,
+        to: usize,
+    },
     /// A client's turn.
-    Client { client: usize, at_us: u64 },
+    Client {
+        client: usize,
+        at_us: u64,
+    },
     /// A line of the faultload strikes.
-    Strike { row: usize },
+    Strike {
+        row: usize,
+    },
     /// What went wrong ends.
     Mend(super::faults::Mend),
 }
@@ -173,9 +208,7 @@ impl World {
             Action::SliceTaken { member, life, link } => {
                 self.happens(member, Some(life), Event::LearnerSliceTaken(link))
             }
-            Action::Dial { member, life, link, leader } => {
-                self.dial(member, life, (link, leader))
-            }
+            Action::Dial { member, life, link, leader } => self.dial(member, life, (link, leader)),
             Action::DialFailed { member, life, link } => {
                 self.happens(member, Some(life), Event::Peer(Input::LeaderGone(link)))
             }

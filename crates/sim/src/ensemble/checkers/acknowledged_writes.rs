@@ -86,7 +86,10 @@ pub(in crate::ensemble) fn shown(zxid: Zxid, (holders, voters): (usize, usize)) 
 /// A client was told that its write is done, and the history has something else.
 pub(in crate::ensemble) fn told(zxid: Zxid, last: Zxid) -> Checked {
     if zxid > last {
-        return violation(PROMISE, format!("a client was told of {zxid}, the history ends at {last}"));
+        return violation(
+            PROMISE,
+            format!("a client was told of {zxid}, the history ends at {last}"),
+        );
     }
     Ok(())
 }

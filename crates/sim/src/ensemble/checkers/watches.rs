@@ -63,9 +63,7 @@ impl Watches {
                 self.due.remove(place);
                 Ok(())
             }
-            Some(_) => {
-                violation(PROMISE, format!("{event:?} comes before {:?}", self.due.front()))
-            }
+            Some(_) => violation(PROMISE, format!("{event:?} comes before {:?}", self.due.front())),
             None => violation(PROMISE, format!("{event:?} was not due")),
         }
     }

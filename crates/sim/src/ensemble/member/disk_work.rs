@@ -208,8 +208,7 @@ impl DiskWork {
 impl DiskWork {
     pub(super) fn start_snapshot(&mut self, zxid: Zxid) {
         self.log.push_back(Work::Roll);
-        self.snapshot =
-            Some(Snapshot { zxid, writer: Writer::Own(None), slices: VecDeque::new() });
+        self.snapshot = Some(Snapshot { zxid, writer: Writer::Own(None), slices: VecDeque::new() });
     }
 
     /// A leader's snapshot comes.

@@ -4,9 +4,9 @@
 //! When a connection comes up the last vote is sent again: the peer may have lost it with the
 //! connection before. Who is sent a vote and is not connected is dialled.
 
-use super::Around;
 use super::super::network::{Side, StreamId};
 use super::super::world::Action;
+use super::Around;
 use bellwether_wire::quorum::{Notification, NotificationReader};
 use std::collections::BTreeMap;
 

@@ -3,10 +3,10 @@
 //! What is to be sent is gathered and goes out at the end of a run, as a socket's writer takes what
 //! has come together. A learner whose queue of unsent bytes passes its bound loses its connection.
 
-use super::Around;
 use super::super::client::{Frames, frame};
 use super::super::network::{Side, StreamId};
 use super::super::world::Owner;
+use super::Around;
 use crate::checkers::Violation;
 use bellwether_node::{ConnId, Event};
 use bellwether_tree::Identity;
@@ -307,7 +307,11 @@ impl Links {
     }
 
     /// Bytes came from the leader: packets, and the items of a snapshot.
-    pub(in crate::ensemble) fn from_leader(&mut self, link: LeaderLink, bytes: &[u8]) -> Vec<Event> {
+    pub(in crate::ensemble) fn from_leader(
+        &mut self,
+        link: LeaderLink,
+        bytes: &[u8],
+    ) -> Vec<Event> {
         let Some(leader) = self.leader.as_mut().filter(|leader| leader.link == link) else {
             return Vec::new();
         };
@@ -336,7 +340,9 @@ impl Links {
         packet: &Packet,
         around: &mut Around<'_>,
     ) {
-        let Some(leader) = self.leader.as_mut().filter(|leader| leader.link == link) else { return };
+        let Some(leader) = self.leader.as_mut().filter(|leader| leader.link == link) else {
+            return;
+        };
         if around.tale.is_told() {
             let to = around.peer_of(leader.stream, Side::Dialled);
             around.tale.packet(around.queue.now_us(), (member, &format!("-> {to}")), packet);
