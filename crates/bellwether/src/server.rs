@@ -76,7 +76,7 @@ pub(crate) fn run(args: Vec<OsString>) -> std::process::ExitCode {
     }
     let data_dir = config.data_dir.display().to_string();
     let for_a_person = embedded && (!given || std::io::stdout().is_terminal());
-    serve(config, levels, |listening| {
+    serve(config, levels, move |listening| {
         if for_a_person {
             print!("{}", greeting(listening, &data_dir));
         }

@@ -2,19 +2,26 @@
 //!
 //! The log's thread takes what has piled up while it was busy as one batch: one write, one sync,
 //! one report. It reports a token only after the sync returned, and nothing any more once a write
-//! or sync failed.
+//! or sync failed. What changes the history, and the epochs, it does in the order in which it was
+//! asked, between batches.
+
+pub(crate) mod snapshots;
 
 use crate::run::Message;
 use bellwether_node::LogToken;
-use bellwether_store::{SnapshotWriter, Store, StoreError};
-use bellwether_wire::disk::{SnapshotItem, TxnRecord};
+use bellwether_store::{Recovery, SealedSnapshot, Store, StoreError, Truncation};
+use bellwether_tree::{LoadError, Tree};
+use bellwether_wire::Zxid;
+use bellwether_wire::disk::TxnRecord;
+use bellwether_zab::Input;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tracing::{error, warn};
+use tracing::{error, info};
 
 /// How long the log is quiet before what can wait is done.
 const IDLE: Duration = Duration::from_millis(200);
@@ -25,14 +32,56 @@ pub(crate) enum LogTask {
     Append(Vec<(LogToken, Arc<TxnRecord>)>, Instant),
     /// Begin a new file with the next record.
     Roll,
+    /// Make `acceptedEpoch` durable.
+    SaveAcceptedEpoch(u32),
+    /// Make `currentEpoch` durable.
+    SaveCurrentEpoch(u32),
+    /// End the history with this transaction, and load what is left. The thread that writes a
+    /// snapshot has been told to give up, and is waited for: what it writes may show what is cut.
+    Truncate { to: Zxid, writer: Option<JoinHandle<()>> },
+    /// Put a leader's snapshot in the place of the history.
+    Adopt(Box<SealedSnapshot>),
 }
+
+/// Why the log's thread ended.
+#[derive(Debug)]
+pub(crate) enum LogFailure {
+    Store(StoreError),
+    /// What was left of the history cannot be loaded.
+    Load(LoadError),
+}
+
+impl From<StoreError> for LogFailure {
+    fn from(error: StoreError) -> LogFailure {
+        LogFailure::Store(error)
+    }
+}
+
+impl fmt::Display for LogFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogFailure::Store(error) => error.fmt(f),
+            LogFailure::Load(error) => write!(f, "the data directory's content: {error}"),
+        }
+    }
+}
+
+/// What was loaded from a data directory.
+pub(crate) struct Loaded {
+    pub(crate) store: Store,
+    pub(crate) tree: Tree,
+    pub(crate) recent: Vec<Arc<TxnRecord>>,
+}
+
+/// Loads what is left of a history that was cut.
+pub(crate) type Reload = Box<dyn FnMut(Recovery) -> Result<Loaded, LogFailure> + Send>;
 
 /// The way to the log's thread. Dropping `tasks` ends it after what is queued.
 pub(crate) struct Log {
     tasks: Option<Sender<LogTask>>,
     /// Records that the thread has not taken.
     waiting: Arc<AtomicU64>,
-    thread: Option<JoinHandle<Result<(), StoreError>>>,
+    thread: Option<JoinHandle<Result<(), LogFailure>>>,
 }
 
 /// A batch that is on stable storage.
@@ -62,13 +111,17 @@ pub(crate) struct BatchTimes {
 
 impl Log {
     /// Starts the thread.
-    pub(crate) fn start(store: Store, core: mpsc::Sender<Message>) -> std::io::Result<Log> {
+    pub(crate) fn start(
+        store: Store,
+        reload: Reload,
+        core: mpsc::Sender<Message>,
+    ) -> std::io::Result<Log> {
         // Bounded by what is in flight, whoever asked for it: globalOutstandingLimit, and one more
         // per connection.
         let (tasks, queue) = channel();
         let waiting = Arc::new(AtomicU64::new(0));
         let counted = waiting.clone();
-        let run = move || run_log(store, (&queue, &counted), &core);
+        let run = move || run_log((store, reload), (&queue, &counted), &core);
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run)?;
         Ok(Log { tasks: Some(tasks), waiting, thread: Some(thread) })
     }
@@ -84,7 +137,12 @@ impl Log {
                 // A figure, which orders nothing.
                 self.waiting.fetch_add(len(records), Ordering::Relaxed);
             }
-            LogTask::Roll => {} // Only records are counted.
+            // Only records are counted.
+            LogTask::Roll
+            | LogTask::SaveAcceptedEpoch(_)
+            | LogTask::SaveCurrentEpoch(_)
+            | LogTask::Truncate { .. }
+            | LogTask::Adopt(_) => {}
         }
         // A thread that has ended has reported why, and the core will hear of it.
         let sent = self.tasks.as_ref().map(|tasks| tasks.send(task));
@@ -92,56 +150,106 @@ impl Log {
     }
 
     /// Waits for what is queued, syncs and closes.
-    pub(crate) fn stop(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn stop(&mut self) -> Result<(), LogFailure> {
         self.tasks = None;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
-            Some(Err(_panicked)) => Err(StoreError::Poisoned),
+            Some(Err(_panicked)) => Err(StoreError::Poisoned.into()),
             None => Ok(()),
         }
     }
 }
 
 fn run_log(
-    mut store: Store,
+    (mut store, mut reload): (Store, Reload),
     (queue, waiting): (&Receiver<LogTask>, &AtomicU64),
     core: &mpsc::Sender<Message>,
-) -> Result<(), StoreError> {
+) -> Result<(), LogFailure> {
+    let mut next = None;
     loop {
-        let first = match queue.recv_timeout(IDLE) {
+        let task = match next.take().map_or_else(|| queue.recv_timeout(IDLE), Ok) {
             Ok(task) => task,
             Err(RecvTimeoutError::Timeout) => {
                 store.idle();
                 match queue.recv() {
                     Ok(task) => task,
-                    Err(_stopped) => return store.close().map(drop),
+                    Err(_stopped) => return store.close().map(drop).map_err(LogFailure::Store),
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => return store.close().map(drop),
-        };
-        match write_batch(&mut store, first, (queue, waiting)) {
-            Ok(Some(synced)) => drop(core.blocking_send(Message::Synced(synced))),
-            Ok(None) => {} // Only a roll was asked for.
-            Err(failure) => {
-                error!(error = %failure, "the log failed; nothing in flight is acknowledged");
-                let told = core.blocking_send(Message::LogFailed);
-                drop(told);
-                return Err(failure);
+            Err(RecvTimeoutError::Disconnected) => {
+                return store.close().map(drop).map_err(LogFailure::Store);
             }
+        };
+        let done = match task {
+            LogTask::Append(..) | LogTask::Roll => {
+                write_batch(&mut store, task, (queue, waiting)).map(|(synced, other)| {
+                    next = other;
+                    // Without records only a roll was asked for.
+                    synced.map(Message::Synced)
+                })
+            }
+            LogTask::SaveAcceptedEpoch(epoch) => store
+                .save_accepted(epoch)
+                .map(|()| Some(Message::Peer(Input::AcceptedEpochSaved(epoch)))),
+            LogTask::SaveCurrentEpoch(epoch) => store
+                .save_current(epoch)
+                .map(|()| Some(Message::Peer(Input::CurrentEpochSaved(epoch)))),
+            LogTask::Truncate { to, writer } => {
+                let cut = truncate((store, &mut reload), (to, writer));
+                let (left, message) = cut.map_err(|failure| give_up(failure, core))?;
+                store = left;
+                Ok(Some(message))
+            }
+            LogTask::Adopt(snapshot) => {
+                store.restart_at(*snapshot).map(|_saved| Some(Message::SnapshotAdopted))
+            }
+        };
+        let message = done.map_err(|failure| give_up(failure.into(), core))?;
+        // A core that is gone has stopped already.
+        drop(message.map(|message| core.blocking_send(message)));
+    }
+}
+
+/// Says that the log failed.
+fn give_up(failure: LogFailure, core: &mpsc::Sender<Message>) -> LogFailure {
+    error!(error = %failure, "the log failed; nothing in flight is acknowledged");
+    drop(core.blocking_send(Message::LogFailed));
+    failure
+}
+
+/// Ends the history where the leader wants it to, and loads what is left.
+fn truncate(
+    (mut store, reload): (Store, &mut Reload),
+    (to, writer): (Zxid, Option<JoinHandle<()>>),
+) -> Result<(Store, Message), LogFailure> {
+    if let Some(writer) = writer {
+        drop(writer.join()); // Whether it panicked is not what matters here.
+    }
+    match store.truncate(to)? {
+        Truncation::Absent => {
+            info!(%to, "the history cannot be ended where the leader wants it to");
+            Ok((store, Message::Peer(Input::TruncationImpossible)))
+        }
+        Truncation::Truncated => {
+            let Loaded { store, tree, recent } = reload(store.into_recovery()?)?;
+            let tree = Box::new(tree);
+            Ok((store, Message::Truncated { tree, recent }))
         }
     }
 }
 
+/// Writes and syncs what waits, up to a task of another kind, which is returned.
 fn write_batch(
     store: &mut Store,
     first: LogTask,
     (queue, waiting): (&Receiver<LogTask>, &AtomicU64),
-) -> Result<Option<Synced>, StoreError> {
+) -> Result<(Option<Synced>, Option<LogTask>), StoreError> {
     let began = Instant::now();
     let mut times = BatchTimes { queue: waiting.load(Ordering::Relaxed), ..BatchTimes::default() };
     let mut handed_over = Vec::new();
     let mut last = None;
     let mut next = Some(first);
+    let mut other = None;
     while let Some(task) = next {
         match task {
             LogTask::Append(records, since) => {
@@ -153,10 +261,17 @@ fn write_batch(
                 }
             }
             LogTask::Roll => store.roll()?,
+            LogTask::SaveAcceptedEpoch(_)
+            | LogTask::SaveCurrentEpoch(_)
+            | LogTask::Truncate { .. }
+            | LogTask::Adopt(_) => {
+                other = Some(task);
+                break;
+            }
         }
         next = queue.try_recv().ok();
     }
-    let Some(token) = last else { return Ok(None) };
+    let Some(token) = last else { return Ok((None, other)) };
     let flushing = Instant::now();
     let report = store.sync()?;
     let ended = Instant::now();
@@ -166,67 +281,16 @@ fn write_batch(
         (records, waited, ended.saturating_duration_since(since))
     };
     times.records = handed_over.into_iter().map(until_synced).collect();
-    Ok(Some(Synced {
+    let synced = Synced {
         token,
         bytes: report.bytes,
         records: report.records,
         elapsed: report.elapsed,
         times,
-    }))
+    };
+    Ok((Some(synced), other))
 }
 
 fn len(records: &[(LogToken, Arc<TxnRecord>)]) -> u64 {
     u64::try_from(records.len()).unwrap_or(u64::MAX)
-}
-
-/// A slice of a snapshot, on its way to the file.
-pub(crate) type Slice = (Vec<SnapshotItem>, bool);
-
-/// Starts a thread that writes one snapshot. It asks for each slice, so that it sets the pace.
-pub(crate) fn start_snapshot(
-    open: impl FnOnce() -> Result<SnapshotWriter, StoreError> + Send + 'static,
-    core: mpsc::Sender<Message>,
-) -> std::io::Result<SyncSender<Slice>> {
-    let (slices, queue) = sync_channel(1);
-    let run = move || {
-        let saved = match write_snapshot(open, &queue, &core) {
-            Ok(saved) => saved,
-            Err(failure) => {
-                warn!(
-                    error = %failure,
-                    "the snapshot was given up; its file was removed and the log keeps everything; \
-                     the next one is tried when it is due"
-                );
-                false
-            }
-        };
-        // Slices that still come are dropped with the queue.
-        let told = core.blocking_send(Message::SnapshotEnded { saved });
-        drop(told);
-    };
-    std::thread::Builder::new().name("snapshot".to_owned()).spawn(run)?;
-    Ok(slices)
-}
-
-/// `Ok(false)`: the server stops in between.
-fn write_snapshot(
-    open: impl FnOnce() -> Result<SnapshotWriter, StoreError>,
-    queue: &Receiver<Slice>,
-    core: &mpsc::Sender<Message>,
-) -> Result<bool, StoreError> {
-    let mut writer = open()?;
-    while let Ok((items, last)) = queue.recv() {
-        for item in items {
-            writer.write(&item)?;
-        }
-        if last {
-            writer.finish()?;
-            return Ok(true);
-        }
-        if core.blocking_send(Message::SliceTaken).is_err() {
-            break;
-        }
-    }
-    writer.abort();
-    Ok(false)
 }

@@ -19,6 +19,7 @@ mod limits;
 pub mod logging;
 mod net;
 mod purge;
+mod quorum;
 mod run;
 mod start;
 mod systemd;

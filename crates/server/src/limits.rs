@@ -103,3 +103,22 @@ pub(crate) const CONTROL_BYTES_MAX: u64 = 4096;
 
 /// What stands before each frame, in bytes.
 pub(crate) const FRAME_LENGTH_BYTES: usize = 4;
+
+/// Unsent bytes at which a link to another member is ended. More than what the peer holds back for
+/// a learner during a snapshot and then sends at once.
+pub(crate) const LINK_UNSENT_BYTES_MAX: usize = 96 << 20;
+
+/// What the peer holds back for a learner during a snapshot, in bytes.
+pub(crate) const LEARNER_QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// How many learners may be connected at a time.
+pub(crate) const LEARNERS_MAX: usize = 1024;
+
+/// What systemd is told while a member waits for its ensemble, which may take as long as it takes.
+pub(crate) const START_EXTENSION: &str = "EXTEND_TIMEOUT_USEC=60000000";
+
+/// How often.
+pub(crate) const START_EXTENSION_EVERY_MS: u64 = 15_000;
+
+/// How long a stop waits for look-ups of names and reads that cannot be interrupted.
+pub(crate) const RUNTIME_STOP_PATIENCE: Duration = Duration::from_millis(100);

@@ -9,22 +9,26 @@
 
 mod audited;
 mod effects;
+pub(crate) mod ensemble;
 mod limits;
 pub mod offline;
+mod snapshots;
 mod turn;
 pub(crate) mod words;
 
+use self::ensemble::Sockets;
 use self::words::Sorters;
 use crate::admin::ShellFigures;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::disk::{Log, LogTask, Slice, Synced};
+use crate::disk::snapshots::{Opener, Writing};
+use crate::disk::{Log, LogFailure, LogTask, Synced};
 use crate::environment::Environment;
 use crate::figures::Figures;
 use crate::limits::{
     CLOSING_STALL, CORE_BATCH, CORE_MESSAGES, FRAMES_PER_CLOCK, PARTIAL_STALL, READ_BYTES,
-    STOP_PATIENCE, SWEEP_EVERY_MS, TELLING_PATIENCE,
+    START_EXTENSION, START_EXTENSION_EVERY_MS, STOP_PATIENCE, SWEEP_EVERY_MS, TELLING_PATIENCE,
 };
 use crate::net::clients::{Client, Phase};
 use crate::net::large::LargeRequests;
@@ -33,21 +37,26 @@ use crate::net::partial::PartialBudget;
 use crate::net::readiness::{self, Wants};
 use crate::net::socket::Socket;
 use crate::net::tokens::Tokens;
+use crate::quorum::QuorumMessage;
+use crate::quorum::log_source::{LogRead, LogReader};
 use crate::systemd::Systemd;
 use crate::warn_limited;
 use bellwether_node::{ByConn, ConnId, Effect, Event, LogToken, Node};
+use bellwether_store::SealedSnapshot;
+use bellwether_tree::Tree;
+use bellwether_wire::Zxid;
 use bellwether_wire::disk::TxnRecord;
+use bellwether_zab::{Input, Serving};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 /// What others tell the core.
-#[derive(Debug)]
 pub(crate) enum Message {
     /// A client connected.
     Accepted { stream: TcpStream, peer: SocketAddr, descriptor: Descriptor },
@@ -59,10 +68,22 @@ pub(crate) enum Message {
     Synced(Synced),
     /// The log's thread has failed and said why.
     LogFailed,
-    /// The snapshot's thread wants the next slice.
-    SliceTaken,
+    /// The thread of this snapshot wants the next slice.
+    SliceTaken { number: u64 },
+    /// A leader's snapshot is whole and durable, but not in place.
+    SnapshotSealed { number: u64, sealed: Box<SealedSnapshot> },
     /// The snapshot's thread is through.
-    SnapshotEnded { saved: bool },
+    SnapshotEnded { number: u64, saved: bool },
+    /// Something of the sockets between members.
+    Quorum(QuorumMessage),
+    /// Something that is for the peer alone.
+    Peer(Input),
+    /// The log was cut, and this is what is left.
+    Truncated { tree: Box<Tree>, recent: Vec<Arc<TxnRecord>> },
+    /// A leader's snapshot took the place of the history.
+    SnapshotAdopted,
+    /// Records for a learner. The permit is given back when they are handed in.
+    LogRead(LogRead),
     /// The audit log has room again.
     AuditDrained,
     /// Stop: answer what is in flight, and no more.
@@ -76,6 +97,8 @@ pub(crate) enum Ended {
     Stopped,
     /// The log failed.
     LogFailed,
+    /// The port for elections cannot be opened.
+    NoElectionPort,
 }
 
 /// Everything that the loop owns.
@@ -101,7 +124,16 @@ pub(crate) struct Core {
     unsent: usize,
     log: Log,
     log_batch: Vec<(LogToken, Arc<TxnRecord>)>,
-    snapshot: Option<SyncSender<Slice>>,
+    /// The snapshot that is being written.
+    snapshot: Option<Writing>,
+    /// The thread of one that was given up.
+    abandoned: Option<JoinHandle<()>>,
+    /// How many there were.
+    snapshot_number: u64,
+    /// A leader's snapshot that waits to be put in place.
+    sealed: Option<Box<SealedSnapshot>>,
+    /// The log is being cut: what a snapshot would show of it may not stay.
+    truncating: bool,
     snapshots: Box<dyn SnapshotFiles>,
     figures: Figures,
     systemd: Systemd,
@@ -132,18 +164,27 @@ pub(crate) struct Core {
     next_watchdog: Option<Instant>,
     stopping: Option<Instant>,
     log_failed: bool,
+    /// The sockets of a member of an ensemble.
+    sockets: Option<Sockets>,
+    /// What the node asked for when it was made.
+    begun: Vec<Effect>,
+    /// Told once clients are served.
+    on_serving: Option<Box<dyn FnOnce()>>,
+    /// When systemd is told next that the start takes longer: an ensemble may be without a quorum.
+    next_extension_ms: u64,
+    no_election_port: bool,
 }
 
 /// Makes snapshot files; behind a trait so that the loop does not know the disk.
 pub(crate) trait SnapshotFiles: Send {
-    /// What opens the file of a snapshot, on the snapshot's own thread.
-    fn opener(
-        &self,
-        zxid: bellwether_wire::Zxid,
-    ) -> Box<
-        dyn FnOnce() -> Result<bellwether_store::SnapshotWriter, bellwether_store::StoreError>
-            + Send,
-    >;
+    /// What opens the file of a snapshot of this server's tree.
+    fn own(&self, zxid: Zxid) -> Opener;
+
+    /// What opens the file of a leader's.
+    fn received(&self, zxid: Zxid) -> Opener;
+
+    /// What reads the logs.
+    fn log_reader(&self) -> LogReader;
 }
 
 /// What the loop is made of.
@@ -159,6 +200,12 @@ pub(crate) struct Parts {
     pub(crate) snapshots: Box<dyn SnapshotFiles>,
     pub(crate) systemd: Systemd,
     pub(crate) figures: ShellFigures,
+    /// `None` for a server that runs alone.
+    pub(crate) sockets: Option<Sockets>,
+    /// What the node asked for when it was made.
+    pub(crate) begun: Vec<Effect>,
+    /// Told once clients are served.
+    pub(crate) on_serving: Option<Box<dyn FnOnce()>>,
 }
 
 /// The two ends of the queue to the core.
@@ -172,7 +219,7 @@ pub(crate) fn queue() -> Queue {
 impl Core {
     pub(crate) fn new(parts: Parts, (sender, messages): Queue) -> Core {
         let Parts { config, client_port, clock, seed, node, log, audit, .. } = parts;
-        let Parts { snapshots, systemd, figures, .. } = parts;
+        let Parts { snapshots, systemd, figures, sockets, begun, on_serving, .. } = parts;
         let next_watchdog = systemd.watchdog.map(|every| clock.moment() + every);
         Core {
             admission: Admission::new(config.max_client_cnxns, config.max_cnxns),
@@ -192,6 +239,10 @@ impl Core {
             log_batch: Vec::new(),
             audit,
             snapshot: None,
+            abandoned: None,
+            snapshot_number: 0,
+            sealed: None,
+            truncating: false,
             snapshots,
             systemd,
             messages,
@@ -211,12 +262,21 @@ impl Core {
             next_watchdog,
             stopping: None,
             log_failed: false,
+            sockets,
+            begun,
+            on_serving,
+            next_extension_ms: 0,
+            no_election_port: false,
         }
     }
 
     /// Runs until it is told to stop, or cannot go on.
     pub(crate) async fn run(&mut self) -> Ended {
         let mut batch = Vec::with_capacity(CORE_BATCH);
+        for effect in std::mem::take(&mut self.begun) {
+            self.perform(effect);
+        }
+        self.tell_of_serving();
         loop {
             let deadline = self.deadline();
             let busy = self.is_busy();
@@ -236,6 +296,9 @@ impl Core {
             if self.log_failed {
                 return Ended::LogFailed;
             }
+            if self.no_election_port {
+                return Ended::NoElectionPort;
+            }
             if self.has_stopped() {
                 return Ended::Stopped;
             }
@@ -244,7 +307,10 @@ impl Core {
 
     /// Whether there is something to go on with at once.
     fn is_busy(&self) -> bool {
-        self.node.has_work() || !self.turns.is_empty() || !self.tellers.is_empty()
+        self.node.has_work()
+            || !self.turns.is_empty()
+            || !self.tellers.is_empty()
+            || self.sockets.as_ref().is_some_and(Sockets::is_busy)
     }
 
     fn message(&mut self, message: Message) {
@@ -268,12 +334,17 @@ impl Core {
                 self.step(Event::LogFailed);
                 self.log_failed = true;
             }
-            Message::SliceTaken => self.step(Event::SnapshotSliceTaken),
-            Message::SnapshotEnded { saved } => {
-                self.snapshot = None;
-                self.figures.snapshot_ended(saved);
-                self.step(Event::SnapshotEnded { saved });
+            Message::SliceTaken { number } => self.slice_of_file_taken(number),
+            Message::SnapshotSealed { number, sealed } => self.snapshot_sealed(number, sealed),
+            Message::SnapshotEnded { number, saved } => self.snapshot_ended(number, saved),
+            Message::Quorum(message) => self.quorum_message(message),
+            Message::Peer(input) => self.step(Event::Peer(input)),
+            Message::Truncated { tree, recent } => {
+                self.truncating = false;
+                self.step(Event::Truncated { tree, recent });
             }
+            Message::SnapshotAdopted => self.step(Event::SnapshotAdopted { adopted: true }),
+            Message::LogRead(read) => self.log_read(read),
             Message::AuditDrained => {} // Who waits for it has a turn at the end of each round.
             Message::Stop => {
                 info!("stopping: requests in flight are answered, new ones are not taken");
@@ -304,10 +375,12 @@ impl Core {
         }
         self.hand_over_audit();
         self.send_log_batch();
+        self.flush_links();
         self.tell_on();
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
         }
+        self.tell_of_serving();
         if now.mono_ms >= self.next_sweep_ms {
             self.sweep(now.mono_ms);
         }
@@ -458,6 +531,36 @@ impl Core {
         self.next_sweep_ms = now_ms + SWEEP_EVERY_MS;
     }
 
+    /// The server is ready when it serves for the first time.
+    fn tell_of_serving(&mut self) {
+        if self.on_serving.is_none() {
+            return;
+        }
+        if self.serves_clients() {
+            self.systemd.notify("READY=1");
+            if let Some(told) = self.on_serving.take() {
+                told();
+            }
+            return;
+        }
+        let now_ms = self.clock.now().mono_ms;
+        if now_ms >= self.next_extension_ms {
+            self.systemd.notify(START_EXTENSION);
+            self.next_extension_ms = now_ms + START_EXTENSION_EVERY_MS;
+        }
+    }
+
+    /// Whether clients may ask for sessions.
+    pub(crate) fn serves_clients(&self) -> bool {
+        match self.node.serving() {
+            None => false,
+            Some(Serving::Alone | Serving::Follower { .. } | Serving::Observer { .. }) => true,
+            Some(Serving::Leader { .. }) => {
+                self.config.member.as_ref().is_none_or(|member| member.leader_serves)
+            }
+        }
+    }
+
     fn feed_watchdog(&mut self) {
         let (Some(every), Some(next)) = (self.systemd.watchdog, self.next_watchdog) else { return };
         let now = self.clock.moment();
@@ -484,7 +587,7 @@ impl Core {
     }
 
     /// Ends the log's thread after what is queued.
-    pub(crate) fn close_log(&mut self) -> Result<(), bellwether_store::StoreError> {
+    pub(crate) fn close_log(&mut self) -> Result<(), LogFailure> {
         self.log.stop()
     }
 }

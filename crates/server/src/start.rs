@@ -1,34 +1,33 @@
 //! From a configuration to a serving server, and from a signal to its end.
 
-use crate::admin::{ShellFigures, Startup};
+mod load;
+mod member;
+
+use crate::admin::ShellFigures;
 use crate::audit::AuditLog;
 use crate::auth;
 use crate::clock::Clock;
 use crate::config::exit::ExitCode;
-use crate::config::{self, ClientAddress, Config};
+use crate::config::{ClientAddress, Config};
 use crate::control::Control;
-use crate::disk::Log;
-use crate::initialize::{Initialize, InitializeError};
+use crate::disk::{Log, LogFailure};
+use crate::initialize::InitializeError;
+use crate::limits::RUNTIME_STOP_PATIENCE;
 use crate::logging::LevelHandle;
 use crate::net::listen;
 use crate::purge::{self, Purging};
-use crate::run::{self, Core, Ended, Message, Parts, Queue, SnapshotFiles};
+use crate::run::{self, Core, Ended, Message, Parts, Queue};
 use crate::systemd::Systemd;
 use bellwether_node::audit::AuditResult;
-use bellwether_node::{Node, ReaperSettings, Settings};
-use bellwether_store::{
-    Compression, Disk, ForceSync, LogsWithoutSnapshot, MissingDirectories, Notice, Origin, OsDisk,
-    Recovered, SnapshotWriter, Store, StoreError, StoreOptions,
-};
-use bellwether_tree::{Loader, Progress, Tree, TreeOptions};
-use bellwether_wire::disk::SnapshotItem;
-use bellwether_wire::{OwnerFormat, Zxid};
+use bellwether_node::{ReaperSettings, Settings};
+use bellwether_store::{Disk, OsDisk, StoreError, StoreOptions};
+use bellwether_tree::TreeOptions;
+use bellwether_wire::OwnerFormat;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -90,6 +89,15 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<LogFailure> for Failure {
+    fn from(failure: LogFailure) -> Failure {
+        match failure {
+            LogFailure::Store(error) => Failure::Store(error),
+            LogFailure::Load(error) => Failure::Load(error),
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         Failure::Store(error)
@@ -99,7 +107,11 @@ impl From<StoreError> for Failure {
 /// Runs a server until it is told to stop; `started` hears where it listens.
 ///
 /// `levels` is what SIGUSR1, SIGUSR2 and the control socket turn.
-pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listening)) -> ExitCode {
+pub fn serve(
+    config: Config,
+    levels: LevelHandle,
+    started: impl FnOnce(&Listening) + 'static,
+) -> ExitCode {
     match try_serve(config, levels, started) {
         Ok(code) => code,
         Err(failure) => {
@@ -113,7 +125,7 @@ pub fn serve(config: Config, levels: LevelHandle, started: impl FnOnce(&Listenin
 fn try_serve(
     config: Config,
     levels: LevelHandle,
-    started: impl FnOnce(&Listening),
+    started: impl FnOnce(&Listening) + 'static,
 ) -> Result<ExitCode, Failure> {
     let clock = Clock::start();
     let queue = run::queue();
@@ -133,14 +145,19 @@ fn serve_audited(
     (config, levels): (Config, LevelHandle),
     (clock, queue): (Clock, Queue),
     audit: &mut Option<AuditLog>,
-    started: impl FnOnce(&Listening),
+    started: impl FnOnce(&Listening) + 'static,
 ) -> Result<ExitCode, Failure> {
     let seeds = random_seeds()?;
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-    let options = store_options(&config);
-    let (store, tree, startup) = load(&config, disk.clone(), &options, (clock, seeds))?;
+    let options = load::store_options(&config);
+    let options_of_tree = tree_options(&config, seeds);
+    let started_up =
+        load::open(&config, (disk.clone(), &options), (clock, options_of_tree.clone()))?;
+    let load::StartedUp { loaded, epochs, startup } = started_up;
     let figures = ShellFigures { startup, ..ShellFigures::default() };
-    let node = Node::new(node_settings(&config, seeds), tree, clock.now());
+    let mut begun = Vec::new();
+    let settings = node_settings(&config, seeds);
+    let (node, store) = member::node(&config, (settings, clock), (loaded, epochs), &mut begun);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -155,21 +172,25 @@ fn serve_audited(
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (clients, listener) =
             bound.map_err(|source| Failure::Bind { address: config.client_address, source })?;
-        let log = Log::start(store, sender.clone())
+        let reload = load::reload(clock, options_of_tree);
+        let log = Log::start(store, reload, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
         let purging = start_purging(&config, (disk.clone(), options.clone()))?;
         let control = Control::start(&config.data_dir, levels.clone());
         watch_signals(sender.clone(), levels)?;
         let systemd = Systemd::from_env();
-        systemd.notify("READY=1");
+        let sockets = member::sockets(&config, &sender);
         tokio::spawn(listen::accept(listener, listen::descriptors(), sender.clone()));
-        info!(%clients, "serving");
-        started(&Listening { clients });
+        info!(%clients, "listening for clients");
+        let on_serving: Option<Box<dyn FnOnce()>> = Some(Box::new(move || {
+            info!(%clients, "serving");
+            started(&Listening { clients });
+        }));
         let mut audit = audit.take();
         if let Some(audit) = &mut audit {
             audit.started(clock.now().wall_ms, AuditResult::Success);
         }
-        let snapshots = Box::new(Files { disk, options });
+        let snapshots = Box::new(load::Files::new((disk, options), &config));
         let client_port = clients.port();
         let seed = seeds[1];
         let parts = Parts {
@@ -183,6 +204,9 @@ fn serve_audited(
             snapshots,
             systemd,
             figures,
+            sockets,
+            begun,
+            on_serving,
         };
         let mut core = Core::new(parts, (sender, messages));
         let ended = core.run().await;
@@ -193,11 +217,12 @@ fn serve_audited(
     });
     let (ended, closed) = ended?;
     // Connections are dropped here; what was acknowledged is on the disk.
-    drop(runtime);
+    runtime.shutdown_timeout(RUNTIME_STOP_PATIENCE);
     closed?;
     Ok(match ended {
         Ended::Stopped => ExitCode::Finished,
         Ended::LogFailed => ExitCode::Unexpected,
+        Ended::NoElectionPort => ExitCode::QuorumPort,
     })
 }
 
@@ -223,61 +248,6 @@ fn random_seeds() -> Result<[u64; 2], Failure> {
     Ok([low, high])
 }
 
-/// What a record of the log has besides the transaction's body.
-const TXN_HEADER_AND_DIGEST_BYTES: usize = 64;
-
-/// `jute.maxbuffer` + `jute.maxbuffer.extrasize`, but never so little that the longest setData
-/// would not fit.
-fn record_bytes_max(config: &Config) -> usize {
-    let [frame, extra] = [config.jute_max_buffer, config.jute_extra_size]
-        .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    frame.saturating_add(extra.max(2 * TXN_HEADER_AND_DIGEST_BYTES))
-}
-
-fn store_options(config: &Config) -> StoreOptions {
-    let mut options = StoreOptions::new(&config.data_dir);
-    options.data_log_dir.clone_from(&config.data_log_dir);
-    options.directories = if config.datadir_autocreate {
-        MissingDirectories::Create
-    } else {
-        MissingDirectories::Refuse
-    };
-    options.logs_without_snapshot = if config.snapshot_trust_empty {
-        LogsWithoutSnapshot::Trust
-    } else {
-        LogsWithoutSnapshot::Refuse
-    };
-    options.pre_alloc_bytes = config.pre_alloc_bytes;
-    options.log_bytes_limit = config.txn_log_size_limit_bytes.map(std::num::NonZeroU64::get);
-    options.record_bytes_max = record_bytes_max(config);
-    options.force_sync = if config.force_sync { ForceSync::Yes } else { ForceSync::No };
-    options.compression = match config.snapshot_compression {
-        config::Compression::None => Compression::None,
-        config::Compression::Gzip => Compression::Gzip,
-        config::Compression::Snappy => Compression::Snappy,
-    };
-    #[cfg(feature = "canaries")]
-    {
-        options.broken = canary();
-    }
-    options
-}
-
-/// How this build is to be broken: the crash rounds must notice it.
-#[cfg(feature = "canaries")]
-fn canary() -> Option<bellwether_store::Break> {
-    use bellwether_store::Break;
-    let name = std::env::var("BELLWETHER_BREAK").ok()?;
-    let broken = match name.as_str() {
-        "ack-before-sync" => Some(Break::AckBeforeSync),
-        "no-dir-sync" => Some(Break::NoDirSync),
-        "retry-after-failed-sync" => Some(Break::RetryAfterFailedSync),
-        _ => None,
-    };
-    warn!(name, known = broken.is_some(), "this build is broken on purpose; use it for tests only");
-    broken
-}
-
 fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
     TreeOptions {
         hash_seed,
@@ -290,7 +260,7 @@ fn tree_options(config: &Config, hash_seed: [u64; 2]) -> TreeOptions {
         schemes: auth::schemes(&config.auth),
         close_session_list: config.close_session_txn,
         enforce_quota: config.enforce_quota,
-        txn_bytes_max: record_bytes_max(config) - TXN_HEADER_AND_DIGEST_BYTES,
+        txn_bytes_max: load::txn_bytes_max(config),
     }
 }
 
@@ -315,111 +285,6 @@ pub(crate) fn node_settings(config: &Config, seeds: [u64; 2]) -> Settings {
         },
         seed: seeds[0] ^ seeds[1].rotate_left(32),
         tree: tree_options(config, seeds),
-    }
-}
-
-fn notice(notice: &Notice) {
-    warn!("{notice}");
-}
-
-/// Opens the data directory and rebuilds the tree: the newest good snapshot, then the log.
-fn load(
-    config: &Config,
-    disk: Arc<dyn Disk>,
-    options: &StoreOptions,
-    (clock, seeds): (Clock, [u64; 2]),
-) -> Result<(Store, Tree, Startup), Failure> {
-    let begun = Instant::now();
-    let mut loader = Loader::new(tree_options(config, seeds));
-    let mut recovery = Store::open(disk.clone(), options.clone(), Box::new(notice))?;
-    let initialize = Initialize::look(config).map_err(Failure::Initialize)?;
-    let is_missing = *recovery.origin() == Origin::Fresh && !initialize.allows_empty();
-    if is_missing {
-        initialize.refuse();
-        loader.start_at(Zxid::MISSING);
-    } else if let Origin::Snapshot { zxid, .. } = recovery.origin() {
-        loader.start_at(*zxid);
-    }
-    let mut snapshot_loaded = None;
-    let mut txns_loaded = 0;
-    for recovered in &mut recovery {
-        match recovered? {
-            Recovered::Item(item) => loader.item(item).map_err(Failure::Load)?,
-            Recovered::Txn(record) => {
-                snapshot_loaded.get_or_insert_with(|| begun.elapsed());
-                txns_loaded += 1;
-                loader.replay(&record).map_err(Failure::Load)?;
-            }
-        }
-    }
-    let had_snapshot = matches!(recovery.origin(), Origin::Snapshot { .. });
-    let (tree, report) = loader.finish(clock.now()).map_err(Failure::Load)?;
-    if report.digest_mismatches > 0 {
-        warn!(
-            mismatches = report.digest_mismatches,
-            "the tree's digest differed from the recorded one while the log was replayed; a few are \
-             known of snapshots taken under load, many mean that the data is not what was written"
-        );
-    }
-    let store = recovery.finish()?;
-    if !had_snapshot && !is_missing {
-        // Without a snapshot Apache would not start from the logs.
-        let writer = SnapshotWriter::create(disk, options, tree.last_processed())?;
-        save_snapshot(&tree, writer, config.serialize_last_processed_zxid)?;
-    }
-    initialize.finish().map_err(Failure::Initialize)?;
-    let millis =
-        |elapsed: std::time::Duration| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let load_ms = millis(begun.elapsed());
-    let until_txns = snapshot_loaded.map_or(load_ms, millis);
-    info!(
-        nodes = tree.node_count(), last_zxid = %tree.last_processed(), txns = txns_loaded, load_ms,
-        "the data directory is loaded"
-    );
-    let startup = Startup {
-        load_ms: Some(load_ms),
-        snapshot_load_ms: had_snapshot.then_some(until_txns),
-        txns_load_ms: Some(load_ms - until_txns),
-        txns_loaded: Some(txns_loaded),
-    };
-    Ok((store, tree, startup))
-}
-
-fn save_snapshot(
-    tree: &Tree,
-    mut writer: SnapshotWriter,
-    last_zxid: bool,
-) -> Result<(), StoreError> {
-    let mut cursor = tree.snapshot_start();
-    let mut items = Vec::new();
-    loop {
-        let progress =
-            tree.snapshot_next(&mut cursor, bellwether_node::limits::VISITS_PER_STEP, &mut items);
-        for item in items.drain(..) {
-            writer.write(&item)?;
-        }
-        match progress {
-            Progress::More => {}
-            Progress::Done => break,
-        }
-    }
-    if last_zxid {
-        writer.write(&SnapshotItem::LastProcessed(tree.last_processed()))?;
-    }
-    writer.finish()?;
-    Ok(())
-}
-
-/// The snapshot files of a data directory.
-struct Files {
-    disk: Arc<dyn Disk>,
-    options: StoreOptions,
-}
-
-impl SnapshotFiles for Files {
-    fn opener(&self, zxid: Zxid) -> Box<dyn FnOnce() -> Result<SnapshotWriter, StoreError> + Send> {
-        let (disk, options) = (self.disk.clone(), self.options.clone());
-        Box::new(move || SnapshotWriter::create(disk, &options, zxid))
     }
 }
 

@@ -1,14 +1,12 @@
 //! Performs what the node asks for, and sends what has gathered for a socket.
 
 use super::Core;
-use crate::disk::{self, LogTask};
 use crate::limits::{UNSENT_BYTES_ALL, UNSENT_BYTES_MAX};
 use crate::net::clients::Phase;
 use crate::net::outbox::Outbox;
 use crate::warn_limited;
 use bellwether_node::{ConnId, Effect, Event};
-use bellwether_wire::Zxid;
-use tracing::{debug, error};
+use tracing::debug;
 
 impl Core {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -42,14 +40,14 @@ impl Core {
             Effect::Audit(event) => self.audit(event),
             Effect::QuotaExceeded(exceeded) => self.figures.quota_exceeded(&exceeded),
             Effect::Append(token, record) => self.log_batch.push((token, record)),
-            Effect::Ensemble(_) => unreachable!("a single server has no ensemble"),
             Effect::StartSnapshot(zxid) => self.start_snapshot(zxid),
             Effect::SnapshotSlice { items, last } => {
-                if let Some(slices) = &self.snapshot {
-                    // The writer asked for it, so there is room; if it has failed, it has said so.
-                    drop(slices.try_send((items, last)));
+                if let Some(writing) = &self.snapshot {
+                    // The writer asked for it, so there is room.
+                    writing.hand_over((items, last));
                 }
             }
+            Effect::Ensemble(effect) => self.perform_as_member(effect),
         }
     }
 
@@ -154,19 +152,6 @@ impl Core {
             // The node has said that it is through with it, or was told.
             Phase::Closing { .. } | Phase::New => {}
             Phase::Connecting | Phase::Open => self.step(Event::ClientGone(conn)),
-        }
-    }
-
-    fn start_snapshot(&mut self, zxid: Zxid) {
-        self.send_log_batch();
-        self.log.send(LogTask::Roll);
-        self.figures.snapshot_started();
-        match disk::start_snapshot(self.snapshots.opener(zxid), self.sender.clone()) {
-            Ok(slices) => self.snapshot = Some(slices),
-            Err(error) => {
-                error!(%error, "no thread for the snapshot; it is tried again when the next is due");
-                self.snapshot = None;
-            }
         }
     }
 }

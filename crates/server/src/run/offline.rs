@@ -12,13 +12,14 @@ use super::{Core, Message, Parts, SnapshotFiles};
 use crate::admin::ShellFigures;
 use crate::clock::Clock;
 use crate::config::{self, Args};
+use crate::disk::snapshots::Opener;
 use crate::disk::{BatchTimes, Log, LogTask, Synced};
 use crate::net::clients::Client;
 use crate::net::socket::Socket;
+use crate::quorum::log_source::LogReader;
 use crate::start::node_settings;
 use crate::systemd::Systemd;
 use bellwether_node::{ConnId, LogToken, Node};
-use bellwether_store::{SnapshotWriter, StoreError};
 use bellwether_tree::Tree;
 use bellwether_wire::Zxid;
 use std::collections::{BTreeMap, VecDeque};
@@ -109,8 +110,16 @@ impl Socket for Wire {
 struct NoSnapshots;
 
 impl SnapshotFiles for NoSnapshots {
-    fn opener(&self, _: Zxid) -> Box<dyn FnOnce() -> Result<SnapshotWriter, StoreError> + Send> {
+    fn own(&self, _: Zxid) -> Opener {
         unreachable!("snapCount is larger than any test")
+    }
+
+    fn received(&self, _: Zxid) -> Opener {
+        unreachable!("there is no leader")
+    }
+
+    fn log_reader(&self) -> LogReader {
+        unreachable!("there is no learner")
     }
 }
 
@@ -135,6 +144,9 @@ impl Offline {
             snapshots: Box::new(NoSnapshots),
             systemd: Systemd::default(),
             figures: ShellFigures::default(),
+            sockets: None,
+            begun: Vec::new(),
+            on_serving: None,
         };
         let core = Core::new(parts, super::queue());
         Offline { core, log, appended: None, lines: BTreeMap::new() }
@@ -230,6 +242,10 @@ impl Offline {
                     self.appended = records.last().map(|(token, _)| *token).or(self.appended);
                 }
                 LogTask::Roll => {} // There is no file.
+                LogTask::SaveAcceptedEpoch(_)
+                | LogTask::SaveCurrentEpoch(_)
+                | LogTask::Truncate { .. }
+                | LogTask::Adopt(_) => unreachable!("a single server has no leader"),
             }
         }
     }

@@ -242,11 +242,16 @@ impl Core {
     }
 
     fn frame(&mut self, conn: ConnId, body: &[u8]) {
+        let is_serving = self.serves_clients();
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.received += 1;
         self.figures.counts.packets_received += 1;
         match client.phase {
             Phase::New => match ConnectRequest::decode(body) {
+                Ok(_) if !is_serving => {
+                    debug!(conn = conn.0, "a client was sent away: nobody is served here now");
+                    self.dismiss(conn);
+                }
                 Ok(request) => {
                     client.phase = Phase::Connecting;
                     if !self.draws_a_token(conn, &request) {

@@ -56,6 +56,11 @@ impl World {
             }
             "disk" => self.disk(&mut words)?,
             "vote" => self.vote(&mut words)?,
+            "hand" => self.hand(&mut words)?,
+            "says" => self.says(&mut words)?,
+            "snapshot" => self.snapshot(&mut words)?,
+            "connect" => self.connect(&mut words)?,
+            "asks" => self.asks(&mut words)?,
             "propose" => self.propose(&mut words)?,
             "resign" => {
                 let (server, reason) = (words.number("the server")?, words.rest());

@@ -5,7 +5,7 @@ use crate::describe;
 use crate::world::World;
 use bellwether_wire::Zxid;
 use bellwether_wire::quorum::{PeerState, ServerId, Vote};
-use bellwether_zab::{Effect, Input, LearnerLink, Out, Quorum};
+use bellwether_zab::{Effect, Input, LearnerLink, Out, Peer, Quorum};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many orders are tried of each kind.
@@ -25,6 +25,16 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % sides.max(1)
+    }
+
+    /// A place among so many.
+    fn place(&mut self, count: usize) -> usize {
+        usize::try_from(self.roll(u64::try_from(count).unwrap())).unwrap()
+    }
+
+    /// One of these.
+    fn one(&mut self, servers: &[i64]) -> i64 {
+        servers[self.place(servers.len())]
     }
 }
 
@@ -56,7 +66,7 @@ fn state(world: &mut World, server: i64) -> PeerState {
 fn deliver_some(world: &mut World, dice: &mut Dice, mut heard: impl FnMut(&World)) {
     let mut ways: Vec<(i64, i64)> = world.network.votes.keys().copied().collect();
     while !ways.is_empty() {
-        let (from, to) = ways.swap_remove(usize::try_from(dice.roll(ways.len() as u64)).unwrap());
+        let (from, to) = ways.swap_remove(dice.place(ways.len()));
         for _ in 0..dice.roll(3) {
             let _delivered = world.deliver_vote(from, to).unwrap();
             heard(world);
@@ -94,7 +104,7 @@ fn agrees(seed: u64, mut world: World, dice: &mut Dice) -> Result<(), String> {
     let needed = voters.len() / 2 + 1;
     let mut away: BTreeSet<i64> = BTreeSet::new();
     while voters.len() - away.len() > needed && dice.roll(2) == 0 {
-        away.insert(voters[usize::try_from(dice.roll(voters.len() as u64)).unwrap()]);
+        away.insert(dice.one(&voters));
     }
     let mut starts: BTreeMap<i64, u64> = BTreeMap::new();
     for server in world.servers().into_iter().filter(|server| !away.contains(server)) {
@@ -145,7 +155,7 @@ fn agrees(seed: u64, mut world: World, dice: &mut Dice) -> Result<(), String> {
 /// Somebody who is gone has told it of a later round, with a vote for almost nothing.
 fn begin_in_a_later_round(world: &mut World, dice: &mut Dice, to: (i64, &[i64])) {
     let (to, voters) = to;
-    let other = voters[usize::try_from(dice.roll(voters.len() as u64)).unwrap()];
+    let other = dice.one(voters);
     if other != to {
         let round = 2 + dice.roll(4);
         world.command(&format!("vote {other}->{to} LOOKING {other} round={round}")).unwrap();
@@ -167,7 +177,7 @@ type Said = BTreeMap<i64, Vec<(PeerState, Vote, i64)>>;
 /// votes for it. Otherwise says what was wrong.
 fn elects_with_a_quorum(seed: u64, mut world: World, dice: &mut Dice) -> Result<(), String> {
     let mut said = Said::new();
-    let count = u64::try_from(world.members.len()).unwrap();
+    let servers = world.servers();
     for server in world.servers() {
         world.start(server)?;
     }
@@ -179,14 +189,19 @@ fn elects_with_a_quorum(seed: u64, mut world: World, dice: &mut Dice) -> Result<
             0..8 => deliver_some(&mut world, dice, |world| listen(world, &mut said)),
             8 => {
                 let ways: Vec<_> = world.network.votes.keys().copied().collect();
-                if let Some(way) = ways.get(usize::try_from(dice.roll(50)).unwrap()) {
+                if let Some(way) = ways.get(dice.place(50)) {
                     world.network.votes.remove(way);
                 }
             }
             9 if moment % 3 == 0 => {
-                let server = i64::try_from(dice.roll(count)).unwrap() + 1;
+                let server = dice.one(&servers);
                 world.crash(server)?;
                 world.start(server)?;
+            }
+            10 => {
+                let server = dice.one(&servers);
+                let resigns = |peer: &mut Peer, now, out: &mut Out| peer.resign(now, "it may", out);
+                world.with(server, resigns)?;
             }
             _ => tick_the_looking(&mut world),
         }

@@ -11,6 +11,7 @@ mod command;
 mod describe;
 mod disk;
 mod elections;
+mod hand;
 mod member;
 mod network;
 mod quorums;

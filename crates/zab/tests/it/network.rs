@@ -19,6 +19,8 @@ pub(crate) struct Network {
     pub(crate) links: BTreeMap<LearnerLink, Link>,
     /// Ways over which nothing comes.
     pub(crate) cuts: BTreeSet<(i64, i64)>,
+    /// Leaders that are played by hand: they take every connection.
+    pub(crate) hands: BTreeSet<i64>,
     last_link: u64,
 }
 

@@ -263,7 +263,6 @@ impl World {
             }
             News::BeginEmpty => {
                 self.say(format!("{server} begins with an empty tree"));
-                self.process(server)?.tree = Zxid::ZERO;
                 self.ask_disk(server, Op::TakeSnapshot(Zxid::ZERO))?;
                 self.step(server, Input::SnapshotComplete)?;
             }
@@ -327,6 +326,11 @@ impl World {
         };
         let Dial { link, leader, .. } = dial;
         let cut = self.network.is_cut(learner, leader) || self.network.is_cut(leader, learner);
+        if self.network.hands.contains(&leader) && !cut {
+            self.network.connect(dial);
+            self.step(learner, Input::LeaderConnected(link))?;
+            return Ok(true);
+        }
         if cut || !self.process(leader).is_ok_and(|process| process.listens) {
             self.say(format!("{learner} cannot connect to {leader}"));
             self.step(learner, Input::LeaderGone(link))?;
@@ -373,7 +377,6 @@ impl World {
                 if process.receives.take_if(|(expected, _)| *expected == link).is_none() {
                     return Err(format!("{learner} gets a tree that it does not wait for"));
                 }
-                process.tree = zxid;
                 self.ask_disk(learner, Op::TakeSnapshot(zxid))?;
                 self.step(learner, Input::SnapshotComplete)
             }
@@ -387,7 +390,7 @@ impl World {
             return Ok(false);
         }
         let Some(input) = self.member(server)?.disk.work() else { return Ok(false) };
-        if let Input::Truncated { last, .. } = &input {
+        if let Input::Truncated { last, .. } | Input::SnapshotReceived(last) = &input {
             self.process(server)?.tree = *last;
         }
         self.step(server, input)?;
