@@ -166,9 +166,11 @@ impl History {
         let record = self.in_flight.pop_front()?;
         self.deliverable -= 1;
         self.delivered = record.header.zxid;
-        self.recent.push_back(record.clone());
-        while self.recent.len() > self.recent_max {
-            self.recent.pop_front();
+        if self.recent_max > 0 {
+            if self.recent.len() == self.recent_max {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(record.clone());
         }
         Some(record)
     }

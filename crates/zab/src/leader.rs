@@ -399,7 +399,8 @@ impl Leader {
         }
         info!(server = %id, ?learner_type, promised, "a learner has come");
         let stage = Stage::Introduced;
-        let learner = Learner { link, id, learner_type, heard_ms: now_ms, stage };
+        let (since_ms, heard_ms) = (now_ms, now_ms);
+        let learner = Learner { link, id, learner_type, since_ms, heard_ms, stage };
         let votes = learner.votes(core);
         if let Phase::Discovery(discovery) = &mut self.phase {
             discovery.hear(core, &learner, promised);
@@ -493,7 +494,7 @@ impl Leader {
             self.learners.close(link, out);
             return Next::Stay;
         }
-        info!(server = %learner.id, "a learner is synchronised");
+        info!(server = %learner.id, "a learner has everything");
         match &mut self.phase {
             Phase::Discovery(_) | Phase::Promising(_) | Phase::Agreement(_) => {
                 unreachable!("nobody was sent NEWLEADER")

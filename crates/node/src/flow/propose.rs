@@ -54,7 +54,7 @@ impl Proposals {
 
     /// Forgets everything: this server proposes nothing any more.
     pub(crate) fn clear(&mut self) {
-        self.in_flight.clear();
+        *self = Proposals::default();
     }
 }
 

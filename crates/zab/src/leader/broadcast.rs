@@ -110,7 +110,7 @@ impl Broadcast {
     /// A learner that was synchronised may serve clients.
     pub(super) fn admit(&mut self, core: &Core, now_ms: u64, learner: &mut Learner, out: &mut Out) {
         let mut serving = Serving::default();
-        if let Some(zxid) = core.history.uncommitted().last().map(|record| record.header.zxid)
+        if let Some(zxid) = core.history.uncommitted().next_back().map(|record| record.header.zxid)
             && learner.learner_type == LearnerType::Participant
         {
             serving.await_ack(zxid, now_ms);

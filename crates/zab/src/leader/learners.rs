@@ -28,6 +28,8 @@ pub(super) struct Learner {
     pub(super) link: LearnerLink,
     pub(super) id: ServerId,
     pub(super) learner_type: LearnerType,
+    /// When it said who it is.
+    pub(super) since_ms: u64,
     /// When it last gave a sign of life, or was asked for what it owes.
     pub(super) heard_ms: u64,
     pub(super) stage: Stage,
@@ -236,6 +238,15 @@ impl Learner {
     /// Whether it is counted in quorums.
     pub(super) fn votes(&self, core: &Core) -> bool {
         self.learner_type == LearnerType::Participant && core.quorum.is_voter(self.id)
+    }
+
+    /// Whether it follows, as far as can be seen. Whoever serves clients and is silent was dropped;
+    /// whoever is being synchronised has as long as both limits together.
+    pub(super) fn follows(&self, core: &Core, now_ms: u64) -> bool {
+        let settings = &core.settings;
+        let limit_ms = (settings.init_limit + settings.sync_limit) * settings.tick_ms;
+        let is_serving = matches!(self.stage, Stage::Serving(_));
+        self.votes(core) && (is_serving || !core.is_silent(now_ms, self.since_ms, limit_ms))
     }
 
     /// Whether it is sent what is proposed and committed. Before that, and while the log is read,

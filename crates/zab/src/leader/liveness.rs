@@ -58,8 +58,9 @@ impl Leader {
             Phase::Broadcast(broadcast) => {
                 let is_tick = broadcast.beat == Beat::PingAndCount;
                 broadcast.beat = if is_tick { Beat::Ping } else { Beat::PingAndCount };
-                if is_tick && !is_followed(core, &self.learners) {
-                    let voters = self.learners.iter().filter(|learner| learner.votes(core));
+                if is_tick && !is_followed(core, now_ms, &self.learners) {
+                    let voters = self.learners.iter();
+                    let voters = voters.filter(|learner| learner.follows(core, now_ms));
                     let following = voters.map(|learner| &learner.id);
                     return too_few("follow this leader, besides itself", following);
                 }
@@ -119,12 +120,11 @@ impl Learner {
     }
 }
 
-/// Whether a quorum follows. Learners that are being synchronised are there, too; whoever is silent
-/// has been dropped.
-fn is_followed(core: &Core, learners: &Learners) -> bool {
+/// Whether a quorum follows.
+fn is_followed(core: &Core, now_ms: u64, learners: &Learners) -> bool {
     let my_id = core.settings.my_id;
-    core.quorum
-        .holds(|id| id == my_id || learners.by_id(id).is_some_and(|learner| learner.votes(core)))
+    let follows = |learner: &Learner| learner.follows(core, now_ms);
+    core.quorum.holds(|id| id == my_id || learners.by_id(id).is_some_and(follows))
 }
 
 /// How long it is from one beat to the next, milliseconds.

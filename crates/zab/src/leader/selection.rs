@@ -56,8 +56,8 @@ impl Own {
         if last == self.committed {
             return Selection::Diff;
         }
-        if last == Zxid::ZERO {
-            // It has nothing, or asks for everything.
+        if last <= Zxid::ZERO {
+            // It has nothing, has lost everything, or asks for everything.
             return Selection::Snap;
         }
         if last > self.committed {
@@ -190,6 +190,8 @@ mod tests {
                 ("0.0", "SNAP"),
             ],
         );
+        let lost = own("5.3", "5.3", 5).select(Zxid::MISSING, AcrossEpochs::Never);
+        assert_eq!(lost, Selection::Snap);
     }
 
     #[test]

@@ -77,9 +77,9 @@ impl Leader {
         };
         let selection = own.select(last, across_epochs);
         let committed = own.committed;
-        if let Some(learner) = self.learners.get_mut(link) {
-            info!(server = %learner.id, %last, %committed, ?selection, "a learner is synchronised");
-        }
+        let learner = self.known(link);
+        learner.heard_ms = now_ms;
+        info!(server = %learner.id, %last, %committed, ?selection, "a learner is synchronised");
         let kind = match selection {
             Selection::Diff | Selection::Trunc(_) | Selection::Log { .. } => SyncKind::Records,
             Selection::Snap => SyncKind::Snapshot,

@@ -56,10 +56,13 @@ impl World {
             }
             "disk" => self.disk(&mut words)?,
             "vote" => self.vote(&mut words)?,
+            "send" => self.send_by_hand(&mut words)?,
+            "log" => self.log_by_hand(&mut words)?,
             "hand" => self.hand(&mut words)?,
             "says" => self.says(&mut words)?,
             "snapshot" => self.snapshot(&mut words)?,
             "connect" => self.connect(&mut words)?,
+            "disconnect" => self.disconnect(&mut words)?,
             "asks" => self.asks(&mut words)?,
             "propose" => self.propose(&mut words)?,
             "resign" => {

@@ -12,6 +12,7 @@ mod describe;
 mod disk;
 mod elections;
 mod hand;
+mod learner_by_hand;
 mod member;
 mod network;
 mod quorums;
