@@ -15,7 +15,7 @@
 
 use crate::disk::{Access, Disk};
 use crate::durable::{sync_dir, sync_file};
-use crate::error::StoreError;
+use crate::error::{BRING_BACK, StoreError};
 use crate::layout;
 use crate::limits::CUTBACK_BYTES_MAX;
 use crate::log_reader::LogReader;
@@ -75,9 +75,20 @@ impl Cutback {
     ) -> Result<Option<Vec<PathBuf>>, StoreError> {
         let path = options.log_dir().join(names::CUTBACK);
         let Some(cutback) = Cutback::read(disk, &path)? else { return Ok(None) };
-        let kept = cutback.carry_out(disk, options)?;
-        forget(disk, options)?;
-        Ok(Some(kept))
+        let done = cutback.carry_out(disk, options).and_then(|kept| {
+            forget(disk, options)?;
+            Ok(Some(kept))
+        });
+        done.map_err(|error| {
+            let doing = "complete the change of history that is noted in";
+            StoreError::io(doing, &path, io::Error::other(error.to_string()))
+        })
+    }
+
+    /// Whether an interrupted process has left something to be done.
+    pub(crate) fn is_waiting(disk: &dyn Disk, options: &StoreOptions) -> Result<bool, StoreError> {
+        let names = layout::list(disk, &options.log_dir())?;
+        Ok(names.iter().any(|name| name == names::CUTBACK))
     }
 
     fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Cutback>, StoreError> {
@@ -93,7 +104,9 @@ impl Cutback {
         let got = file.read_at(0, &mut bytes).map_err(|e| StoreError::io(doing, path, e))?;
         let found = bytes.get(..got).and_then(Cutback::decode);
         let damaged = || {
-            let why = "it is damaged, and the snapshots and logs beside it belong to two histories";
+            let why = format!(
+                "it is damaged, and what stands beside it may mix two histories; {BRING_BACK}"
+            );
             StoreError::io(doing, path, io::Error::new(io::ErrorKind::InvalidData, why))
         };
         found.map(Some).ok_or_else(damaged)
@@ -198,19 +211,28 @@ impl Cutback {
         let mut cutback = Cutback::default();
         for line in lines {
             match line.split(' ').collect::<Vec<_>>().as_slice() {
-                ["snapshot", name] => cutback.snapshots.push((*name).to_owned()),
-                ["log", name] => cutback.logs.push((*name).to_owned()),
+                ["snapshot", name] => cutback.snapshots.push(snapshot_name(name)?),
+                ["log", name] => cutback.logs.push(log_name(name)?),
                 ["cut", offset, name] => {
-                    cutback.cut = Some(((*name).to_owned(), offset.parse().ok()?));
+                    cutback.cut = Some((log_name(name)?, offset.parse().ok()?));
                 }
-                ["received", temporary, name] => {
-                    cutback.received = Some(((*temporary).to_owned(), (*name).to_owned()));
+                ["received", temporary, name] if *temporary == names::received(name) => {
+                    cutback.received = Some(((*temporary).to_owned(), snapshot_name(name)?));
                 }
                 _ => return None,
             }
         }
         Some(cutback)
     }
+}
+
+/// A name as a directory lists it: whatever the file says, nothing else is touched.
+fn snapshot_name(name: &str) -> Option<String> {
+    names::snapshot_zxid(name).filter(|_| !name.contains('/')).map(|_| name.to_owned())
+}
+
+fn log_name(name: &str) -> Option<String> {
+    names::log_zxid(name).filter(|_| !name.contains('/')).map(|_| name.to_owned())
 }
 
 /// Ends a log at `offset`; returns where what stood behind is kept, if anything did.
@@ -261,7 +283,7 @@ mod tests {
             snapshots: vec!["snapshot.9.gz".into(), "snapshot.8".into()],
             logs: vec!["log.9".into(), "log.8".into()],
             cut: Some(("log.5".into(), 123)),
-            received: Some(("bellwether.tmp.received.snapshot.7".into(), "snapshot.7".into())),
+            received: Some((names::received("snapshot.7"), "snapshot.7".into())),
         }
     }
 
@@ -269,6 +291,22 @@ mod tests {
     fn what_is_to_be_done_round_trips() {
         for cutback in [full(), Cutback { cut: None, received: None, ..full() }] {
             assert_eq!(Cutback::decode(cutback.encode().as_bytes()), Some(cutback));
+        }
+    }
+
+    #[test]
+    fn a_file_that_names_anything_else_says_nothing() {
+        for name in ["x", "log.z", "log.5/../../x", "snapshot.5.tmp", ""] {
+            let cutbacks = [
+                Cutback { logs: vec![name.into()], ..Cutback::default() },
+                Cutback { snapshots: vec![name.into()], ..Cutback::default() },
+                Cutback { cut: Some((name.into(), 5)), ..Cutback::default() },
+                Cutback { received: Some((names::received(name), name.into())), ..full() },
+                Cutback { received: Some(("log.5".into(), "snapshot.7".into())), ..full() },
+            ];
+            for cutback in cutbacks {
+                assert_eq!(Cutback::decode(cutback.encode().as_bytes()), None, "{cutback:?}");
+            }
         }
     }
 

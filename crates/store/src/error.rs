@@ -352,7 +352,7 @@ impl fmt::Display for Corruption {
 }
 
 /// What brings a member back whose own data cannot be used.
-const BRING_BACK: &str = "if the other members are a quorum and have the data, move the content of \
+pub(crate) const BRING_BACK: &str = "if the other members are a quorum and have the data, move the content of \
                           version-2 in dataDir and dataLogDir away (not myid) and start again: \
                           they bring it back";
 

@@ -3,12 +3,18 @@
 //! Kept are the newest snapshots that can be read to their end, every log from the newest that
 //! begins at or before the oldest of them, and everything newer. Where there are fewer sound
 //! snapshots than are to be kept, nothing is removed.
+//!
+//! A member's snapshot of an epoch beyond the current one may be taken away again with the
+//! synchronisation that brought it: it does not count. Nothing is removed while a change of history
+//! waits to be completed.
 
+use crate::cutback::Cutback;
 use crate::disk::Disk;
 use crate::durable::sync_dir;
+use crate::epochs::EpochFiles;
 use crate::error::StoreError;
 use crate::layout;
-use crate::options::StoreOptions;
+use crate::options::{Role, StoreOptions};
 use crate::snapshot_reader::SnapshotReader;
 use bellwether_wire::Zxid;
 use std::path::{Path, PathBuf};
@@ -29,11 +35,19 @@ pub struct Purged {
 /// Removes what the `retain` newest sound snapshots do not need. Safe beside a running log.
 pub fn purge(disk: &dyn Disk, options: &StoreOptions, retain: usize) -> Result<Purged, StoreError> {
     let (log_dir, snapshot_dir) = (options.log_dir(), options.snapshot_dir());
+    if Cutback::is_waiting(disk, options)? {
+        return Ok(Purged::default());
+    }
+    let current = match options.role {
+        Role::Standalone => None,
+        Role::Member => EpochFiles::read(disk, options)?.current,
+    };
     // The logs are listed first: one that is begun meanwhile is not up for removal.
     let logs = layout::logs(disk, &log_dir)?;
     let snapshots = layout::snapshots(disk, &snapshot_dir)?;
     let sound = |name: &String| SnapshotReader::verify(disk, &snapshot_dir.join(name)).is_ok();
-    let kept = snapshots.iter().rev().filter(|(_, name)| sound(name));
+    let counts = |zxid: Zxid| current.is_none_or(|current| zxid.epoch() <= current);
+    let kept = snapshots.iter().rev().filter(|(zxid, name)| counts(*zxid) && sound(name));
     let Some((oldest, _)) = kept.take(retain).nth(retain.saturating_sub(1)) else {
         return Ok(Purged::default());
     };

@@ -11,6 +11,8 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "bellwether.lock";
+/// What a server has begun to change in a member's snapshots and logs, and did not end.
+const CUTBACK: &str = "bellwether.cutback";
 const PID_FILE: &str = "zookeeper_server.pid";
 
 /// Held as long as the command works.
@@ -41,6 +43,14 @@ impl Hold {
     /// To change something in a directory.
     pub(super) fn to_change(dir: &Path) -> Result<Hold, Failure> {
         refuse_other_writers(dir)?;
+        let cutback = dir.join(CUTBACK);
+        if cutback.exists() {
+            return Err(Failure::Directory(format!(
+                "{}: a server was interrupted while it changed the history of this directory; \
+                 start it once, which ends what was begun, before you change anything",
+                cutback.display()
+            )));
+        }
         let path = dir.join(LOCK);
         match OsDisk.lock(&path) {
             Ok(Some(lock)) => Ok(Hold::Exclusive(lock)),

@@ -68,6 +68,15 @@ fn recover(dir: &Path, options: &Options, out: &mut Out) -> Done {
         out.text(|| "nothing is to be recovered".to_owned())?;
         return say_verdict(&survey, &preview, out);
     }
+    if survey.snapshot_dir.join("acceptedEpoch").exists() {
+        // A member whose gaps are filled in has another history than the others.
+        out.text(|| {
+            "this is the directory of a member of an ensemble: if the other members are a quorum, \
+             move the content of version-2 away (not myid) and start the member instead; they \
+             bring everything back, and what is filled in here would differ from theirs"
+                .to_owned()
+        })?;
+    }
     let question = "Write the damaged logs again without what is damaged? What was there is kept.";
     if ask(options, out, question)? == Answer::Leave {
         return Ok(Found::Something);

@@ -5,5 +5,6 @@
 
 mod any_damage;
 mod logs;
+mod members;
 mod place;
 mod snapshots;

@@ -2,7 +2,7 @@
 //! damaged on purpose.
 
 use bellwether_store::{
-    Compression, ForceSync, LogReader, LogStep, OsDisk, Recovered, SnapshotWriter, Store,
+    Compression, ForceSync, LogReader, LogStep, OsDisk, Recovered, Role, SnapshotWriter, Store,
     StoreOptions,
 };
 use bellwether_wire::disk::snapshot::OPEN_ACL_ID;
@@ -101,20 +101,13 @@ impl Place {
 
     /// Starts as a server does, appends and syncs batch by batch, and stops.
     pub(crate) fn append(&self, batches: &[&[i64]]) {
-        let _writing = STARTING.read().expect("nobody panics with it");
-        let disk = Arc::new(OsDisk);
-        let recovery = Store::open(disk, self.options.clone(), Box::new(|_| {}));
-        let mut recovery = recovery.expect("it opens");
-        for piece in &mut recovery {
-            assert!(matches!(piece.expect("it is sound"), Recovered::Item(_) | Recovered::Txn(_)));
-        }
-        let mut store = recovery.finish().expect("it can be written");
-        for batch in batches {
-            for zxid in *batch {
-                store.append(&record(*zxid)).expect("it is appended");
-            }
-            store.sync().expect("it is synced");
-        }
+        append(&self.options, batches);
+    }
+
+    /// Appends one as a server that stands alone, wherever it leaves a gap.
+    pub(crate) fn append_unchecked(&self, zxid: i64) {
+        let options = StoreOptions { role: Role::Standalone, ..self.options.clone() };
+        append(&options, &[&[zxid]]);
     }
 
     /// The snapshot of `zxid`, in which `/a` was last set by `set_by`.
@@ -175,6 +168,11 @@ impl Place {
         std::fs::write(self.path(name), bytes).expect("it can be written");
     }
 
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
+        let _writing = STARTING.read().expect("nobody panics with it");
+        std::fs::write(self.path(name), bytes).expect("it can be written");
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         std::fs::remove_file(self.path(name)).expect("it is there");
     }
@@ -217,6 +215,22 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.options.data_dir).ok();
+    }
+}
+
+fn append(options: &StoreOptions, batches: &[&[i64]]) {
+    let _writing = STARTING.read().expect("nobody panics with it");
+    let recovery = Store::open(Arc::new(OsDisk), options.clone(), Box::new(|_| {}));
+    let mut recovery = recovery.expect("it opens");
+    for piece in &mut recovery {
+        assert!(matches!(piece.expect("it is sound"), Recovered::Item(_) | Recovered::Txn(_)));
+    }
+    let mut store = recovery.finish().expect("it can be written");
+    for batch in batches {
+        for zxid in *batch {
+            store.append(&record(*zxid)).expect("it is appended");
+        }
+        store.sync().expect("it is synced");
     }
 }
 

@@ -81,6 +81,9 @@ fn canary() -> Option<bellwether_store::Break> {
         "ack-before-sync" => Some(Break::AckBeforeSync),
         "no-dir-sync" => Some(Break::NoDirSync),
         "retry-after-failed-sync" => Some(Break::RetryAfterFailedSync),
+        "rename-before-sync" => Some(Break::RenameBeforeSync),
+        "snapshot-not-set-aside" => Some(Break::SnapshotNotSetAside),
+        "cutback-not-noted" => Some(Break::CutbackNotNoted),
         _ => None,
     };
     warn!(name, known = broken.is_some(), "this build is broken on purpose; use it for tests only");

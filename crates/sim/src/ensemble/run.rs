@@ -6,6 +6,8 @@ use super::world::{Mode, World};
 use crate::checkers::Violation;
 use crate::disk::Chance;
 use crate::world::Telling;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What became of a run of an ensemble.
 #[derive(Debug)]
@@ -46,7 +48,12 @@ fn run_plan(
 ) -> EnsembleRun {
     let described = plan.describe();
     let mut world = World::new(plan, broken, chance, telling == Telling::Everything);
-    let violation = world.live().err();
+    // An assertion that fails is a finding like any other: the tale up to it is worth telling.
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+    let violation = match lived {
+        Ok(lived) => lived.err(),
+        Err(panic) => Some(Violation { promise: "assertion", seen: said(&*panic) }),
+    };
     if let Some(violation) = &violation {
         world.tell(|| format!("BROKEN: {violation}"));
     }
@@ -59,6 +66,12 @@ fn run_plan(
         length_ms: world.now_us() / 1000,
         tale: world.tale.into_lines(),
     }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("without words").to_string()
 }
 
 /// How often it is looked whether what is waited for has happened.

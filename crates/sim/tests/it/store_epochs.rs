@@ -289,3 +289,23 @@ fn an_epoch_is_the_old_or_the_new_one_wherever_the_power_fails() {
         }
     }
 }
+
+#[test]
+fn a_purge_keeps_what_an_unfinished_synchronisation_is_undone_with() {
+    Site::on_both(|mut site| {
+        let mut store = member(&mut site);
+        save_accepted(site.disk.as_ref(), &site.options, 6).unwrap();
+        store.roll().unwrap();
+        write(&mut store, &[&[zxid(6, 1)]]);
+        site.save_snapshot(zxid(6, 1));
+        assert!(store.purge(1).unwrap().snapshots.is_empty());
+        drop(store);
+        assert_eq!(counters(&site), "5.1,5.2,5.3 SynchronisationUndone");
+        // Once its epoch is the current one it counts.
+        let (mut store, _) = site.open().unwrap();
+        write(&mut store, &[&[zxid(6, 1)]]);
+        save(&site, (6, 6));
+        site.save_snapshot(zxid(6, 1));
+        assert!(!store.purge(1).unwrap().snapshots.is_empty());
+    });
+}

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, items, write};
 use bellwether_sim::disk::{End, Faults, SimDisk};
-use bellwether_store::{ReceivedSnapshot, Role, Store, StoreError};
+use bellwether_store::{ReceivedSnapshot, Role, Store, StoreError, purge};
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::{SnapshotItem, SnapshotNode, snapshot::OPEN_ACL_ID};
 use bellwether_wire::stat::StatPersisted;
@@ -194,4 +194,20 @@ fn wherever_the_power_fails_there_is_one_history_or_the_other() {
             }
         }
     }
+}
+
+#[test]
+fn a_change_that_waits_to_be_completed_is_said_when_it_cannot_be() {
+    Site::on_both(|site| {
+        let site = member(site);
+        drop(history(&site));
+        let note = site.options.log_dir().join("bellwether.cutback");
+        site.put(&note, b"bellwether cutback 1\nlog log.1\nchecksum 00000000\n");
+        let text = site.open().map(|_| ()).unwrap_err().to_string();
+        assert!(text.contains("bellwether.cutback: it is damaged"), "{text}");
+        let purged = purge(site.disk.as_ref(), &site.options, 1).unwrap();
+        assert!(purged.snapshots.is_empty() && purged.logs.is_empty());
+        site.disk.remove(&note).unwrap();
+        assert_eq!(site.outcome(), "7");
+    });
 }
