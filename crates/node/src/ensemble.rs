@@ -12,7 +12,7 @@ use self::sending::Walks;
 use crate::connections::{Connection, Connections, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
-use crate::flow::propose::{self, Asker};
+use crate::flow::propose;
 use crate::flow::session::{self, Origin};
 use crate::node::Node;
 use bellwether_tree::{Identity, Now, Pending};
@@ -296,20 +296,5 @@ fn revalidated(node: &mut Node, (session, valid): (SessionId, bool), out: &mut V
         let read_only = connection.read_only_known.then_some(false);
         out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
         out.push(Effect::Close(conn));
-    }
-}
-
-/// A `sync` of somebody has its turn.
-pub(crate) fn synced(
-    node: &mut Node,
-    now: Now,
-    (asker, visits): (Asker, &mut usize),
-    out: &mut Vec<Effect>,
-) {
-    match asker {
-        Asker::Client(conn) => crate::flow::reply::marker(node, now, (conn, visits), out),
-        Asker::Learner(link) => {
-            node.peer_does(now, out, |peer, said| peer.to_learner(link, Packet::Sync, said));
-        }
     }
 }
