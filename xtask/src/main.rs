@@ -43,7 +43,7 @@ Usage: cargo xtask COMMAND
                      play the scenarios whose names contain a NAME on both servers, ours from a
                      debug build; UPDATE_EXPECT=1 records what Apache prints
   crash              run the crash rounds alone
-  sim SEED [OPTION …]
+  sim [ensemble] SEED [OPTION …]
                      repeat one simulation; the options are those of bellwether-sim
   differential SEED [OPERATIONS] | FILE
                      repeat a comparison with Apache, or one stream that it wrote
@@ -98,8 +98,11 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
         ["differential", arguments @ ..] => {
             differential::repeat(&Workspace::discover()?, arguments)
         }
+        ["sim", "ensemble", seed, options @ ..] => {
+            core::repeat_simulation(&Workspace::discover()?, (Some("ensemble"), seed), options)
+        }
         ["sim", seed, options @ ..] => {
-            core::repeat_simulation(&Workspace::discover()?, seed, options)
+            core::repeat_simulation(&Workspace::discover()?, (None, seed), options)
         }
         other => Err(format!("no such command: {}\n\n{USAGE}", other.join(" "))),
     }

@@ -59,6 +59,9 @@ pub(crate) struct Ensemble {
     pub(crate) walks: Walks,
     /// Learning: the snapshot that comes from the leader.
     pub(crate) receiving: Option<Receiving>,
+    /// Learning: the tree came as a snapshot that was written while the leader's changed. Until
+    /// everything is applied that was committed meanwhile, its digest is that of no transaction.
+    pub(crate) fuzzy: bool,
 }
 
 impl Ensemble {
@@ -77,6 +80,7 @@ impl Ensemble {
             syncs: VecDeque::new(),
             walks: Walks::default(),
             receiving: None,
+            fuzzy: false,
         }
     }
 
@@ -95,6 +99,11 @@ impl Ensemble {
     /// Whether sessions expire here, and containers are deleted.
     pub(crate) fn is_proposer(&self) -> bool {
         matches!(self.serving(), Some(Serving::Alone | Serving::Leader { .. }))
+    }
+
+    /// Whether digests say nothing of the tree.
+    pub(crate) fn is_fuzzy(&self) -> bool {
+        self.fuzzy
     }
 
     pub(crate) fn is_learner(&self) -> bool {
@@ -234,6 +243,7 @@ pub(crate) fn open(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
     node.pass_session_ids();
     info!(?serving, zxid = %node.tree.last_processed(), "serving clients");
     node.ensemble.service = Service::Yes(serving);
+    node.ensemble.fuzzy = false;
     for held in early {
         news(node, now, held, out);
     }
@@ -258,8 +268,9 @@ fn stop(node: &mut Node, out: &mut Vec<Effect>) {
     node.pending = Pending::new();
     node.proposals.clear();
     node.forget_requests();
-    let receiving = node.ensemble.receiving.take();
-    node.ensemble = Ensemble { receiving, ..Ensemble::member() };
+    let Ensemble { receiving, fuzzy, .. } =
+        std::mem::replace(&mut node.ensemble, Ensemble::member());
+    node.ensemble = Ensemble { receiving, fuzzy, ..Ensemble::member() };
 }
 
 /// A client wants its session back: only the leader knows whether it lives.

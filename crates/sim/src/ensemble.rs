@@ -24,6 +24,7 @@ mod network;
 mod plan;
 mod queue;
 mod run;
+pub(crate) mod scenario;
 mod tale;
 mod truth;
 mod words;

@@ -36,9 +36,7 @@ pub(crate) fn next(node: &mut Node) -> Option<Committed> {
         return None;
     }
     match node.proposals.in_flight.front() {
-        Some(Proposal::Marker { conn, after, .. })
-            if *after <= node.peer.history().delivered() =>
-        {
+        Some(Proposal::Marker { conn, after, .. }) if *after <= node.peer.history().delivered() => {
             let conn = *conn;
             node.proposals.in_flight.pop_front();
             Some(Committed::Marker(conn))

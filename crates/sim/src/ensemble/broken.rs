@@ -23,10 +23,9 @@ macro_rules! breaks {
 breaks! {
     /// The log is reported durable when it is written, and synced with the next batch.
     DurableBeforeSync "shell-durable-before-sync";
-    /// An epoch is reported saved, and never is.
-    EpochNotSaved "shell-epoch-not-saved";
-    /// A member that resumes looks at its timers for a while before it looks at its sockets.
-    TimersFirst "shell-timers-first";
+    /// The log is cut, and the tree stays as it is: nodes of what was taken back, ephemeral ones
+    /// among them, belong to nobody.
+    EphemeralLeakAfterAbortedSync "shell-ephemeral-leak-after-aborted-sync";
 }
 
 /// A way in which a member is broken.

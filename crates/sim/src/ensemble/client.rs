@@ -21,8 +21,6 @@ pub(super) struct Client {
     pub(super) asked: VecDeque<Asked>,
     pub(super) last_sent_us: u64,
     pub(super) last_heard_us: u64,
-    /// Since when its session is continuously served by one member.
-    pub(super) served_since_us: u64,
     last_xid: i32,
     frames: Frames,
     pub(super) unsent: Vec<u8>,
@@ -65,7 +63,6 @@ impl Client {
             asked: VecDeque::new(),
             last_sent_us: 0,
             last_heard_us: 0,
-            served_since_us: 0,
             last_xid: 0,
             frames: Frames::default(),
             unsent: Vec::new(),

@@ -5,6 +5,7 @@ use super::network::Side;
 use super::workload;
 use super::world::{Action, Mode, World};
 use crate::checkers::Violation;
+use crate::trace::{self, Names};
 use bellwether_wire::client::{Reply, Request};
 use bellwether_wire::{OpCode, SessionId};
 
@@ -26,6 +27,21 @@ pub(super) struct Habits {
 impl Habits {
     pub(super) fn new(in_flight: u64) -> Habits {
         Habits { in_flight: usize::try_from(in_flight).unwrap_or(1), ..Habits::default() }
+    }
+}
+
+/// What a client is told, in a scenario. Its name is one more than its place.
+fn shown(client: usize, told: &Told, names: &mut Names) -> String {
+    let name = client + 1;
+    match told {
+        Told::Connected(response) => {
+            format!("c{name} has {}", names.session(response.session))
+        }
+        Told::Expired => format!("c{name} is told that its session has expired"),
+        Told::Event(event) => format!("c{name} {}", trace::event(event)),
+        Told::Reply(asked, reply) => {
+            format!("c{name} {}: {}", asked.request.op(), names.reply(reply))
+        }
     }
 }
 
@@ -56,6 +72,8 @@ impl World {
         if self.mode == Mode::Told {
             self.keep_alive(client);
             self.flush_client(client);
+            let ms = self.clients.get(client).map_or(0, |it| it.timeout_ms) / 6;
+            self.client_turn_after(client, 1000 * u64::try_from(ms).unwrap_or(0).max(1));
             return Ok(());
         }
         match self.clients.get(client).map(|client| client.link) {
@@ -210,6 +228,7 @@ impl World {
             let Some(it) = self.clients.get_mut(client) else { return Ok(()) };
             let (session, seen) = (it.session, it.seen);
             let Some(told) = it.next_told()? else { break };
+            self.tale.show(|names| shown(client, &told, names));
             match told {
                 Told::Connected(response) => self.greeted(client, &response),
                 Told::Expired => self.expired(client, session)?,

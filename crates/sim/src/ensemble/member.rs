@@ -157,7 +157,7 @@ impl Process {
             inbox: VecDeque::new(),
             links: Links::default(),
             election: ElectionPort::default(),
-            disk: DiskWork::new(store),
+            disk: DiskWork::new(store, made.broken),
             serving: None,
             wake_us: u64::MAX,
             made,
@@ -256,6 +256,12 @@ impl Process {
         around.tale.tell(around.queue.now_us(), || match serving {
             Some(serving) => format!("{number} serves: {serving:?}"),
             None => format!("{number} does not serve any more"),
+        });
+        around.tale.show(|_| match serving {
+            Some(Serving::Alone) | None => format!("{number} serves nobody"),
+            Some(Serving::Leader { epoch }) => format!("{number} leads in epoch {epoch}"),
+            Some(Serving::Follower { epoch }) => format!("{number} follows in epoch {epoch}"),
+            Some(Serving::Observer { epoch }) => format!("{number} observes in epoch {epoch}"),
         });
         let serves = match serving {
             None => Serves::Nobody,

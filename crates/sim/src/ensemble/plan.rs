@@ -4,6 +4,7 @@ use super::broken::Break;
 use super::clock::Clock;
 use super::faultload::{self, Faultload};
 use super::member::{Made, Member, id_of};
+use super::words::Span;
 use super::workload::{self, Workload};
 use crate::disk::{Chance, SimDisk};
 use bellwether_node::limits::VISITS_PER_STEP;
@@ -87,6 +88,24 @@ impl Plan {
         (plan.snap_count, plan.commit_log_count) = (100_000, 500);
         plan.length_us = u64::MAX / 4;
         plan
+    }
+
+    /// For a scenario: everybody is on time, and nothing goes wrong but what it says.
+    pub(super) fn for_scenario(voters: usize, observers: usize) -> Plan {
+        let mut plan = Plan::for_speed(0);
+        (plan.voters, plan.observers, plan.clients) = (voters, observers, 9);
+        (plan.tick_ms, plan.init_limit, plan.sync_limit) = (1000, 5, 3);
+        (plan.commit_log_count, plan.notify_ms_max) = (500, 1000);
+        plan.workload.timeout_us = Span { min: 6_000_000, max: 6_000_000 };
+        plan.faultload.delay_us = Span { min: 1000, max: 1000 };
+        plan.faultload.sync_us = Span { min: 1000, max: 1000 };
+        plan.faultload.drift_ppm = 0;
+        plan
+    }
+
+    /// Keeps only so many records in memory for learners.
+    pub(super) fn keep_in_memory(&mut self, records: usize) {
+        self.commit_log_count = records;
     }
 
     /// One line about it.

@@ -153,14 +153,14 @@ impl World {
         Ok(())
     }
 
-    fn all_serve(&self) -> bool {
+    pub(super) fn all_serve(&self) -> bool {
         self.members.iter().all(|member| {
             member.process.as_ref().is_some_and(|process| process.node.serving().is_some())
         })
     }
 
     /// Whether every member has the whole history in its tree, and nothing is under way.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         let last = self.checkers.truth.last();
         self.all_serve()
             && self.members.iter().filter_map(|member| member.process.as_ref()).all(|process| {
@@ -171,7 +171,7 @@ impl World {
             })
     }
 
-    fn compare(&mut self) -> Result<(), Violation> {
+    pub(super) fn compare(&mut self) -> Result<(), Violation> {
         let mut trees = Vec::new();
         for member in &self.members {
             let Some(process) = &member.process else { continue };

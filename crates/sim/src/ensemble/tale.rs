@@ -3,7 +3,6 @@
 
 use crate::trace::{self, Names};
 use bellwether_node::Effect;
-use bellwether_wire::SessionId;
 use bellwether_wire::quorum::{Notification, Packet};
 
 /// The lines of a run.
@@ -11,12 +10,14 @@ use bellwether_wire::quorum::{Notification, Packet};
 pub(super) struct Tale {
     told: bool,
     lines: Vec<String>,
+    /// What a scenario shows: roles, and what clients are told.
+    shown: Option<Vec<String>>,
     names: Names,
 }
 
 impl Tale {
     pub(super) fn new(told: bool) -> Tale {
-        Tale { told, lines: Vec::new(), names: Names::new(1_600_000_000_000) }
+        Tale { told, lines: Vec::new(), shown: None, names: Names::new(1_600_000_000_000) }
     }
 
     /// Whether anybody listens.
@@ -146,9 +147,21 @@ impl Tale {
         self.line(now_us, &line);
     }
 
-    /// The name of a session in the trace.
-    pub(super) fn session(&mut self, session: SessionId) -> String {
-        self.names.session(session)
+    /// From here on what a scenario shows is kept.
+    pub(super) fn show_scenario(&mut self) {
+        self.shown = Some(Vec::new());
+    }
+
+    /// What a scenario shows since this was asked last.
+    pub(super) fn take_shown(&mut self) -> Vec<String> {
+        self.shown.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// A line of a scenario's trace.
+    pub(super) fn show(&mut self, line: impl FnOnce(&mut Names) -> String) {
+        if let Some(shown) = &mut self.shown {
+            shown.push(line(&mut self.names));
+        }
     }
 
     pub(super) fn into_lines(self) -> Vec<String> {

@@ -535,6 +535,7 @@ impl World {
             && it.link != Link::Away
         {
             it.gone();
+            self.tale.show(|_| format!("c{} has lost its connection", client + 1));
             self.tale.tell(now_us, || format!("client {client} has lost its connection"));
         }
         self.checkers.parted(client);

@@ -61,9 +61,7 @@ impl Broadcast {
     /// Answers those whose turn has come.
     pub(super) fn answer_syncs(&mut self, core: &Core, learners: &mut Learners, out: &mut Out) {
         let (committed, confirmed) = (core.history.committed(), self.syncs.confirmed);
-        self.syncs.answer(learners, out, |sync| {
-            sync.after <= committed && sync.round <= confirmed
-        });
+        self.syncs.answer(learners, out, |sync| sync.after <= committed && sync.round <= confirmed);
     }
 }
 

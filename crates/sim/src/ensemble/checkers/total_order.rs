@@ -59,6 +59,9 @@ impl Trail {
         zxid: Zxid,
         truth: &Truth,
     ) -> Result<Vec<Arc<TxnRecord>>, Violation> {
+        if self.records.get(self.compared).is_none_or(|next| next.header.zxid > zxid) {
+            return Ok(Vec::new());
+        }
         let mut place = self.place(member, truth)?;
         let mut news = Vec::new();
         while let Some(record) = self.records.get(self.compared) {

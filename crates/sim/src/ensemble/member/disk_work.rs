@@ -2,13 +2,14 @@
 //! log for learners. Each takes its time, and a machine that loses its power loses what they had
 //! not synced.
 
+use super::super::broken::{Break, ShellBreak};
 use super::super::queue::Queue;
 use super::super::world::Action;
 use super::{Around, Loaded, Step, load};
 use bellwether_node::{Event, LogToken, Settings};
 use bellwether_store::{
-    LogRange, RangeError, ReceivedSnapshot, SealedSnapshot, SnapshotWriter, Store, StoreError,
-    Truncation,
+    LogRange, RangeError, RangeStart, ReceivedSnapshot, SealedSnapshot, SnapshotWriter, Store,
+    StoreError, Truncation,
 };
 use bellwether_tree::Now;
 use bellwether_wire::Zxid;
@@ -34,6 +35,7 @@ pub(super) struct DiskWork {
     snapshot: Option<Snapshot>,
     sealed: Option<SealedSnapshot>,
     readers: BTreeMap<LearnerLink, LogReading>,
+    broken: Option<Break>,
 }
 
 /// Something for the log's thread, in order.
@@ -71,8 +73,9 @@ enum LogReading {
 }
 
 impl DiskWork {
-    pub(super) fn new(store: Store) -> DiskWork {
+    pub(super) fn new(store: Store, broken: Option<Break>) -> DiskWork {
         DiskWork {
+            broken,
             store: Some(store),
             log: VecDeque::new(),
             doing: None,
@@ -80,6 +83,10 @@ impl DiskWork {
             sealed: None,
             readers: BTreeMap::new(),
         }
+    }
+
+    fn is_broken(&self, how: ShellBreak) -> bool {
+        self.broken == Some(Break::Shell(how))
     }
 
     fn store(&mut self) -> &mut Store {
@@ -147,6 +154,10 @@ impl DiskWork {
         let Some(doing) = self.doing.take() else { return Ok(Vec::new()) };
         let place = member - 1;
         let event = match doing {
+            Doing::Sync(token, _) if self.is_broken(ShellBreak::DurableBeforeSync) => {
+                // The next change of the log writes it.
+                Event::Durable { token, bytes: 0 }
+            }
             Doing::Sync(token, zxid) => {
                 let report = self.store().sync()?;
                 around.checkers.synced(place, zxid);
@@ -192,6 +203,13 @@ impl DiskWork {
         match self.store().truncate(zxid)? {
             Truncation::Absent => events.push(Event::Peer(Input::TruncationImpossible)),
             Truncation::Truncated => {
+                if self.is_broken(ShellBreak::EphemeralLeakAfterAbortedSync) {
+                    around.checkers.truncated(place, zxid);
+                    return Ok(vec![Event::Peer(Input::Truncated {
+                        last: zxid,
+                        recent: Vec::new(),
+                    })]);
+                }
                 let store = self.store.take().expect("it was there a moment ago");
                 let Loaded { store, tree, recent, .. } =
                     load(store.into_recovery()?, settings, now)?;
@@ -354,7 +372,13 @@ impl DiskWork {
             LogReading::Asked { after, up_to } => {
                 let store = self.store();
                 let bytes_max = Some(1 << 20);
-                LogRange::open(store.disk(), store.options(), (after, up_to), bytes_max)?
+                let range =
+                    LogRange::open(store.disk(), store.options(), (after, up_to), bytes_max)?;
+                // A learner whose last record is not of this history cannot go on from it.
+                if matches!(range.start(), RangeStart::Absent { .. }) || range.end() < up_to {
+                    return Err(RangeError::Gap { after, before: range.end() });
+                }
+                range
             }
         };
         let records: Vec<_> = range.next_batch(READ_BYTES)?.into_iter().map(Arc::new).collect();
