@@ -502,6 +502,7 @@ impl Node {
             session_deadlines: self.expiry.buckets_count(),
             ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),
+            pending_syncs: self.proposals.markers(),
             latency: counters.latency,
             watch_events: counters.watch_events,
             sessions_expired: counters.sessions_expired,

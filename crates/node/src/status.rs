@@ -131,6 +131,8 @@ pub struct Status {
     pub ephemeral_owners: usize,
     /// Requests that came and have no reply yet.
     pub outstanding: usize,
+    /// Requests for `sync` that wait.
+    pub pending_syncs: usize,
     /// Latencies since the last reset.
     pub latency: Latency,
     /// Watch events made.

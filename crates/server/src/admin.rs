@@ -16,6 +16,7 @@ use bellwether_wire::Zxid;
 use std::collections::BTreeMap;
 
 mod decimal;
+mod ensemble;
 mod figures;
 pub(crate) mod lines;
 mod metrics;
@@ -24,6 +25,7 @@ mod texts;
 mod unmeasured;
 mod words;
 
+pub use ensemble::{EnsembleFigures, LeaderFigures};
 pub use figures::{
     ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, ShellMeasures, Startup,
 };
@@ -48,6 +50,8 @@ pub struct View<'a> {
     pub status: Status,
     /// What the shell counted.
     pub shell: ShellFigures,
+    /// What a member of an ensemble knows beside that.
+    pub ensemble: Option<EnsembleFigures>,
     /// What the node measured.
     pub measures: &'a Measures,
     /// What the shell measured.
@@ -88,7 +92,10 @@ pub fn answer(word: &Word, mode: Mode, allows: impl Fn(&str) -> bool) -> Answer 
     }
     match (mode, word.not_serving) {
         (Mode::NotServing, Some(text)) => Answer::Refused(text.to_owned()),
-        (Mode::NotServing, None) | (Mode::Standalone, _) => Answer::Parts(word.parts),
+        (Mode::NotServing, None)
+        | (Mode::Standalone | Mode::Leader | Mode::Follower | Mode::Observer, _) => {
+            Answer::Parts(word.parts)
+        }
     }
 }
 

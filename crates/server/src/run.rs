@@ -12,11 +12,13 @@ mod effects;
 pub(crate) mod ensemble;
 mod limits;
 pub mod offline;
+mod role;
 mod snapshots;
 mod turn;
 pub(crate) mod words;
 
 use self::ensemble::Sockets;
+use self::role::Roles;
 use self::words::Sorters;
 use crate::admin::ShellFigures;
 use crate::audit::AuditLog;
@@ -166,6 +168,7 @@ pub(crate) struct Core {
     log_failed: bool,
     /// The sockets of a member of an ensemble.
     sockets: Option<Sockets>,
+    roles: Roles,
     /// What the node asked for when it was made.
     begun: Vec<Effect>,
     /// Told once clients are served.
@@ -263,6 +266,7 @@ impl Core {
             stopping: None,
             log_failed: false,
             sockets,
+            roles: Roles::new(clock.moment()),
             begun,
             on_serving,
             next_extension_ms: 0,
@@ -380,6 +384,7 @@ impl Core {
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
         }
+        self.notice_role();
         self.tell_of_serving();
         if now.mono_ms >= self.next_sweep_ms {
             self.sweep(now.mono_ms);

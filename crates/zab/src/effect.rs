@@ -31,8 +31,8 @@ pub enum Effect {
     CloseLearner(LearnerLink),
     /// Read the log from behind `after` up to and including `up_to`, at the pace of the link, and
     /// report [`crate::Input::LogRead`]. Nothing behind `up_to` is committed. Where the records are
-    /// more than their share of the newest snapshot, or not all there, or `after` is no point of
-    /// this log's history, report [`crate::Input::LogUnreadable`].
+    /// more than their share of the newest snapshot or not all there, or where `after` is a record
+    /// that this log does not have between its neighbours, report [`crate::Input::LogUnreadable`].
     ReadLog { link: LearnerLink, after: Zxid, up_to: Zxid },
 
     /// Connect to the quorum port of this server, whose name is resolved anew.

@@ -24,6 +24,10 @@ use bellwether_wire::quorum::{LearnerType, Notification, PeerState, ServerId, Ve
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::{debug, info, warn};
 
+/// Of how many servers is remembered what they were answered. Those of a configuration are few; who
+/// is in none may call itself anything.
+const ANSWERED_MAX: usize = 256;
+
 /// Looking for a leader.
 #[derive(Debug)]
 pub(crate) enum Election {
@@ -40,6 +44,9 @@ pub(crate) struct Ballot {
     received: BTreeMap<ServerId, Cast>,
     /// What voters said that have a leader, in whatever round they elected it.
     established: BTreeMap<ServerId, Cast>,
+    /// What each server said when it was last answered, the proposal and the round that it was told,
+    /// and when.
+    answered: BTreeMap<ServerId, ((Cast, Vote, i64), u64)>,
     /// When the proposal wins, if no better vote comes. Invariant: some exactly while a quorum of
     /// `received` agrees with it.
     decide_ms: Option<u64>,
@@ -59,15 +66,21 @@ struct Cast {
 }
 
 impl Election {
-    /// Begins the next round with the vote for itself.
+    /// Begins the next round with the vote for itself; an observer, the round that it hears of first.
     pub(crate) fn begin(core: &mut Core, now_ms: u64, out: &mut Out) -> Election {
         let had_leader = core.round != 0;
-        // A peer may have named any round at all, so that the last one can be reached.
-        core.round = core.round.wrapping_add(1);
         core.vote = core.own_vote();
         let delay_ms = match core.settings.learner_type {
-            LearnerType::Participant => 0,
-            LearnerType::Observer => core.settings.election.observer_delay_ms,
+            LearnerType::Participant => {
+                // A peer may have named any round at all, so that the last one can be reached.
+                core.round = core.round.wrapping_add(1);
+                0
+            }
+            // Its votes do not count, and so it has no round of its own to be ahead with.
+            LearnerType::Observer => {
+                core.round = 0;
+                core.settings.election.observer_delay_ms
+            }
         };
         if had_leader && delay_ms > 0 {
             return Election::Delayed { until_ms: now_ms + delay_ms };
@@ -154,6 +167,7 @@ impl Ballot {
         let mut ballot = Ballot {
             received: BTreeMap::new(),
             established: BTreeMap::new(),
+            answered: BTreeMap::new(),
             decide_ms: None,
             remind_ms: now_ms + interval_ms,
             remind_interval_ms: interval_ms,
@@ -172,16 +186,16 @@ impl Ballot {
         out: &mut Out,
     ) -> Option<Vote> {
         debug!(%from, state = %heard.state, round = heard.round, vote = ?heard.vote, "heard");
-        if !core.quorum.is_voter(from) {
-            answer(core, PeerState::Looking, (from, heard), out);
-            return None;
-        }
         if from == core.settings.my_id {
             warn!(%from, "another server speaks in the name of this one: give each its own myid");
             return None;
         }
-        if heard.state == PeerState::Looking && is_behind(core, heard) {
+        let counts = core.quorum.is_voter(from);
+        if asks(core, counts, heard) && self.is_new_question(core, now_ms, (from, heard)) {
             notify(core, PeerState::Looking, from, out);
+        }
+        if !counts {
+            return None;
         }
         let leader = heard.vote.leader;
         if !core.quorum.is_voter(leader) {
@@ -255,6 +269,29 @@ impl Ballot {
         None
     }
 
+    /// Whether this is worth an answer: a peer that says the same again at once has answered an
+    /// answer. Servers with different configurations would go on like that as fast as they can.
+    fn is_new_question(
+        &mut self,
+        core: &Core,
+        now_ms: u64,
+        (from, heard): (ServerId, &Notification),
+    ) -> bool {
+        let question = (Cast::of(heard), core.vote, core.round);
+        let patience_ms = core.settings.election.notify_ms_min / 2;
+        if let Some((before, at_ms)) = self.answered.get(&from)
+            && *before == question
+            && now_ms < at_ms + patience_ms
+        {
+            return false;
+        }
+        if self.answered.len() >= ANSWERED_MAX {
+            self.answered.clear();
+        }
+        self.answered.insert(from, (question, now_ms));
+        true
+    }
+
     /// What was under way on the disk when the last role ended has made the own vote better.
     fn own_vote_changed(&mut self, core: &mut Core, now_ms: u64, out: &mut Out) {
         let own = core.own_vote();
@@ -319,14 +356,17 @@ impl Cast {
 }
 
 /// What a peer that is not looking says to a server that asks. A voter is told only while it looks
-/// for a leader; who has no vote, an observer or a server yet to join, always.
+/// for a leader; who has no vote, an observer or a server yet to join, always. An observer tells no
+/// voter, for which it would not count: voters answer observers, and so it would never end.
 pub(crate) fn answer(
     core: &Core,
     state: PeerState,
     (from, heard): (ServerId, &Notification),
     out: &mut Out,
 ) {
-    if heard.state == PeerState::Looking || !core.quorum.is_voter(from) {
+    let counts = core.quorum.is_voter(from);
+    let asks = heard.state == PeerState::Looking && core.quorum.is_voter(core.settings.my_id);
+    if asks || !counts {
         notify(core, state, from, out);
     }
 }
@@ -372,11 +412,15 @@ fn rank(core: &Core, vote: Vote) -> (i64, Zxid, ServerId) {
     (vote.peer_epoch, vote.zxid, vote.leader)
 }
 
-/// Whether a server that looks needs to hear the proposal: it is in an earlier round, or in this one
-/// with a worse vote. Of two peers one at most thinks so of the other, so that answers end.
-fn is_behind(core: &Core, heard: &Notification) -> bool {
-    let worse = rank(core, heard.vote) < rank(core, core.vote);
-    heard.round < core.round || heard.round == core.round && worse
+/// Whether a server wants to hear the proposal: it does not count, and asks for nothing else; or it
+/// looks too, and is in an earlier round, or in this one with a worse vote. Of two voters one at
+/// most thinks so of the other, so that answers end; an observer thinks so of no voter, since those
+/// answer it always.
+fn asks(core: &Core, counts: bool, heard: &Notification) -> bool {
+    let votes = core.quorum.is_voter(core.settings.my_id);
+    let is_worse = rank(core, heard.vote) < rank(core, core.vote);
+    let is_behind = heard.round < core.round || heard.round == core.round && is_worse;
+    !counts || votes && heard.state == PeerState::Looking && is_behind
 }
 
 /// Tells every other voter the proposal.

@@ -239,3 +239,135 @@ impl History {
         assert!(is_split, "{} records in flight are committed", self.deliverable);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_wire::disk::{Txn, TxnHeader};
+    use bellwether_wire::{OpCode, SessionId};
+
+    fn record(zxid: i64) -> Arc<TxnRecord> {
+        let (session, op) = (SessionId(1), OpCode::Delete);
+        let header = TxnHeader { session, cxid: 0, zxid: Zxid(zxid), time_ms: 0, op };
+        Arc::new(TxnRecord { header, txn: Txn::Delete { path: "/a".into() }, digest: None })
+    }
+
+    /// A history that ends with 3, and 4 to `last` appended to it.
+    fn up_to(last: i64) -> (History, Vec<LogToken>) {
+        let mut history = History::new(Zxid(3), vec![record(2), record(3)], 3);
+        let tokens = (4..=last).map(|zxid| history.append(record(zxid))).collect();
+        history.check();
+        (history, tokens)
+    }
+
+    fn zxids<'a>(records: impl IntoIterator<Item = &'a Arc<TxnRecord>>) -> Vec<i64> {
+        records.into_iter().map(|record| record.header.zxid.0).collect()
+    }
+
+    fn synced(history: &mut History, token: LogToken) -> Vec<i64> {
+        let synced = history.sync_to(token).map(|synced| synced.zxid().0).collect();
+        history.check();
+        synced
+    }
+
+    #[test]
+    fn each_record_is_proved_synced_once_and_in_order() {
+        let (mut history, tokens) = up_to(8);
+        assert!(history.all_synced().is_none());
+        assert_eq!(synced(&mut history, tokens[1]), [4, 5]);
+        assert_eq!(synced(&mut history, tokens[1]), []);
+        assert_eq!(history.durable(), Zxid(5));
+        assert_eq!(history.durable_to(tokens[0]), None, "an older completion says nothing");
+        assert_eq!(history.durable_to(tokens[4]), Some(Zxid(8)));
+        assert!(history.all_synced().is_some());
+    }
+
+    #[test]
+    fn proofs_that_nobody_reads_count_all_the_same() {
+        let (mut history, tokens) = up_to(6);
+        drop(history.sync_to(tokens[2]));
+        history.check();
+        assert_eq!(history.durable(), Zxid(6));
+    }
+
+    #[test]
+    #[should_panic(expected = "was never given out")]
+    fn a_completion_of_nothing_is_a_bug() {
+        let (mut history, _) = up_to(4);
+        drop(history.sync_to(LogToken(2)));
+    }
+
+    #[test]
+    fn completions_of_records_that_were_taken_back_count_for_nothing() {
+        let (mut history, old) = up_to(6);
+        history.replace(Zxid(4), vec![record(4)]);
+        history.check();
+        let new: Vec<LogToken> = (5..=7).map(|zxid| history.append(record(zxid))).collect();
+        assert!(new > old, "no token is given out twice");
+        assert_eq!(synced(&mut history, old[2]), []);
+        assert_eq!((history.durable(), history.received()), (Zxid(4), Zxid(7)));
+        assert_eq!(synced(&mut history, new[1]), [5, 6]);
+    }
+
+    #[test]
+    fn only_what_is_committed_is_delivered() {
+        let (mut history, _) = up_to(7);
+        assert!(history.deliver().is_none());
+        assert_eq!(history.first_uncommitted(), Some(Zxid(4)));
+        history.commit_to(Zxid(6));
+        history.check();
+        assert_eq!(history.first_uncommitted(), Some(Zxid(7)));
+        let delivered: Vec<_> = std::iter::from_fn(|| history.deliver()).collect();
+        assert_eq!(zxids(&delivered), [4, 5, 6]);
+        history.check();
+        assert_eq!((history.delivered(), history.committed()), (Zxid(6), Zxid(6)));
+        assert_eq!(zxids(history.uncommitted()), [7]);
+        history.commit_to(Zxid(5));
+        assert_eq!(history.committed(), Zxid(6), "what is committed stays so");
+    }
+
+    #[test]
+    fn a_commit_does_not_wait_for_the_own_disk() {
+        let (mut history, tokens) = up_to(5);
+        history.commit_to(Zxid(5));
+        assert_eq!(history.deliver().map(|record| record.header.zxid), Some(Zxid(4)));
+        history.check();
+        assert_eq!(synced(&mut history, tokens[1]), [4, 5]);
+    }
+
+    #[test]
+    #[should_panic(expected = "is committed and was not received")]
+    fn what_was_not_received_cannot_be_committed() {
+        up_to(5).0.commit_to(Zxid(6));
+    }
+
+    #[test]
+    #[should_panic(expected = "was received after")]
+    fn records_come_in_order() {
+        up_to(5).0.append(record(5));
+    }
+
+    #[test]
+    fn memory_keeps_the_last_records_and_everything_in_flight() {
+        let (mut history, _) = up_to(7);
+        assert_eq!(zxids(history.records()), [2, 3, 4, 5, 6, 7]);
+        history.commit_to(Zxid(5));
+        while history.deliver().is_some() {}
+        assert_eq!(zxids(history.records()), [3, 4, 5, 6, 7], "three of those in the tree");
+        assert_eq!(history.recent_min(), Some(Zxid(3)));
+        history.replace(Zxid(9), (1..=9).map(record).collect());
+        assert_eq!(zxids(history.records()), [7, 8, 9]);
+        history.replace(Zxid(20), Vec::new());
+        assert_eq!((history.recent_min(), history.in_flight()), (None, 0));
+    }
+
+    #[test]
+    fn a_history_without_memory_delivers_all_the_same() {
+        let mut history = History::new(Zxid(0), vec![record(0)], 0);
+        history.append(record(1));
+        history.commit_to(Zxid(1));
+        assert!(history.deliver().is_some());
+        assert_eq!(zxids(history.records()), []);
+        history.check();
+    }
+}

@@ -175,10 +175,7 @@ fn hear(phase: &mut Phase, cx: &mut Context<'_>, input: Input) -> Result<(), Str
         Input::LeaderConnected(link) if cx.line.is(link) => phase.advance(cx, Phase::connected),
         Input::FromLeader(link, packet) if cx.line.is(link) => {
             *cx.heard_ms = cx.now_ms;
-            if phase.interprets() && cx.waiting.is_empty() {
-                return phase.advance(cx, |phase, cx| phase.packet(cx, packet));
-            }
-            cx.waiting.push(packet).map_err(full)
+            arrived(phase, cx, packet)
         }
         Input::LeaderGone(link) if cx.line.is(link) => gone(phase, cx),
         Input::Durable(token) => phase.advance(cx, |phase, cx| Ok(phase.durable(cx, token))),
@@ -210,6 +207,18 @@ fn hear(phase: &mut Phase, cx: &mut Context<'_>, input: Input) -> Result<(), Str
             unreachable!("what is saved was heard first")
         }
     }
+}
+
+/// A packet came, and is interpreted when those before it were.
+fn arrived(phase: &mut Phase, cx: &mut Context<'_>, packet: Packet) -> Result<(), String> {
+    if !phase.interprets() {
+        return cx.waiting.push(packet).map_err(full);
+    }
+    if !cx.waiting.is_empty() {
+        cx.waiting.push_behind(packet);
+        return Ok(());
+    }
+    phase.advance(cx, |phase, cx| phase.packet(cx, packet))
 }
 
 /// The connection is gone, or could not be made.

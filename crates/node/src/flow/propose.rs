@@ -42,6 +42,15 @@ impl Proposals {
         self.in_flight.len()
     }
 
+    /// How many markers are among them.
+    pub(crate) fn markers(&self) -> usize {
+        let is_marker = |proposal: &&Proposal| match proposal {
+            Proposal::Marker { .. } => true,
+            Proposal::Txn { .. } => false,
+        };
+        self.in_flight.iter().filter(is_marker).count()
+    }
+
     /// Forgets everything: this server proposes nothing any more.
     pub(crate) fn clear(&mut self) {
         *self = Proposals::default();

@@ -154,6 +154,12 @@ pub enum Mode {
     NotServing,
     /// One server alone.
     Standalone,
+    /// It leads an ensemble.
+    Leader,
+    /// It follows a leader, with a vote.
+    Follower,
+    /// It follows a leader, without a vote.
+    Observer,
 }
 
 /// A connection at one moment.

@@ -7,7 +7,7 @@
 //! What it leaves to others: the version and the state, which `mntr` says first.
 
 use super::decimal::Average;
-use super::{NamespaceFigures, ResponseSizes, View};
+use super::{EnsembleFigures, LeaderFigures, NamespaceFigures, ResponseSizes, View};
 use bellwether_node::{Histogram, Summary};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -69,6 +69,19 @@ fn size(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading<'static> {
     CountOrNone(view.shell.response_sizes.map(of))
 }
 
+fn of_member(view: &View<'_>, read: fn(EnsembleFigures) -> Reading<'static>) -> Reading<'static> {
+    view.ensemble.map_or(Reading::Unknown, read)
+}
+
+fn of_leader(view: &View<'_>, read: fn(LeaderFigures) -> Reading<'static>) -> Reading<'static> {
+    view.ensemble.and_then(|member| member.leading).map_or(Reading::Unknown, read)
+}
+
+fn proposal(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading<'static> {
+    let leading = view.ensemble.and_then(|member| member.leading);
+    leading.map_or(Reading::Unknown, |leader| CountOrNone(leader.proposal_sizes.map(of)))
+}
+
 fn once(figure: Option<u64>) -> Reading<'static> {
     let mut summary = Summary::default();
     figure.into_iter().for_each(|value| summary.record(value));
@@ -115,6 +128,36 @@ pub const METRICS: &[Metric] = &[
         "bytes of all paths and data"),
     apache("global_sessions", |v| count(v.status.sessions),
         "sessions that are alive"),
+    apache("quorum_size", |v| of_member(v, |m| Count(m.voters)),
+        "servers that vote"),
+    apache("looking_count", |v| of_member(v, |m| Count(m.looked)),
+        "how often this member began to look for a leader"),
+    apache("election_time", |v| of_member(v, |m| Summed(m.election_ms, 1)),
+        "how long it looked for one, milliseconds"),
+    apache("unavailable_time", |v| of_member(v, |m| Summed(m.unavailable_ms, 1)),
+        "how long a member served nobody, milliseconds"),
+    apache("leader_unavailable_time", |v| of_member(v, |m| Summed(m.leader_unavailable_ms, 1)),
+        "the same, where it was leading when it served again"),
+    apache("leader_uptime", |v| of_leader(v, |l| Count(l.uptime_ms)),
+        "since a leader began to serve, milliseconds"),
+    apache("learners", |v| of_leader(v, |l| Count(l.learners)),
+        "members that are connected to their leader"),
+    apache("synced_followers", |v| of_leader(v, |l| Count(l.synced_followers)),
+        "voters among them that are in step"),
+    apache("synced_non_voting_followers", |v| of_leader(v, |l| Count(l.synced_non_voters)),
+        "followers without a vote that are in step"),
+    apache("synced_observers", |v| of_leader(v, |l| Count(l.synced_observers)),
+        "observers that are in step"),
+    apache("pending_syncs", |v| of_leader(v, |l| Count(l.pending_syncs)),
+        "requests for sync that wait at the leader"),
+    apache("last_proposal_size", |v| proposal(v, |s| s.last_bytes),
+        "bytes of the leader's last proposal, -1 before the first"),
+    apache("max_proposal_size", |v| proposal(v, |s| s.max_bytes),
+        "bytes of its largest proposal, -1 before the first"),
+    apache("min_proposal_size", |v| proposal(v, |s| s.min_bytes),
+        "bytes of its smallest proposal, -1 before the first"),
+    apache("proposal_count", |v| of_leader(v, |l| Count(l.proposals)),
+        "proposals of the leader since it began to lead"),
     apache("open_file_descriptor_count", |v| known(v.shell.open_files),
         "descriptors that are open"),
     apache("max_file_descriptor_count", |v| known(v.shell.max_files),

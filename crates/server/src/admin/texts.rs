@@ -3,6 +3,7 @@
 //! What it keeps true: the text is Apache 3.9.5's for the same figures, to the last line break.
 
 use super::decimal::Average;
+use super::ensemble::proposal_sizes;
 use super::{METRICS, Mode, VERSION, View};
 use bellwether_tree::WatchesSummary;
 use bellwether_wire::Zxid;
@@ -14,6 +15,9 @@ impl Mode {
         match self {
             Mode::NotServing => "null",
             Mode::Standalone => "standalone",
+            Mode::Leader => "leader",
+            Mode::Follower => "follower",
+            Mode::Observer => "observer",
         }
     }
 }
@@ -25,7 +29,7 @@ pub(super) fn ruok(_: &View<'_>) -> String {
 pub(super) fn isro(view: &View<'_>) -> String {
     match view.mode {
         Mode::NotServing => "null",
-        Mode::Standalone => "rw",
+        Mode::Standalone | Mode::Leader | Mode::Follower | Mode::Observer => "rw",
     }
     .to_owned()
 }
@@ -71,6 +75,13 @@ pub(super) fn wchs(view: &View<'_>) -> String {
 
 pub(super) fn dump_sessions(view: &View<'_>) -> String {
     let (sets, sessions) = (view.status.session_deadlines, view.status.sessions);
+    match view.mode {
+        // Only who leads knows when sessions expire.
+        Mode::Follower | Mode::Observer => {
+            return format!("SessionTracker dump:\nGlobal Sessions({sessions}):\n");
+        }
+        Mode::NotServing | Mode::Standalone | Mode::Leader => {}
+    }
     format!("SessionTracker dump:\nSession Sets ({sets})/({sessions}):\n")
 }
 
@@ -102,6 +113,9 @@ pub(super) fn stat_tail(view: &View<'_>) -> String {
 pub(super) fn mntr(view: &View<'_>) -> String {
     let state = view.mode.state();
     let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{state}\n");
+    if let Some(peer_state) = view.mode.peer_state() {
+        writeln!(text, "zk_peer_state\t{peer_state}").expect("writing to a String succeeds");
+    }
     let namespaces = view.facts.quotas();
     for metric in METRICS {
         metric.write(view, &namespaces, &mut text);
@@ -128,5 +142,6 @@ fn server(view: &View<'_>) -> String {
     ] {
         writeln!(text, "{name}: {value}").expect("writing to a String succeeds");
     }
+    text.push_str(&proposal_sizes(view));
     text
 }

@@ -65,6 +65,22 @@ impl Member {
         low
     }
 
+    /// What `conf` says of a member beyond what it says of a single server, as Apache to the
+    /// letter: without a line break at the end.
+    #[must_use]
+    pub fn conf_text(&self) -> String {
+        let own = self.own().addresses.first().expect("a server has an address");
+        let peer_type = match self.role {
+            LearnerType::Participant => 0,
+            LearnerType::Observer => 1,
+        };
+        format!(
+            "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\n\
+             peerType={peer_type}\nmembership: \n{}",
+            self.init_limit, self.sync_limit, own.election_port, own.quorum_port, self.ensemble
+        )
+    }
+
     /// Its own server line.
     #[must_use]
     pub fn own(&self) -> &ServerSpec {

@@ -6,7 +6,7 @@
 //! What it leaves to others: printing.
 
 use super::setting::{Harmless, Place, Section, Setting, Status};
-use super::{Config, Source, table};
+use super::{Config, Member, Source, table};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -87,7 +87,7 @@ pub struct ConfFacts {
 }
 
 impl Config {
-    /// The reply to the four-letter word `conf`, to the letter as Apache's standalone server's.
+    /// The reply to the four-letter word `conf`, to the letter as Apache's.
     #[must_use]
     pub fn conf_text(&self, facts: ConfFacts) -> String {
         let version_2 = |path: &Path| {
@@ -106,9 +106,10 @@ impl Config {
             ("minSessionTimeout", self.min_session_timeout_ms.to_string()),
             ("maxSessionTimeout", self.max_session_timeout_ms.to_string()),
             ("clientPortListenBacklog", self.as_written.backlog.to_string()),
-            ("serverId", "0".to_owned()),
+            ("serverId", self.member.as_ref().map_or(0, |member| member.my_id.0).to_string()),
         ];
-        lines.map(|(key, value)| format!("{key}={value}\n")).concat()
+        let text = lines.map(|(key, value)| format!("{key}={value}\n")).concat();
+        text + &self.member.as_ref().map(Member::conf_text).unwrap_or_default()
     }
 
     /// What `--check-config` prints of a good configuration: each setting that was given, then the

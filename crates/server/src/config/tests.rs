@@ -341,6 +341,24 @@ fn several_server_lines_and_a_myid_make_a_member() {
 }
 
 #[test]
+fn conf_of_a_member_ends_with_its_place_as_apaches_does() {
+    let (config, _) = as_second(THREE, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
+    let facts = ConfFacts { client_port: 2181, data_dir_bytes: 7, data_log_dir_bytes: 9 };
+    let text = config.conf_text(facts);
+    assert!(
+        text.ends_with(
+            "\nserverId=2\ninitLimit=10\nsyncLimit=5\nelectionAlg=3\nelectionPort=3888\n\
+             quorumPort=2888\npeerType=0\nmembership: \nserver.1=a:2888:3888:participant\n\
+             server.2=b:2888:3888:participant\nserver.3=c:2888:3888:participant\nversion=0"
+        ),
+        "{text}"
+    );
+    let observer = THREE.replace("b:2888:3888", "b:2888:3888:observer") + "server.4=d:1:2";
+    let (config, _) = as_second(&observer, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
+    assert!(config.conf_text(facts).contains("\npeerType=1\nmembership: \n"));
+}
+
+#[test]
 fn settings_of_the_ensemble_are_taken() {
     let (member, warnings) = second(&format!(
         "{THREE}connectToLearnerMasterLimit=3\nquorumListenOnAllIPs=true\n\

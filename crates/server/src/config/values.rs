@@ -131,11 +131,6 @@ impl Values {
         self.given.get(key).map(super::sources::Assignment::written)
     }
 
-    /// Whether a row was given any value, good or bad.
-    pub(super) fn any_given(&self, key: &str) -> bool {
-        self.given.values().any(|assignment| assignment.row.key == key)
-    }
-
     fn value(&self, key: &str) -> Option<Value> {
         self.read.get(key).cloned().or_else(|| {
             let row = setting::by_key(key).unwrap_or_else(|| unreachable!("{key} has no row"));

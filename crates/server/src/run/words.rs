@@ -133,7 +133,7 @@ impl Core {
         counts.packets_received += 1;
         counts.packets_sent += 1;
         let allows = |name: &str| self.config.four_letter_words.allow(name);
-        match admin::answer(word, Mode::Standalone, allows) {
+        match admin::answer(word, self.mode(), allows) {
             Answer::Refused(text) => self.put_text(conn, &text),
             Answer::Parts(parts) => {
                 if word.argument_bytes == 8
@@ -296,6 +296,7 @@ impl Core {
             }
             Part::ResetServer => {
                 self.figures.reset();
+                self.roles.reset();
                 self.node.reset_statistics();
                 return Made::Part;
             }
@@ -361,9 +362,10 @@ impl Core {
 
     fn said(&self, said: fn(&View<'_>) -> String, directories: DirectoryBytes) -> String {
         said(&View {
-            mode: Mode::Standalone,
+            mode: self.mode(),
             status: self.node.status(),
             shell: self.shell_figures(),
+            ensemble: self.ensemble_figures(),
             measures: self.node.measures(),
             shell_measures: &self.figures.measures,
             trace_mask: self.trace_mask,

@@ -283,6 +283,66 @@ const TESTS: &[(&str, &str)] = &[
         "setting:snapshotSizeFactor",
         "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
     ),
+    (
+        "metric:quorum_size",
+        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
+    ),
+    (
+        "metric:looking_count",
+        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
+    ),
+    (
+        "metric:election_time",
+        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
+    ),
+    (
+        "metric:unavailable_time",
+        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
+    ),
+    (
+        "metric:leader_unavailable_time",
+        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
+    ),
+    (
+        "metric:leader_uptime",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:learners",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:synced_followers",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:synced_non_voting_followers",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:synced_observers",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:pending_syncs",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:last_proposal_size",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:max_proposal_size",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:min_proposal_size",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
+    (
+        "metric:proposal_count",
+        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
+    ),
 ];
 
 /// How many scenarios of one row are named on the page.

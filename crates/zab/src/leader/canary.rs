@@ -27,7 +27,7 @@ canaries! {
     commits_alone CommitWithoutQuorum;
     /// A learner before UPTODATE is not told what is committed.
     keeps_commits_from_newcomers UpToDateMissesCommit;
-    /// A learner whose last record is of another epoch than the one before it is truncated.
+    /// A learner's log is cut to the end of the epoch before its last record.
     truncates_across_epochs TruncAcrossEpochs;
     /// A learner with more than this peer is no reason to give up.
     leads_with_less StaleVoteAccepted;

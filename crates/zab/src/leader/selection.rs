@@ -52,7 +52,7 @@ pub(super) enum Selection {
 
 impl Own {
     /// How a learner is synchronised whose history ends with `last`.
-    pub(super) fn select(&self, last: Zxid, across_epochs: AcrossEpochs) -> Selection {
+    pub(super) fn select(&self, last: Zxid) -> Selection {
         if last == self.committed {
             return Selection::Diff;
         }
@@ -61,21 +61,28 @@ impl Own {
             return Selection::Snap;
         }
         if last > self.committed {
-            return self.beyond(last, across_epochs);
+            return self.beyond(last);
         }
         match self.memory.first() {
             Some(oldest) if last >= *oldest || last.next() == Some(*oldest) => {
-                self.within_memory(last, across_epochs)
+                self.within_memory(last)
             }
             Some(oldest) => self.before_memory(Zxid(oldest.0 - 1)),
             None => self.before_memory(self.committed),
         }
     }
 
+    /// What a broken leader selects: the end of the epoch before the learner's last record, though
+    /// it may have acknowledged what is behind it.
+    pub(super) fn select_across_epochs(&self, last: Zxid) -> Selection {
+        let earlier = self.memory.iter().rev().find(|zxid| zxid.epoch() < last.epoch());
+        earlier.map_or_else(|| self.select(last), |to| Selection::Trunc(*to))
+    }
+
     /// It has more than is committed.
-    fn beyond(&self, last: Zxid, across_epochs: AcrossEpochs) -> Selection {
+    fn beyond(&self, last: Zxid) -> Selection {
         if last.counter() != 0 {
-            return cut(last, self.committed, across_epochs);
+            return cut(last, self.committed);
         }
         // No record has this zxid: it is where an epoch found its history. Where it is the epoch
         // that this history comes from, or this leader's own, that is all there is.
@@ -87,7 +94,7 @@ impl Own {
     }
 
     /// Its last record is in memory, or would be if it were of this history.
-    fn within_memory(&self, last: Zxid, across_epochs: AcrossEpochs) -> Selection {
+    fn within_memory(&self, last: Zxid) -> Selection {
         let after = self.memory.partition_point(|zxid| *zxid <= last);
         let before = after.checked_sub(1).and_then(|at| self.memory.get(at)).copied();
         match (before, self.memory.get(after)) {
@@ -96,13 +103,8 @@ impl Own {
             _ if last.counter() == 0 => Selection::Diff,
             (None, _) => Selection::Diff,
             (Some(before), _) if before == last => Selection::Diff,
-            (Some(before), Some(next)) if next.epoch() == last.epoch() => {
-                cut(last, before, across_epochs)
-            }
-            (Some(before), _) => match across_epochs {
-                AcrossEpochs::Never => Selection::Snap,
-                AcrossEpochs::Broken => Selection::Trunc(before),
-            },
+            (Some(before), Some(next)) if next.epoch() == last.epoch() => cut(last, before),
+            (Some(_), _) => Selection::Snap,
         }
     }
 
@@ -115,22 +117,11 @@ impl Own {
     }
 }
 
-/// Whether a log may be cut across the end of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AcrossEpochs {
-    Never,
-    /// For the canary that says so.
-    Broken,
-}
-
 /// To a record of the same epoch: whoever has one of an epoch has those before it, in its log or
 /// in the snapshot under it.
-fn cut(last: Zxid, to: Zxid, across_epochs: AcrossEpochs) -> Selection {
+fn cut(last: Zxid, to: Zxid) -> Selection {
     let is_sound = to.epoch() == last.epoch() && to.counter() != 0;
-    match across_epochs {
-        AcrossEpochs::Never if !is_sound => Selection::Snap,
-        AcrossEpochs::Never | AcrossEpochs::Broken => Selection::Trunc(to),
-    }
+    if is_sound { Selection::Trunc(to) } else { Selection::Snap }
 }
 
 #[cfg(test)]
@@ -169,7 +160,7 @@ mod tests {
     #[track_caller]
     fn check(own: &Own, expected: &[(&str, &str)]) {
         for (last, selection) in expected {
-            let selected = show(own.select(zxid(last), AcrossEpochs::Never));
+            let selected = show(own.select(zxid(last)));
             assert_eq!(selected, *selection, "a learner at {last} of {own:?}");
         }
     }
@@ -190,7 +181,7 @@ mod tests {
                 ("0.0", "SNAP"),
             ],
         );
-        let lost = own("5.3", "5.3", 5).select(Zxid::MISSING, AcrossEpochs::Never);
+        let lost = own("5.3", "5.3", 5).select(Zxid::MISSING);
         assert_eq!(lost, Selection::Snap);
     }
 
@@ -275,7 +266,7 @@ mod tests {
                 learner.extend((1..=extra).map(|more| Zxid(last.0 + more)));
             }
             let end = learner[learner.len() - 1];
-            match own.select(end, AcrossEpochs::Never) {
+            match own.select(end) {
                 Selection::Diff => {
                     learner.extend(own.memory.iter().filter(|zxid| **zxid > end));
                 }

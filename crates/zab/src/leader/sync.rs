@@ -12,7 +12,7 @@
 
 use super::canary;
 use super::learners::{Held, Learner, LogFeed, Progress, Stage, SyncKind};
-use super::selection::{AcrossEpochs, Log, Own, Selection};
+use super::selection::{Log, Own, Selection};
 use super::{Leader, Phase};
 use crate::effect::{Effect, LearnerLink, News, Out};
 use crate::peer::Core;
@@ -71,11 +71,11 @@ impl Leader {
         out: &mut Out,
     ) {
         let own = self.own(core);
-        let across_epochs = match canary::truncates_across_epochs(core) {
-            true => AcrossEpochs::Broken,
-            false => AcrossEpochs::Never,
+        let selection = if canary::truncates_across_epochs(core) {
+            own.select_across_epochs(last)
+        } else {
+            own.select(last)
         };
-        let selection = own.select(last, across_epochs);
         let committed = own.committed;
         let learner = self.known(link);
         learner.heard_ms = now_ms;

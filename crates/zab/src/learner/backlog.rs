@@ -32,13 +32,18 @@ impl Backlog {
 
     /// Puts a packet at the end.
     pub(super) fn push(&mut self, packet: Packet) -> Result<(), Full> {
-        let bytes = PACKET_BYTES + packet_record(&packet).map_or(0, |r| r.encoded_bytes());
-        if !self.packets.is_empty() && self.bytes + bytes > self.bytes_max {
+        if !self.is_empty() && self.bytes + bytes_of(&packet) > self.bytes_max {
             return Err(Full { bytes_max: self.bytes_max });
         }
+        self.push_behind(packet);
+        Ok(())
+    }
+
+    /// Puts a packet behind those that are being worked off, faster than others come.
+    pub(super) fn push_behind(&mut self, packet: Packet) {
+        let bytes = bytes_of(&packet);
         self.bytes += bytes;
         self.packets.push_back((bytes, packet));
-        Ok(())
     }
 
     /// Takes the oldest.
@@ -48,7 +53,7 @@ impl Backlog {
         Some(packet)
     }
 
-    /// Puts an older one before this one, which takes no more than what comes anew.
+    /// Puts an older one before this one.
     pub(super) fn put_in_front(&mut self, mut older: Backlog) {
         older.packets.append(&mut self.packets);
         self.packets = older.packets;
@@ -69,6 +74,10 @@ impl Backlog {
     pub(super) fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
+}
+
+fn bytes_of(packet: &Packet) -> usize {
+    PACKET_BYTES + packet_record(packet).map_or(0, |record| record.encoded_bytes())
 }
 
 /// The transaction in a packet.
@@ -94,5 +103,45 @@ fn packet_record(packet: &Packet) -> Option<&Arc<TxnRecord>> {
         | Packet::Snap { .. }
         | Packet::LeaderInfo { .. }
         | Packet::AckEpoch { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_wire::Zxid;
+
+    fn commit(zxid: i64) -> Packet {
+        Packet::Commit { zxid: Zxid(zxid) }
+    }
+
+    fn order(mut backlog: Backlog) -> Vec<Packet> {
+        std::iter::from_fn(|| backlog.pop()).collect()
+    }
+
+    #[test]
+    fn the_bound_is_in_bytes_and_one_packet_always_has_room() {
+        for (bytes_max, fitting) in [(0, 1), (PACKET_BYTES, 1), (2 * PACKET_BYTES - 1, 1)] {
+            let mut backlog = Backlog::new(bytes_max);
+            let taken = (1..=3).take_while(|at| backlog.push(commit(*at)).is_ok()).count();
+            assert_eq!(taken, fitting, "with room for {bytes_max} bytes");
+        }
+        let mut backlog = Backlog::new(2 * PACKET_BYTES);
+        assert!(backlog.push(commit(1)).is_ok() && backlog.push(commit(2)).is_ok());
+        assert_eq!(backlog.push(commit(3)).map_err(|full| full.bytes_max), Err(128));
+        assert_eq!(backlog.pop(), Some(commit(1)));
+        assert!(backlog.push(commit(3)).is_ok(), "what was taken makes room");
+    }
+
+    #[test]
+    fn what_is_older_comes_first_and_its_bytes_count() {
+        let (mut older, mut newer) = (Backlog::new(200), Backlog::new(200));
+        assert!(older.push(commit(1)).is_ok() && older.push(commit(2)).is_ok());
+        assert!(newer.push(commit(3)).is_ok());
+        newer.put_in_front(older);
+        assert!(newer.push(commit(4)).is_err());
+        newer.push_behind(commit(4));
+        assert_eq!((newer.front(), newer.back()), (Some(&commit(1)), Some(&commit(4))));
+        assert_eq!(order(newer), [commit(1), commit(2), commit(3), commit(4)]);
     }
 }

@@ -33,7 +33,7 @@ impl Choosing {
             Packet::Diff { zxid } if cx.core.needs_snapshot => begin_empty(epoch, cx, zxid),
             Packet::Diff { zxid } => {
                 info!(leader = %cx.leader, epoch, %received, up_to = %zxid, "getting a DIFF");
-                Ok(Phase::Copying(Copying::begin(epoch, cx)))
+                Ok(Phase::Copying(Copying::begin(epoch, zxid, cx)))
             }
             Packet::Trunc { zxid } if cx.core.needs_snapshot || zxid > received => {
                 warn!(
@@ -133,7 +133,7 @@ impl Rebuilding {
         match (stage, input) {
             (Stage::Truncating, Input::Truncated { last, recent }) => {
                 cx.core.replace_history(last, recent);
-                Ok(Phase::Copying(Copying::begin(epoch, cx)))
+                Ok(Phase::Copying(Copying::begin(epoch, last, cx)))
             }
             (Stage::Truncating, Input::TruncationImpossible) => {
                 cx.core.needs_snapshot = true;
@@ -149,7 +149,7 @@ impl Rebuilding {
             }
             (Stage::Installing, Input::SnapshotReceived(zxid)) => {
                 cx.core.replace_history(zxid, Vec::new());
-                Ok(Phase::Copying(Copying::begin(epoch, cx)))
+                Ok(Phase::Copying(Copying::begin(epoch, zxid, cx)))
             }
             (Stage::Receiving | Stage::Installing, Input::SnapshotFailed) => {
                 Err("the leader's snapshot could not be received".into())
@@ -174,14 +174,16 @@ impl Rebuilding {
 #[derive(Debug)]
 pub(super) struct Copying {
     epoch: u32,
+    /// What the leader said that it had committed: it sends no less.
+    announced: Zxid,
     /// Proposals that are not committed, each behind the one before, the first behind everything
     /// received.
     held: Backlog,
 }
 
 impl Copying {
-    fn begin(epoch: u32, cx: &Context<'_>) -> Copying {
-        Copying { epoch, held: Backlog::new(cx.core.settings.learner_queue_bytes_max) }
+    fn begin(epoch: u32, announced: Zxid, cx: &Context<'_>) -> Copying {
+        Copying { epoch, announced, held: Backlog::new(cx.core.settings.learner_queue_bytes_max) }
     }
 
     pub(super) fn packet(mut self, cx: &mut Context<'_>, packet: Packet) -> Turn {
@@ -196,6 +198,11 @@ impl Copying {
             Packet::NewLeader { zxid, .. } => {
                 if zxid != Zxid::first_of(self.epoch) {
                     return Err(format!("NEWLEADER {zxid} is not of epoch {}", self.epoch));
+                }
+                let received = cx.core.history.received();
+                // An announcement whose counter is 0 names an epoch, which need not have a record.
+                if self.announced > received && self.announced.counter() != 0 {
+                    return Err(gap(cx, zxid, received));
                 }
                 // The text of the ensemble counts only where it may be changed while it runs.
                 return Ok(Phase::Joining(Joining::begin(self.epoch, self.held, cx)));

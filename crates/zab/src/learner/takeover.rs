@@ -123,7 +123,6 @@ fn up_to_date(taken: &HistoryTaken, later: Backlog, cx: &mut Context<'_>) -> Pha
     // Every member tells the same to those who look for a leader later.
     cx.core.vote = Vote { leader: cx.leader, peer_epoch: i64::from(epoch), ..cx.core.vote };
     cx.core.history.commit_to(cx.core.history.received());
-    cx.core.needs_snapshot = false;
     cx.out.news.push(News::Serve(match cx.core.settings.learner_type {
         LearnerType::Participant => Serving::Follower { epoch },
         LearnerType::Observer => Serving::Observer { epoch },

@@ -5,7 +5,7 @@
 use bellwether_wire::disk::{Txn, TxnHeader, TxnRecord};
 use bellwether_wire::{OpCode, SessionId, Zxid};
 use bellwether_zab::{Found, Input, LogToken};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A disk.
@@ -15,6 +15,12 @@ pub(crate) struct Disk {
     pub(crate) base: Zxid,
     /// What is behind it.
     pub(crate) log: Vec<Arc<TxnRecord>>,
+    /// What the snapshot has.
+    pub(crate) snapshot: Content,
+    /// What a snapshot that is on its way has.
+    pub(crate) arriving: Content,
+    /// What was there before a snapshot of an epoch that is not the current one yet.
+    before: Option<Box<Before>>,
     pub(crate) accepted_epoch: u32,
     pub(crate) current_epoch: u32,
     /// What was asked for, the oldest first.
@@ -22,6 +28,12 @@ pub(crate) struct Disk {
     /// It does nothing by itself.
     pub(crate) held: bool,
 }
+
+/// Transactions, and what tells those of one zxid apart.
+pub(crate) type Content = BTreeMap<Zxid, i32>;
+
+/// A snapshot's zxid, what it has, and the log behind it.
+type Before = (Zxid, Content, Vec<Arc<TxnRecord>>);
 
 /// Something that a disk is asked for.
 #[derive(Clone, Debug)]
@@ -35,14 +47,37 @@ pub(crate) enum Op {
 }
 
 impl Disk {
-    /// What a start finds. What was asked for and not done is lost.
+    /// What a start finds. What was asked for and not done is lost, and what belongs to an epoch
+    /// above the current one is set aside: a synchronisation left it that never ended.
     pub(crate) fn recover(&mut self) -> Found {
         self.asked.clear();
+        if self.base.epoch() > self.current_epoch
+            && let Some(before) = self.before.take()
+        {
+            (self.base, self.snapshot, self.log) = *before;
+        }
+        self.log.retain(|record| record.header.zxid.epoch() <= self.current_epoch);
         Found {
             last: self.last(),
             recent: self.log.clone(),
             accepted_epoch: self.accepted_epoch,
             current_epoch: self.current_epoch,
+        }
+    }
+
+    /// Everything on it.
+    pub(crate) fn content(&self) -> Content {
+        let log = self.log.iter().map(|record| (record.header.zxid, record.header.cxid));
+        self.snapshot.iter().map(|(zxid, tag)| (*zxid, *tag)).chain(log).collect()
+    }
+
+    /// Takes a snapshot of what is on it up to a record of the log, and forgets the log before.
+    pub(crate) fn purge(&mut self, up_to: Zxid) {
+        if self.before.is_none() && self.log.iter().any(|record| record.header.zxid == up_to) {
+            self.snapshot = self.content();
+            self.snapshot.retain(|zxid, _| *zxid <= up_to);
+            self.log.retain(|record| record.header.zxid > up_to);
+            self.base = up_to;
         }
     }
 
@@ -64,11 +99,18 @@ impl Disk {
             }
             Op::SaveCurrentEpoch(epoch) => {
                 self.current_epoch = epoch;
+                self.before = None;
                 Input::CurrentEpochSaved(epoch)
             }
             Op::Truncate(to) => self.truncate(to),
             Op::TakeSnapshot(zxid) => {
-                (self.base, self.log) = (zxid, Vec::new());
+                let log = std::mem::take(&mut self.log);
+                let arriving = std::mem::take(&mut self.arriving);
+                let snapshot = std::mem::replace(&mut self.snapshot, arriving);
+                if zxid.epoch() > self.current_epoch && self.before.is_none() {
+                    self.before = Some(Box::new((self.base, snapshot, log)));
+                }
+                self.base = zxid;
                 Input::SnapshotReceived(zxid)
             }
         })
@@ -92,20 +134,27 @@ impl Disk {
         Input::Truncated { last: to, recent: self.log.clone() }
     }
 
-    /// The records behind `after`, up to `up_to`; none if the log does not reach back so far.
+    /// The records behind `after`, up to `up_to`; none if the log does not reach back so far, or if
+    /// `after` is of another history than this.
     pub(crate) fn read(&self, after: Zxid, up_to: Zxid) -> Option<Vec<Arc<TxnRecord>>> {
         let wanted = |record: &&Arc<TxnRecord>| {
             let zxid = record.header.zxid;
             zxid > after && zxid <= up_to
         };
-        (after >= self.base).then(|| self.log.iter().filter(wanted).cloned().collect())
+        let at_start = after == self.base || after > self.base && after.counter() == 0;
+        let known = at_start || self.log.iter().any(|record| record.header.zxid == after);
+        known.then(|| self.log.iter().filter(wanted).cloned().collect())
     }
 }
 
 /// A transaction that says nothing but its zxid.
 pub(crate) fn record(zxid: Zxid) -> Arc<TxnRecord> {
+    tagged(zxid, i32::try_from(zxid.counter()).unwrap_or_default())
+}
+
+/// A transaction that can be told from another of its zxid.
+pub(crate) fn tagged(zxid: Zxid, cxid: i32) -> Arc<TxnRecord> {
     let (session, op) = (SessionId(0x1), OpCode::Delete);
-    let cxid = i32::try_from(zxid.counter()).unwrap_or_default();
     let header = TxnHeader { session, cxid, zxid, time_ms: 0, op };
     let path = format!("/{}-{}", zxid.epoch(), zxid.counter());
     Arc::new(TxnRecord { header, txn: Txn::Delete { path: path.into() }, digest: None })

@@ -12,15 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 const SEEDS: u64 = 300;
 
 /// Numbers that depend on nothing but the seed.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64) -> Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
         Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// One of `0..sides`.
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -33,7 +33,7 @@ impl Dice {
     }
 
     /// One of these.
-    fn one(&mut self, servers: &[i64]) -> i64 {
+    pub(crate) fn one(&mut self, servers: &[i64]) -> i64 {
         servers[self.place(servers.len())]
     }
 }

@@ -1,6 +1,6 @@
 //! One member: its peer, its disk, and what a node would know around them.
 
-use crate::disk::Disk;
+use crate::disk::{Content, Disk};
 use bellwether_wire::Zxid;
 use bellwether_wire::quorum::PeerState;
 use bellwether_zab::{LeaderLink, LearnerLink, Peer, Serving, Settings};
@@ -25,6 +25,8 @@ pub(crate) struct Process {
     pub(crate) serves: Option<Serving>,
     /// The last zxid in the tree.
     pub(crate) tree: Zxid,
+    /// What is in it.
+    pub(crate) content: Content,
     /// Trees to walk and to send.
     pub(crate) walks: VecDeque<LearnerLink>,
     /// Logs to read for learners: the link, from behind, up to.
@@ -36,12 +38,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(peer: Peer, tree: Zxid) -> Process {
+    pub(crate) fn new(peer: Peer, tree: Zxid, content: Content) -> Process {
         Process {
             peer,
             listens: false,
             serves: None,
             tree,
+            content,
             walks: VecDeque::new(),
             reads: VecDeque::new(),
             receives: None,

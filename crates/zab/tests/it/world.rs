@@ -4,12 +4,13 @@
 //! whom and who does what. Deliveries are not written down: commands say when they happen.
 
 use crate::describe;
-use crate::disk::Op;
+use crate::disk::{Content, Op};
 use crate::member::{Member, Process};
 use crate::network::{Dial, Item, Network};
+use crate::truth::Truth;
 use bellwether_wire::Zxid;
 use bellwether_wire::quorum::{EnsembleConfig, Notification, Packet, PeerState, ServerId};
-use bellwether_zab::{Effect, Input, LeaderLink, LearnerLink, News, Out, Peer};
+use bellwether_zab::{Effect, Input, LeaderLink, LearnerLink, News, Out, Peer, Serving};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +23,10 @@ pub(crate) struct World {
     pub(crate) now_ms: u64,
     pub(crate) members: BTreeMap<i64, Member>,
     pub(crate) network: Network,
+    /// What must hold, where it is watched.
+    pub(crate) truth: Option<Truth>,
+    /// Trees under way, by the learner and its link.
+    trees: BTreeMap<(i64, LeaderLink), Content>,
     trace: Vec<String>,
 }
 
@@ -65,7 +70,8 @@ impl World {
         let (found, mut out) = (member.disk.recover(), Out::default());
         let tree = found.last;
         let peer = Peer::member(member.settings.clone(), found, now_ms, &mut out);
-        member.process = Some(Process::new(peer, tree));
+        let content = member.disk.content();
+        member.process = Some(Process::new(peer, tree, content));
         self.perform(server, out)
     }
 
@@ -105,10 +111,22 @@ impl World {
             });
         }
         self.effects(server, out.effects)?;
+        let mut begins = None;
         for news in out.news {
+            if let News::Serve(serving) = &news {
+                begins = Some(*serving);
+            }
             self.hear(server, news)?;
         }
+        if let (Some(Serving::Leader { .. }), Some(truth)) = (begins, &mut self.truth) {
+            let process = self.members.get(&server).and_then(|member| member.process.as_ref());
+            truth.leads_with(server, process.map(|process| &process.content))?;
+        }
         self.apply(server)?;
+        if let (Some(serving), Some(truth)) = (begins, &mut self.truth) {
+            let process = self.members.get(&server).and_then(|member| member.process.as_ref());
+            truth.serves(server, serving, process.map(|process| &process.content))?;
+        }
         self.network.sweep();
         Ok(())
     }
@@ -263,6 +281,7 @@ impl World {
             }
             News::BeginEmpty => {
                 self.say(format!("{server} begins with an empty tree"));
+                self.member(server)?.disk.arriving.clear();
                 self.ask_disk(server, Op::TakeSnapshot(Zxid::ZERO))?;
                 self.step(server, Input::SnapshotComplete)?;
             }
@@ -284,9 +303,14 @@ impl World {
     /// Hands what is committed to the tree.
     fn apply(&mut self, server: i64) -> Result<(), String> {
         let mut applied = Vec::new();
-        let process = self.process(server)?;
+        let process = self.members.get_mut(&server).and_then(|member| member.process.as_mut());
+        let Some(process) = process else { return Ok(()) };
         while let Some(record) = process.peer.next_committed() {
             process.tree = record.header.zxid;
+            if let Some(truth) = &mut self.truth {
+                truth.applied(server, &record, &process.content)?;
+            }
+            process.content.insert(record.header.zxid, record.header.cxid);
             applied.push(describe::zxid(record.header.zxid));
         }
         if !applied.is_empty() {
@@ -377,6 +401,8 @@ impl World {
                 if process.receives.take_if(|(expected, _)| *expected == link).is_none() {
                     return Err(format!("{learner} gets a tree that it does not wait for"));
                 }
+                let content = self.trees.remove(&(learner, link)).unwrap_or_default();
+                self.member(learner)?.disk.arriving = content;
                 self.ask_disk(learner, Op::TakeSnapshot(zxid))?;
                 self.step(learner, Input::SnapshotComplete)
             }
@@ -391,7 +417,9 @@ impl World {
         }
         let Some(input) = self.member(server)?.disk.work() else { return Ok(false) };
         if let Input::Truncated { last, .. } | Input::SnapshotReceived(last) = &input {
-            self.process(server)?.tree = *last;
+            let (last, content) = (*last, self.member(server)?.disk.content());
+            let process = self.process(server)?;
+            (process.tree, process.content) = (last, content);
         }
         self.step(server, input)?;
         Ok(true)
@@ -410,9 +438,10 @@ impl World {
             return Ok(true);
         }
         let Some(link) = process.walks.pop_front() else { return Ok(false) };
-        let zxid = process.tree;
+        let (zxid, content) = (process.tree, process.content.clone());
         self.with(server, |peer, _, out| peer.to_learner(link, Packet::Snap { zxid }, out))?;
         if let Some(link) = self.network.links.get_mut(&link) {
+            self.trees.insert((link.learner, link.leader_link), content);
             link.to_learner.push_back(Item::Tree(zxid));
         }
         self.step(server, Input::SnapshotSent(link))?;
