@@ -172,6 +172,7 @@ impl World {
 
     /// Lets things happen until then.
     pub(super) fn go_on_until(&mut self, until_us: u64) -> Result<(), Violation> {
+        self.look_later();
         while let Some(action) = self.queue.next_until(until_us) {
             self.act(action)?;
             self.look_later();
