@@ -16,6 +16,8 @@ const BUILD_LIMIT: Duration = Duration::from_mins(20);
 const SIM_LIMIT: Duration = Duration::from_mins(15);
 /// How many seeds one run of the stage plays.
 const SEEDS: &str = "10000";
+/// How many of them for ensembles.
+const ENSEMBLE_SEEDS: &str = "2000";
 
 /// The stage `clippy`.
 pub(crate) fn clippy(workspace: &Workspace, report: &mut Report) {
@@ -51,16 +53,22 @@ pub(crate) fn simulation(workspace: &Workspace, report: &mut Report) {
     report.check("simulated seeds", || {
         counted(&mut simulator(workspace, &["--seeds", SEEDS]), SIM_LIMIT, "seeds")
     });
+    report.check("simulated ensembles", || {
+        let arguments = ["ensemble", "--seeds", ENSEMBLE_SEEDS];
+        counted(&mut simulator(workspace, &arguments), SIM_LIMIT, "seeds")
+    });
 }
 
 /// Repeats one simulation and shows what it printed.
 pub(crate) fn repeat_simulation(
     workspace: &Workspace,
-    seed: &str,
+    (world, seed): (Option<&str>, &str),
     options: &[&str],
 ) -> Result<bool, String> {
     let number = seed.parse::<u64>().map_err(|e| format!("a seed is a number, not {seed}: {e}"))?;
-    let mut simulator = simulator(workspace, &["--seed", &number.to_string()]);
+    let number = number.to_string();
+    let arguments: Vec<&str> = world.into_iter().chain(["--seed", &number]).collect();
+    let mut simulator = simulator(workspace, &arguments);
     let done = run(simulator.args(options), SIM_LIMIT)?;
     say(done.output().trim_end());
     Ok(done.status.success())

@@ -47,7 +47,7 @@ Usage: cargo xtask COMMAND
   ensemble [--soak MINUTES] [--subject apache] [NAME …]
                      run the rounds of ensembles whose names contain a NAME, once or for so long;
                      with Apache's members alone to see whether the rounds are right
-  sim SEED [OPTION …]
+  sim [ensemble] SEED [OPTION …]
                      repeat one simulation; the options are those of bellwether-sim
   differential SEED [OPERATIONS] | FILE
                      repeat a comparison with Apache, or one stream that it wrote
@@ -104,8 +104,11 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
         ["differential", arguments @ ..] => {
             differential::repeat(&Workspace::discover()?, arguments)
         }
+        ["sim", "ensemble", seed, options @ ..] => {
+            core::repeat_simulation(&Workspace::discover()?, (Some("ensemble"), seed), options)
+        }
         ["sim", seed, options @ ..] => {
-            core::repeat_simulation(&Workspace::discover()?, seed, options)
+            core::repeat_simulation(&Workspace::discover()?, (None, seed), options)
         }
         other => Err(format!("no such command: {}\n\n{USAGE}", other.join(" "))),
     }

@@ -12,7 +12,7 @@ use self::sending::Walks;
 use crate::connections::{Connection, Connections, Waiting};
 use crate::effect::Effect;
 use crate::event::ConnId;
-use crate::flow::propose::{self, Asker};
+use crate::flow::propose;
 use crate::flow::session::{self, Origin};
 use crate::node::Node;
 use bellwether_tree::{Identity, Now, Pending};
@@ -60,6 +60,9 @@ pub(crate) struct Ensemble {
     pub(crate) walks: Walks,
     /// Learning: the snapshot that comes from the leader.
     pub(crate) receiving: Option<Receiving>,
+    /// Learning: the tree came as a snapshot that was written while the leader's changed. Until
+    /// everything is applied that was committed meanwhile, its digest is that of no transaction.
+    pub(crate) fuzzy: bool,
 }
 
 impl Ensemble {
@@ -78,6 +81,7 @@ impl Ensemble {
             syncs: VecDeque::new(),
             walks: Walks::default(),
             receiving: None,
+            fuzzy: false,
         }
     }
 
@@ -96,6 +100,11 @@ impl Ensemble {
     /// Whether sessions expire here, and containers are deleted.
     pub(crate) fn is_proposer(&self) -> bool {
         matches!(self.serving(), Some(Serving::Alone | Serving::Leader { .. }))
+    }
+
+    /// Whether digests say nothing of the tree.
+    pub(crate) fn is_fuzzy(&self) -> bool {
+        self.fuzzy
     }
 
     pub(crate) fn is_learner(&self) -> bool {
@@ -240,6 +249,7 @@ pub(crate) fn open(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
     node.pass_session_ids();
     info!(?serving, zxid = %node.tree.last_processed(), "serving clients");
     node.ensemble.service = Service::Yes(serving);
+    node.ensemble.fuzzy = false;
     for held in early {
         news(node, now, held, out);
     }
@@ -264,8 +274,9 @@ fn stop(node: &mut Node, out: &mut Vec<Effect>) {
     node.pending = Pending::new();
     node.proposals.clear();
     node.forget_requests();
-    let receiving = node.ensemble.receiving.take();
-    node.ensemble = Ensemble { receiving, ..Ensemble::member() };
+    let Ensemble { receiving, fuzzy, .. } =
+        std::mem::replace(&mut node.ensemble, Ensemble::member());
+    node.ensemble = Ensemble { receiving, fuzzy, ..Ensemble::member() };
 }
 
 /// A client wants its session back: only the leader knows whether it lives.
@@ -302,20 +313,5 @@ fn revalidated(node: &mut Node, (session, valid): (SessionId, bool), out: &mut V
         let read_only = connection.read_only_known.then_some(false);
         out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
         out.push(Effect::Close(conn));
-    }
-}
-
-/// A `sync` of somebody has its turn.
-pub(crate) fn synced(
-    node: &mut Node,
-    now: Now,
-    (asker, visits): (Asker, &mut usize),
-    out: &mut Vec<Effect>,
-) {
-    match asker {
-        Asker::Client(conn) => crate::flow::reply::marker(node, now, (conn, visits), out),
-        Asker::Learner(link) => {
-            node.peer_does(now, out, |peer, said| peer.to_learner(link, Packet::Sync, said));
-        }
     }
 }

@@ -328,8 +328,8 @@ impl Node {
                     let applied = apply::apply(self, now, (origin, record));
                     self.unreplied = Some(watches::fire(self, applied));
                 }
-                Some(Committed::Marker(asker)) => {
-                    ensemble::synced(self, now, (asker, &mut visits), out);
+                Some(Committed::Marker(conn)) => {
+                    reply::marker(self, now, (conn, &mut visits), out);
                 }
                 None if ensemble::is_opening(self) => ensemble::open(self, now, out),
                 None => match self.backlog.pop_front() {

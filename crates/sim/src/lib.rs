@@ -8,6 +8,7 @@
 //! - The checkers share no code with what they check ([`run`] names them all).
 
 pub mod disk;
+pub mod ensemble;
 pub mod member_seeds;
 pub mod scenario;
 pub mod store_seeds;

@@ -123,7 +123,7 @@ impl Model {
     /// Follows a transaction.
     pub(crate) fn apply(&mut self, record: &TxnRecord) -> Result<Vec<ModelChange>, String> {
         let header = &record.header;
-        if header.zxid.0 != self.zxid.0 + 1 {
+        if !follows(self.zxid, header.zxid) {
             return Err(format!("{} follows {}", header.zxid, self.zxid));
         }
         self.zxid = header.zxid;
@@ -344,6 +344,9 @@ impl Model {
 
     /// Adds to the statistics of the quota above, if there is one.
     fn count(&mut self, path: &str, (count, bytes): (i64, i64)) {
+        if self.nodes.get("/zookeeper/quota").is_none_or(|quotas| quotas.children.is_empty()) {
+            return;
+        }
         let mut on = path;
         while !self.nodes.contains_key(&format!("/zookeeper/quota{on}/zookeeper_limits")) {
             if on == "/" {
@@ -372,6 +375,12 @@ const STATS: &str = "/zookeeper_stats";
 
 fn len(data: &Option<Data>) -> i64 {
     data.as_ref().map_or(0, |data| i64::try_from(data.len()).expect("models are small"))
+}
+
+/// Whether nothing was left out between these two. A leader of a new epoch begins to count anew.
+fn follows(last: Zxid, next: Zxid) -> bool {
+    let in_epoch = next.epoch() == last.epoch() && next.0 == last.0 + 1;
+    in_epoch || (next.epoch() > last.epoch() && next.counter() == 1)
 }
 
 fn is_refused(parts: &[(OpCode, Txn)]) -> bool {

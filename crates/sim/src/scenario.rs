@@ -1,4 +1,5 @@
-//! Text scenarios: commands above, the trace of what a single server did below `----`.
+//! Text scenarios: commands above, the trace of what a single server did below `----`. (Those of
+//! ensembles are in a folder of their own: [`crate::ensemble`].)
 //!
 //! A file is one rule, named as a claim. Its blocks share one server; between two blocks stands a
 //! blank line. [`run`] replays the commands on the production [`bellwether_node::Node`] and puts
@@ -6,10 +7,11 @@
 //! `scenarios/README.md`. Nothing here decides whether a trace is good: a person does, reading the
 //! diff before it is committed.
 
-mod command;
+pub(crate) mod command;
 mod server;
-mod words;
+pub(crate) mod words;
 
+use crate::ensemble::scenario::Stage;
 use server::Server;
 use std::fmt;
 use std::io;
@@ -55,7 +57,7 @@ impl std::error::Error for ScenarioError {
 
 /// The text with every trace replaced by the one that was seen.
 pub fn run(text: &str) -> Result<String, ScenarioError> {
-    let mut server = Server::new();
+    let mut actor = Actor::of(text);
     let mut out = String::new();
     let mut lines = text.lines().enumerate().peekable();
     while let Some((index, line)) = lines.next() {
@@ -63,12 +65,12 @@ pub fn run(text: &str) -> Result<String, ScenarioError> {
         out.push('\n');
         if line == SEPARATOR {
             while lines.next_if(|(_, expected)| !expected.is_empty()).is_some() {}
-            for line in server.take_trace() {
+            for line in actor.take_trace() {
                 out.push_str(&line);
                 out.push('\n');
             }
         } else if !line.is_empty() && !line.starts_with('#') {
-            server.command(line).map_err(|problem| ScenarioError::Command {
+            actor.command(line).map_err(|problem| ScenarioError::Command {
                 line: index + 1,
                 command: line.to_string(),
                 problem,
@@ -76,6 +78,36 @@ pub fn run(text: &str) -> Result<String, ScenarioError> {
         }
     }
     Ok(out)
+}
+
+/// Who plays: one server, or an ensemble.
+enum Actor {
+    Server(Box<Server>),
+    Ensemble(Box<Stage>),
+}
+
+impl Actor {
+    /// Ensembles begin with `cluster`.
+    fn of(text: &str) -> Actor {
+        match text.lines().any(|line| line.starts_with("cluster ")) {
+            true => Actor::Ensemble(Box::new(Stage::new())),
+            false => Actor::Server(Box::new(Server::new())),
+        }
+    }
+
+    fn command(&mut self, line: &str) -> Result<(), String> {
+        match self {
+            Actor::Server(server) => server.command(line),
+            Actor::Ensemble(stage) => stage.command(line),
+        }
+    }
+
+    fn take_trace(&mut self) -> Vec<String> {
+        match self {
+            Actor::Server(server) => server.take_trace(),
+            Actor::Ensemble(stage) => stage.take_trace(),
+        }
+    }
 }
 
 /// What became of one file.
@@ -100,10 +132,11 @@ pub enum OnDifference {
 
 /// The scenarios of the repository, by name.
 pub fn all() -> Result<Vec<PathBuf>, ScenarioError> {
-    let dir = directory();
+    let dirs = [directory(), directory().join("ensemble")];
     let failed = |source| ScenarioError::File { doing: "list", path: directory(), source };
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
+    let entries = dirs.map(std::fs::read_dir).into_iter().collect::<Result<Vec<_>, _>>();
+    for entry in entries.map_err(failed)?.into_iter().flatten() {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == "txt") {
             paths.push(path);

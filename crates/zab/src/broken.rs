@@ -38,6 +38,4 @@ breaks! {
     StaleVoteAccepted "zab-stale-vote-accepted";
     /// An observer goes on behind a gap.
     ObserverSkipsGap "zab-observer-skips-gap";
-    /// Ephemeral nodes of a synchronisation that was given up stay in the tree.
-    EphemeralLeakAfterAbortedSync "zab-ephemeral-leak-after-aborted-sync";
 }

@@ -19,6 +19,7 @@ mod learners;
 mod liveness;
 mod selection;
 mod sync;
+mod syncs;
 
 use crate::effect::{Effect, Forwarded, LearnerLink, News, Out, Serving as Service};
 use crate::election;
@@ -154,7 +155,7 @@ impl Leader {
         record: Arc<TxnRecord>,
         out: &mut Out,
     ) {
-        let Phase::Broadcast(broadcast) = &self.phase else {
+        let Phase::Broadcast(broadcast) = &mut self.phase else {
             unreachable!("only who serves proposes")
         };
         broadcast.propose(core, now_ms, (&mut self.learners, record), out);
@@ -169,6 +170,14 @@ impl Leader {
             | Phase::Synchronisation(_) => 0,
             Phase::Broadcast(broadcast) => broadcast.confirm(core, &mut self.learners, out),
         }
+    }
+
+    /// A learner forwards a sync. Only who serves is asked.
+    pub(crate) fn sync(&mut self, core: &Core, link: LearnerLink, out: &mut Out) {
+        let Phase::Broadcast(broadcast) = &mut self.phase else {
+            unreachable!("only who serves is asked for a sync")
+        };
+        broadcast.sync(core, (&mut self.learners, link), out);
     }
 
     /// Sends an answer to a learner, behind everything before it. One that left meanwhile asks
@@ -287,7 +296,7 @@ impl Leader {
         #[cfg(feature = "canaries")]
         let token = core.completed(token);
         let Some(durable) = core.history.durable_to(token) else { return Next::Stay };
-        if let Phase::Broadcast(broadcast) = &self.phase {
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
             broadcast.commit(core, &mut self.learners, durable, out);
         }
         self.try_to_serve(core, now_ms, out)

@@ -328,6 +328,16 @@ impl Peer {
         }
     }
 
+    /// A learner forwards a `sync`: it is answered in its turn among the commits, once a quorum is
+    /// known to follow this leader since.
+    pub fn sync(&mut self, link: LearnerLink, out: &mut Out) {
+        match &mut self.role {
+            Role::Leading(leader) => leader.sync(&self.core, link, out),
+            // The role ended in this very step.
+            Role::Alone | Role::Settling | Role::Looking(_) | Role::Learning(_) => {}
+        }
+    }
+
     /// Gives up leading: it cannot go on for this reason.
     pub fn resign(&mut self, now_ms: u64, reason: &str, out: &mut Out) {
         match &self.role {

@@ -4,7 +4,6 @@
 //! What another one still forwards for it is refused.
 
 use crate::effect::Effect;
-use crate::flow::propose::{self, Asker};
 use crate::flow::session::{self, Admitted, Origin};
 use crate::node::Node;
 use bellwether_tree::{Identity, Now, Write};
@@ -30,7 +29,7 @@ pub(crate) fn request(
         return;
     };
     if op == OpCode::Sync {
-        propose::mark(node, now, Asker::Learner(link), out);
+        node.peer_does(now, out, |peer, said| peer.sync(link, said));
         return;
     }
     let reader = &mut Reader::new(&payload);

@@ -145,6 +145,7 @@ pub(crate) fn adopted(node: &mut Node, now: Now, adopted: bool, out: &mut Vec<Ef
     };
     if adopted {
         replace(node, now, *tree);
+        node.ensemble.fuzzy = true;
         node.tell_peer(now, Input::SnapshotReceived(zxid), out);
     } else {
         node.tell_peer(now, Input::SnapshotFailed, out);
@@ -161,6 +162,7 @@ pub(crate) fn truncated(
     abandon_own(node, out);
     let last = tree.last_processed();
     replace(node, now, *tree);
+    node.ensemble.fuzzy = false;
     node.tell_peer(now, Input::Truncated { last, recent }, out);
 }
 

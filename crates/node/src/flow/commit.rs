@@ -1,6 +1,7 @@
 //! Step 7: what a quorum has on disk commits, strictly in the order of zxids.
 
-use crate::flow::propose::{Asker, Proposal};
+use crate::event::ConnId;
+use crate::flow::propose::Proposal;
 use crate::flow::session::Origin;
 use crate::node::Node;
 use bellwether_wire::disk::TxnRecord;
@@ -12,7 +13,7 @@ pub(crate) enum Committed {
     /// A transaction, to be applied.
     Txn { origin: Origin, record: Arc<TxnRecord> },
     /// A `sync`, whose turn has come.
-    Marker(Asker),
+    Marker(ConnId),
 }
 
 /// Whether something may commit.
@@ -21,7 +22,9 @@ pub(crate) fn is_ready(node: &Node) -> bool {
         Some(Proposal::Marker { after, confirmation, .. })
             if *after <= node.peer.history().delivered() =>
         {
-            *confirmation <= node.proposals.confirmed
+            // A quorum that has what was proposed later has followed this leader since.
+            let overtaken = *after < node.peer.history().committed();
+            overtaken || *confirmation <= node.proposals.confirmed
         }
         Some(Proposal::Marker { .. } | Proposal::Txn { .. }) | None => node.peer.has_committed(),
     }
@@ -33,12 +36,10 @@ pub(crate) fn next(node: &mut Node) -> Option<Committed> {
         return None;
     }
     match node.proposals.in_flight.front() {
-        Some(Proposal::Marker { asker, after, .. })
-            if *after <= node.peer.history().delivered() =>
-        {
-            let asker = *asker;
+        Some(Proposal::Marker { conn, after, .. }) if *after <= node.peer.history().delivered() => {
+            let conn = *conn;
             node.proposals.in_flight.pop_front();
-            Some(Committed::Marker(asker))
+            Some(Committed::Marker(conn))
         }
         Some(Proposal::Txn { zxid, origin }) => {
             let (zxid, origin) = (*zxid, *origin);

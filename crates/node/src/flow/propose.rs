@@ -12,7 +12,6 @@ use crate::node::Node;
 use bellwether_tree::Now;
 use bellwether_wire::client::Request;
 use bellwether_wire::{OpCode, Zxid};
-use bellwether_zab::LearnerLink;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -34,16 +33,7 @@ pub(crate) enum Proposal {
     Txn { zxid: Zxid, origin: Origin },
     /// `sync`: it commits when everything before it has, and a quorum still followed this leader
     /// after it came.
-    Marker { asker: Asker, after: Zxid, confirmation: u64 },
-}
-
-/// Who waits for a `sync`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Asker {
-    /// A client of this server.
-    Client(ConnId),
-    /// A learner, for a client of its own.
-    Learner(LearnerLink),
+    Marker { conn: ConnId, after: Zxid, confirmation: u64 },
 }
 
 impl Proposals {
@@ -95,7 +85,7 @@ pub(crate) fn marker(
         Request::Sync { path: path.clone() }.encode(&mut payload);
         ensemble::forward(node, now, (session, xid, op), (payload, &identities), out);
     } else if waits {
-        mark(node, now, Asker::Client(conn), out);
+        mark(node, now, conn, out);
     }
     let waiting = Waiting::Read { request: Request::Sync { path }, identities };
     node.connections.enqueue(conn, Queued { xid, op, arrived_ms, waiting });
@@ -105,14 +95,14 @@ pub(crate) fn marker(
 }
 
 /// A marker behind everything that is proposed.
-pub(crate) fn mark(node: &mut Node, now: Now, asker: Asker, out: &mut Vec<Effect>) {
+fn mark(node: &mut Node, now: Now, conn: ConnId, out: &mut Vec<Effect>) {
     let confirmation = node.peer_does(now, out, |peer, said| peer.confirm(now.mono_ms, said));
     let after = node.peer.history().received();
-    node.proposals.in_flight.push_back(Proposal::Marker { asker, after, confirmation });
+    node.proposals.in_flight.push_back(Proposal::Marker { conn, after, confirmation });
 }
 
 /// A learner's marker behind everything that its leader has committed so far.
 pub(crate) fn mark_synced(node: &mut Node, conn: ConnId) {
-    let (asker, after) = (Asker::Client(conn), node.peer.history().committed());
-    node.proposals.in_flight.push_back(Proposal::Marker { asker, after, confirmation: 0 });
+    let after = node.peer.history().committed();
+    node.proposals.in_flight.push_back(Proposal::Marker { conn, after, confirmation: 0 });
 }

@@ -6,7 +6,7 @@ use bellwether_wire::client::{Request, WatcherType};
 use bellwether_wire::{Acl, Data, Perms, Zxid};
 
 /// Reads a request of the scenario language.
-pub(super) fn request(line: &str) -> Result<Request, String> {
+pub(crate) fn request(line: &str) -> Result<Request, String> {
     if let Some(parts) = line.strip_prefix("multiread ") {
         return Ok(Request::MultiRead(parts.split(';').map(request).collect::<Result<_, _>>()?));
     }

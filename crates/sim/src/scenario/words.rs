@@ -5,32 +5,32 @@ use std::str::FromStr;
 /// The words of a command that were not understood yet. Whoever understands a word takes it;
 /// [`Words::end`] refuses what is left.
 #[derive(Debug)]
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     left: Vec<&'a str>,
 }
 
 impl<'a> Words<'a> {
-    pub(super) fn new(line: &'a str) -> Words<'a> {
+    pub(crate) fn new(line: &'a str) -> Words<'a> {
         Words { left: line.split_whitespace().collect() }
     }
 
     /// The next word.
-    pub(super) fn next(&mut self) -> Option<&'a str> {
+    pub(crate) fn next(&mut self) -> Option<&'a str> {
         if self.left.is_empty() { None } else { Some(self.left.remove(0)) }
     }
 
     /// The next word, which must be there.
-    pub(super) fn need(&mut self, what: &str) -> Result<&'a str, String> {
+    pub(crate) fn need(&mut self, what: &str) -> Result<&'a str, String> {
         self.next().ok_or_else(|| format!("{what} is missing"))
     }
 
     /// The next word as a number.
-    pub(super) fn number<N: FromStr>(&mut self, what: &str) -> Result<N, String> {
+    pub(crate) fn number<N: FromStr>(&mut self, what: &str) -> Result<N, String> {
         parse(self.need(what)?, what)
     }
 
     /// Whether the flag is there.
-    pub(super) fn flag(&mut self, flag: &str) -> bool {
+    pub(crate) fn flag(&mut self, flag: &str) -> bool {
         match self.left.iter().position(|word| *word == flag) {
             Some(place) => {
                 self.left.remove(place);
@@ -41,19 +41,19 @@ impl<'a> Words<'a> {
     }
 
     /// The value of `name=value`.
-    pub(super) fn named(&mut self, name: &str) -> Option<&'a str> {
+    pub(crate) fn named(&mut self, name: &str) -> Option<&'a str> {
         let is_it = |word: &&str| word.split_once('=').is_some_and(|(n, _)| n == name);
         let place = self.left.iter().position(is_it)?;
         self.left.remove(place).split_once('=').map(|(_, value)| value)
     }
 
     /// The value of `name=value` as a number.
-    pub(super) fn named_number<N: FromStr>(&mut self, name: &str) -> Result<Option<N>, String> {
+    pub(crate) fn named_number<N: FromStr>(&mut self, name: &str) -> Result<Option<N>, String> {
         self.named(name).map(|value| parse(value, name)).transpose()
     }
 
     /// The values of `name=value,value`; `/a*3` stands for `/a1,/a2,/a3`.
-    pub(super) fn named_list(&mut self, name: &str) -> Result<Vec<Box<str>>, String> {
+    pub(crate) fn named_list(&mut self, name: &str) -> Result<Vec<Box<str>>, String> {
         let mut values = Vec::new();
         for value in self.named(name).unwrap_or_default().split(',').filter(|v| !v.is_empty()) {
             match value.split_once('*') {
@@ -68,12 +68,12 @@ impl<'a> Words<'a> {
     }
 
     /// What is left, as a line.
-    pub(super) fn rest(self) -> String {
+    pub(crate) fn rest(self) -> String {
         self.left.join(" ")
     }
 
     /// Nothing may be left.
-    pub(super) fn end(self) -> Result<(), String> {
+    pub(crate) fn end(self) -> Result<(), String> {
         if self.left.is_empty() { Ok(()) } else { Err(format!("{:?} is not known", self.left)) }
     }
 }
@@ -83,7 +83,7 @@ fn parse<N: FromStr>(word: &str, what: &str) -> Result<N, String> {
 }
 
 /// A zxid, written as traces write it.
-pub(super) fn zxid(word: &str) -> Result<bellwether_wire::Zxid, String> {
+pub(crate) fn zxid(word: &str) -> Result<bellwether_wire::Zxid, String> {
     let digits = word.strip_prefix("0x").unwrap_or(word);
     i64::from_str_radix(digits, 16)
         .map(bellwether_wire::Zxid)

@@ -11,6 +11,7 @@
 
 mod bounded;
 mod canaries;
+mod ensembles;
 mod scenarios;
 mod seeds;
 mod site;

@@ -12,6 +12,7 @@ use super::canary;
 use super::learners::{Learner, Learners, Serving, Stage};
 use super::liveness::Rounds;
 use super::sync::{Synchronisation, Terms};
+use super::syncs::Syncs;
 use crate::effect::{LearnerLink, Out};
 use crate::peer::Core;
 use bellwether_wire::Zxid;
@@ -26,6 +27,7 @@ pub(super) struct Broadcast {
     /// Which beat of the two in a tick comes next.
     pub(super) beat: Beat,
     pub(super) rounds: Rounds,
+    pub(super) syncs: Syncs,
 }
 
 /// The leader pings twice a tick and counts its learners once.
@@ -37,7 +39,12 @@ pub(super) enum Beat {
 
 impl Broadcast {
     pub(super) fn begin(synchronised: &Synchronisation) -> Broadcast {
-        Broadcast { terms: synchronised.terms.clone(), beat: Beat::Ping, rounds: Rounds::default() }
+        Broadcast {
+            terms: synchronised.terms.clone(),
+            beat: Beat::Ping,
+            rounds: Rounds::default(),
+            syncs: Syncs::default(),
+        }
     }
 
     /// The last zxid that was given away.
@@ -47,7 +54,7 @@ impl Broadcast {
 
     /// Puts a transaction in flight.
     pub(super) fn propose(
-        &self,
+        &mut self,
         core: &mut Core,
         now_ms: u64,
         (learners, record): (&mut Learners, Arc<TxnRecord>),
@@ -73,7 +80,7 @@ impl Broadcast {
     /// Commits what a quorum has, after one of its members has said that it has everything up to
     /// `acked`.
     pub(super) fn commit(
-        &self,
+        &mut self,
         core: &mut Core,
         learners: &mut Learners,
         acked: Zxid,
@@ -101,9 +108,11 @@ impl Broadcast {
                 if record.header.zxid > mark {
                     break;
                 }
+                self.syncs.answer_before(record.header.zxid, learners, out);
                 learners.send_to_all(core, out, |learner| learner.told_of(core, record));
             }
             core.history.commit_to(mark);
+            self.answer_syncs(core, learners, out);
         }
     }
 
@@ -123,7 +132,7 @@ impl Broadcast {
 
     /// A learner has everything up to this zxid on disk. Gives whether that can be.
     pub(super) fn acked(
-        &self,
+        &mut self,
         core: &mut Core,
         (learners, link): (&mut Learners, LearnerLink),
         zxid: Zxid,

@@ -216,6 +216,7 @@ impl Broadcast {
             return;
         }
         out.news.push(News::Confirmed(self.rounds.last));
+        self.confirmed(core, (learners, self.rounds.last), out);
         let wanted = self.rounds.state == Round::UnderWayAndWanted;
         self.rounds.state = Round::Idle;
         if wanted {

@@ -1,0 +1,27 @@
+//! Primary integrity: a leader has everything that was committed before it, and what a former
+//! leader left is not committed behind its back.
+
+use super::violation;
+use crate::checkers::Checked;
+use crate::ensemble::truth::Truth;
+use bellwether_wire::Zxid;
+
+/// A member begins to serve as the leader of `epoch`, and its log ends at `last`.
+pub(in crate::ensemble) fn leads(member: usize, last: Zxid, truth: &Truth) -> Checked {
+    let committed = truth.last();
+    if last < committed {
+        let seen = format!("{member} leads and ends at {last}, but {committed} was committed");
+        return violation("primary integrity", seen);
+    }
+    Ok(())
+}
+
+/// A transaction is committed while `epoch` is the newest that has a leader.
+pub(in crate::ensemble) fn commits(zxid: Zxid, epoch: u32) -> Checked {
+    // What a leader found in its log is committed with its first word; what comes later is its own.
+    if zxid.epoch() < epoch {
+        let seen = format!("{zxid} is committed although epoch {epoch} has a leader");
+        return violation("primary integrity", seen);
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! What a session asks for happens in the order in which it asks, whichever members it asks.
+
+use super::violation;
+use crate::checkers::Checked;
+use bellwether_wire::disk::{Txn, TxnRecord};
+use bellwether_wire::{OpCode, SessionId};
+use std::collections::BTreeMap;
+
+/// The last request of each session that was committed.
+#[derive(Debug, Default)]
+pub(in crate::ensemble) struct Fifo {
+    last: BTreeMap<SessionId, i32>,
+}
+
+impl Fifo {
+    /// A transaction was committed.
+    pub(in crate::ensemble) fn committed(&mut self, record: &TxnRecord) -> Checked {
+        let header = &record.header;
+        // Nobody sees a refusal that comes late, and the end of a session is asked for with 0.
+        let changes_nothing = matches!(record.txn, Txn::Error { .. });
+        if header.cxid == 0 || changes_nothing || header.op == OpCode::CreateSession {
+            return Ok(());
+        }
+        match self.last.insert(header.session, header.cxid) {
+            Some(last) if last >= header.cxid => violation(
+                "session order",
+                format!("request {} of {} comes behind {last}", header.cxid, header.session),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
