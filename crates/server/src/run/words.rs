@@ -7,7 +7,7 @@
 
 use super::Core;
 use crate::admin::{
-    self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, View, lines,
+    self, Answer, ConnectionFigures, Detail, Facts, NamespaceFigures, Part, View, lines,
 };
 use crate::config::render::ConfFacts;
 use crate::limits::{
