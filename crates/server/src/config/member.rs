@@ -54,8 +54,6 @@ pub struct Member {
     pub notify_ms_max: u32,
     /// How long an observer waits before it takes part in an election.
     pub observer_delay_ms: u64,
-    /// Whether an observer writes a log and snapshots.
-    pub observer_writes: bool,
 }
 
 impl Member {
@@ -267,7 +265,6 @@ fn ensemble(
         notify_ms_min: number("fastleader.minNotificationInterval"),
         notify_ms_max: number("fastleader.maxNotificationInterval"),
         observer_delay_ms: u64::try_from(values.int("observer.election.DelayMs")).unwrap_or(0),
-        observer_writes: values.flag("syncEnabled"),
     };
     Membership { member: Some(member), client }
 }

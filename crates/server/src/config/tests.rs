@@ -337,7 +337,7 @@ fn several_server_lines_and_a_myid_make_a_member() {
     assert_eq!((member.commit_log_count, member.snapshot_size_factor), (500, 0.33));
     assert_eq!((member.snap_syncs_max, member.diff_syncs_max), (10, 100));
     assert_eq!((member.notify_ms_min, member.notify_ms_max), (200, 60_000));
-    assert_eq!((member.observer_delay_ms, member.observer_writes), (200, true));
+    assert_eq!(member.observer_delay_ms, 200);
 }
 
 #[test]
@@ -368,13 +368,13 @@ fn settings_of_the_ensemble_are_taken() {
          commitLogCount=600\nsnapshotSizeFactor=-1\nleader.maxConcurrentSnapSyncs=2\n\
          leader.maxConcurrentDiffSyncs=3\nfastleader.minNotificationInterval=100\n\
          fastleader.maxNotificationInterval=1000\nobserver.election.DelayMs=7\n\
-         syncEnabled=false\nelectionAlg=3\npeerType=participant"
+         electionAlg=3\npeerType=participant"
     ));
     assert_eq!(warnings, [], "{}", all(&warnings));
     assert_eq!((member.connect_limit, member.bind_attempts), (3, None));
     assert!(member.listens_on_all_ips && member.tcp_keep_alive && !member.leader_serves);
     assert_eq!((member.cnx_timeout_ms, member.commit_log_count), (700, 600));
-    assert!(member.snapshot_size_factor < 0.0 && !member.observer_writes);
+    assert!(member.snapshot_size_factor < 0.0);
     assert_eq!((member.snap_syncs_max, member.diff_syncs_max), (2, 3));
     assert_eq!((member.notify_ms_min, member.notify_ms_max), (100, 1000));
     assert_eq!(member.observer_delay_ms, 7);

@@ -299,10 +299,6 @@ const TESTS: &[(&str, &str)] = &[
         "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
     ),
     (
-        "setting:syncEnabled",
-        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
-    ),
-    (
         "setting:observer.election.DelayMs",
         "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
     ),
