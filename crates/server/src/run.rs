@@ -338,7 +338,12 @@ impl Core {
             Message::SnapshotSealed { number, sealed } => self.snapshot_sealed(number, sealed),
             Message::SnapshotEnded { number, saved } => self.snapshot_ended(number, saved),
             Message::Quorum(message) => self.quorum_message(message),
-            Message::Peer(input) => self.step(Event::Peer(input)),
+            Message::Peer(input) => {
+                if matches!(input, Input::TruncationImpossible) {
+                    self.truncating = false;
+                }
+                self.step(Event::Peer(input));
+            }
             Message::Truncated { tree, recent } => {
                 self.truncating = false;
                 self.step(Event::Truncated { tree, recent });

@@ -26,6 +26,8 @@ pub(crate) enum Opener {
 pub(crate) struct Writing {
     /// Which one it is; what it reports names it.
     pub(crate) number: u64,
+    /// Whether it is a leader's, whose slices come by themselves.
+    pub(crate) is_received: bool,
     slices: SyncSender<Slice>,
     thread: JoinHandle<()>,
 }
@@ -40,6 +42,7 @@ impl Writing {
         core: mpsc::Sender<Message>,
     ) -> std::io::Result<Writing> {
         let (slices, queue) = sync_channel(room);
+        let is_received = matches!(opener, Opener::Received(_));
         let run = move || {
             if let Some(before) = before {
                 drop(before.join()); // Whether it panicked is not what matters here.
@@ -62,7 +65,7 @@ impl Writing {
             drop(core.blocking_send(Message::SnapshotEnded { number, saved }));
         };
         let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(run)?;
-        Ok(Writing { number, slices, thread })
+        Ok(Writing { number, is_received, slices, thread })
     }
 
     /// Hands over a slice that was asked for. A thread that has failed has said so.

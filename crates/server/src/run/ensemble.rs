@@ -288,9 +288,11 @@ impl Core {
         }
     }
 
-    /// The file of a leader's snapshot has taken a batch, if that is what is being written.
-    pub(super) fn received_slice_taken(&mut self) -> bool {
-        self.sockets.as_mut().is_some_and(|sockets| sockets.receiving.pop_front().is_some())
+    /// The file of a leader's snapshot has taken a batch: another may come.
+    pub(super) fn received_slice_taken(&mut self) {
+        if let Some(sockets) = &mut self.sockets {
+            drop(sockets.receiving.pop_front());
+        }
     }
 
     /// Nothing of a leader's snapshot is written any more.

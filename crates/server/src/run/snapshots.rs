@@ -26,6 +26,8 @@ impl Core {
 
     pub(super) fn receive_snapshot(&mut self, zxid: Zxid) {
         self.figures.snapshot_started();
+        // What came by a link that is gone was never written.
+        self.forget_received();
         // Each batch that comes has a permit.
         self.write_snapshot(self.snapshots.received(zxid), SNAPSHOT_BATCHES_MAX);
     }
@@ -61,10 +63,11 @@ impl Core {
 
     /// The thread of a snapshot has taken a slice.
     pub(super) fn slice_of_file_taken(&mut self, number: u64) {
-        let is_current = self.snapshot.as_ref().is_some_and(|writing| writing.number == number);
-        // A leader's comes by itself.
-        if is_current && !self.received_slice_taken() {
-            self.step(Event::SnapshotSliceTaken);
+        let Some(writing) = &self.snapshot else { return };
+        match (writing.number == number, writing.is_received) {
+            (true, true) => self.received_slice_taken(),
+            (true, false) => self.step(Event::SnapshotSliceTaken),
+            (false, true | false) => {} // Of one that was given up.
         }
     }
 
