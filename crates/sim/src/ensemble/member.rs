@@ -175,7 +175,7 @@ impl Process {
         loop {
             if let Some(event) = self.inbox.pop_front() {
                 self.step(event, around)?;
-            } else if let Some(event) = self.links.next_frame(around) {
+            } else if let Some(event) = self.links.next_frame() {
                 self.step(event, around)?;
             } else {
                 break;
@@ -183,7 +183,7 @@ impl Process {
         }
         self.go_on(around)?;
         // What was held back behind a connect request may be read by now.
-        while let Some(event) = self.links.next_frame(around) {
+        while let Some(event) = self.links.next_frame() {
             self.step(event, around)?;
             self.go_on(around)?;
         }
@@ -363,7 +363,7 @@ impl Process {
 
     /// The thread of the snapshots gets its turn.
     pub(super) fn snapshot_turn(&mut self, around: &mut Around<'_>) -> Step<()> {
-        let done = self.disk.snapshot_turn((self.number, self.life), around);
+        let done = self.disk.snapshot_turn();
         self.inbox.extend(done);
         self.run(around)
     }
