@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use crate::json::Json;
-use crate::process::{run, write};
+use crate::process::{read, run, write};
 use crate::report::say;
 use crate::server::{Flavour, Launch, Server, bellwether};
 use crate::workspace::Workspace;
 
+mod ensemble;
 mod page;
 mod steps;
 
@@ -30,15 +31,29 @@ const ROOM: Duration = Duration::from_mins(3);
 pub(crate) struct Plan {
     rounds: u32,
     seconds: u32,
+    part: Part,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// Ensembles alone; the rest of the page stays.
+    Ensemble,
 }
 
 impl Plan {
-    pub(crate) const USAGE: &str = "bench [--rounds N] [--seconds S]";
+    pub(crate) const USAGE: &str = "bench [--rounds N] [--seconds S] [--part ensemble]";
 
     /// Reads the options; three rounds are the least that has a middle.
     pub(crate) fn parse(mut words: &[&str]) -> Result<Self, String> {
-        let mut plan = Self { rounds: 3, seconds: 10 };
+        let mut plan = Self { rounds: 3, seconds: 10, part: Part::All };
         while let [name, value, rest @ ..] = words {
+            if (*name, *value) == ("--part", "ensemble") {
+                plan.part = Part::Ensemble;
+                words = rest;
+                continue;
+            }
             let number = value.parse().map_err(|e| format!("{name} {value}: {e}"))?;
             match *name {
                 "--rounds" => plan.rounds = number,
@@ -77,6 +92,22 @@ struct Sample {
 
 /// Measures, and writes the page.
 pub(crate) fn command(workspace: &Workspace, plan: Plan) -> Result<(), String> {
+    let path = workspace.root().join(PAGE);
+    let mut text = match plan.part {
+        Part::All => single_servers(workspace, plan)?,
+        Part::Ensemble => {
+            let text = read(&path)?;
+            text.split(ensemble::HEADING).next().unwrap_or_default().to_owned()
+        }
+    };
+    text.push_str(&ensemble::render(&ensemble::measure(workspace, plan.rounds)?));
+    write(&path, text)?;
+    say(&format!("wrote {PAGE}"));
+    Ok(())
+}
+
+/// The page without ensembles.
+fn single_servers(workspace: &Workspace, plan: Plan) -> Result<String, String> {
     let mut samples = Vec::new();
     for round in 1..=plan.rounds {
         for flavour in Flavour::BOTH {
@@ -92,9 +123,7 @@ pub(crate) fn command(workspace: &Workspace, plan: Plan) -> Result<(), String> {
     }
     let mut text = page::render(plan, &page::Machine::look(workspace)?, &samples);
     text.push_str(&page::longest_step(steps::measure(workspace)?));
-    write(&workspace.root().join(PAGE), text)?;
-    say(&format!("wrote {PAGE}"));
-    Ok(())
+    Ok(text)
 }
 
 /// One workload on a fresh server, so that peak memory belongs to the workload.
@@ -153,10 +182,18 @@ mod tests {
 
     #[test]
     fn options_are_read_and_bounded() {
-        assert_eq!(Plan::parse(&[]), Ok(Plan { rounds: 3, seconds: 10 }));
+        assert_eq!(Plan::parse(&[]), Ok(Plan { rounds: 3, seconds: 10, part: Part::All }));
         let plan = Plan::parse(&["--seconds", "5", "--rounds", "4"]);
-        assert_eq!(plan, Ok(Plan { rounds: 4, seconds: 5 }));
-        for wrong in [&["--rounds", "2"][..], &["--rounds"], &["--x", "1"], &["--seconds", "x"]] {
+        assert_eq!(plan, Ok(Plan { rounds: 4, seconds: 5, part: Part::All }));
+        let plan = Plan::parse(&["--part", "ensemble"]).map(|plan| plan.part);
+        assert_eq!(plan, Ok(Part::Ensemble));
+        for wrong in [
+            &["--rounds", "2"][..],
+            &["--rounds"],
+            &["--x", "1"],
+            &["--seconds", "x"],
+            &["--part", "x"],
+        ] {
             assert!(Plan::parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -82,7 +82,7 @@ fn apache_command(workspace: &Workspace) -> Result<Command, String> {
 }
 
 /// A command, a word per line.
-fn words(command: &Command) -> String {
+pub(crate) fn words(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
     let mut text = format!("{}\n", program.display());
     for word in command.get_args() {

@@ -44,7 +44,11 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     });
     let Some(suite) = suite else { return };
     for skip in &suite.skips {
-        let side = if skip.ours_alone { " against Bellwether" } else { "" };
+        let side = match skip.servers {
+            Servers::Both => "",
+            Servers::OursAlone => " against Bellwether",
+            Servers::Three => continue,
+        };
         report.skip(&format!("kazoo's {}{side}", skip.test), &skip.reason);
     }
     let suite = &suite;
@@ -59,11 +63,19 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     }
 }
 
+/// Against what a test is not run as the others are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Servers {
+    Both,
+    OursAlone,
+    /// It is run against both, each with an ensemble of three.
+    Three,
+}
+
 /// A row of the skips.
 #[derive(Debug, PartialEq, Eq)]
 struct Skip {
-    /// Whether the test is run against Apache.
-    ours_alone: bool,
+    servers: Servers,
     /// The beginning of the test's name.
     test: String,
     reason: String,
@@ -116,7 +128,17 @@ impl Suite {
     }
 
     fn left_out(&self, flavour: Flavour) -> impl Iterator<Item = &Skip> {
-        self.skips.iter().filter(move |skip| !skip.ours_alone || flavour == Flavour::Bellwether)
+        self.skips.iter().filter(move |skip| match skip.servers {
+            Servers::Both | Servers::Three => true,
+            Servers::OursAlone => flavour == Flavour::Bellwether,
+        })
+    }
+
+    /// The tests that are run with three servers.
+    fn with_three(&self) -> Vec<&str> {
+        let rows = || self.skips.iter().filter(|skip| skip.servers == Servers::Three);
+        let wanted = self.names.iter().filter(|name| rows().any(|row| name.starts_with(&row.test)));
+        wanted.map(String::as_str).collect()
     }
 
     /// Asks one server. What fails is asked once more, with nothing else going on.
@@ -126,11 +148,18 @@ impl Suite {
             .iter()
             .filter(|name| !self.left_out(flavour).any(|skip| name.starts_with(&skip.test)));
         let wanted: Vec<&str> = wanted.map(String::as_str).collect();
-        let mut done = self.attempt(workspace, flavour, &wanted)?;
+        let mut done = self.attempt(workspace, (flavour, 1), &wanted)?;
+        let three = self.attempt(workspace, (flavour, 3), &self.with_three())?;
+        done.passed += three.passed;
+        done.dropped.extend(three.dropped);
+        if !three.failed.is_empty() {
+            done.three_failed = three.failed;
+            done.printed = three.printed;
+        }
         let failed = done.failed.clone();
         if (1..=AGAIN_MAX).contains(&failed.len()) {
             let names: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
-            let again = self.attempt(workspace, flavour, &names)?;
+            let again = self.attempt(workspace, (flavour, 1), &names)?;
             done.again = failed.into_iter().filter(|it| !again.failed.contains(it)).collect();
             done.passed += again.passed;
             (done.failed, done.printed) = (again.failed, again.printed);
@@ -141,7 +170,7 @@ impl Suite {
     fn attempt(
         &self,
         workspace: &Workspace,
-        flavour: Flavour,
+        (flavour, servers): (Flavour, u32),
         wanted: &[&str],
     ) -> Result<Done, String> {
         let home = workspace.scratch("kazoo-suite")?;
@@ -151,7 +180,9 @@ impl Suite {
         pytest.args(["-v", "-rfE", "--disable-warnings", "--tb=short", "--timeout", TEST_LIMIT_S]);
         pytest.args(wanted.iter().map(|name| format!("{TESTS}/{name}")));
         pytest.env("TMPDIR", &temporary).env("SUITE_DROPPED", &dropped);
-        pytest.env("ZOOKEEPER_CLUSTER_SIZE", "1").env("ZOOKEEPER_PATH", home.path());
+        pytest
+            .env("ZOOKEEPER_CLUSTER_SIZE", servers.to_string())
+            .env("ZOOKEEPER_PATH", home.path());
         pytest.env("ZOOKEEPER_PORT_OFFSET", free_port()?.to_string());
         pytest.env("PATH", path_with(&workspace.root().join(STAND_IN))?);
         match flavour {
@@ -187,6 +218,7 @@ struct Done {
     passed: u64,
     /// Tests that failed, and what became of them.
     failed: Vec<(String, String)>,
+    three_failed: Vec<(String, String)>,
     /// Those that passed when they were asked again.
     again: Vec<(String, String)>,
     /// What the stand-in took out of the suite's configuration.
@@ -202,11 +234,11 @@ fn judge(flavour: Flavour, done: Done) -> Result<Passed, Failure> {
     for (name, word) in done.again {
         say(&format!("     {flavour}: {name}: {word}, and passed when it was run again alone"));
     }
-    if done.failed.is_empty() {
+    let failed: Vec<&(String, String)> = done.failed.iter().chain(&done.three_failed).collect();
+    if failed.is_empty() {
         return Ok(Passed::many(done.passed, "tests"));
     }
-    let failed: Vec<String> =
-        done.failed.iter().map(|(name, word)| format!("{name}: {word}")).collect();
+    let failed: Vec<String> = failed.iter().map(|(name, word)| format!("{name}: {word}")).collect();
     let count = u64::try_from(failed.len()).unwrap_or(u64::MAX);
     Err(Failure::many(done.passed, count, format!("{}\n{}", failed.join("\n"), done.printed)))
 }
@@ -237,13 +269,16 @@ fn skips(text: &str) -> Result<Vec<Skip>, String> {
         let (Some(suite), Some(servers), Some(test), Some(reason)) = parts else {
             return Err(format!("{SKIPS}: expected suite, servers, test and reason: {row}"));
         };
-        let ours_alone = match servers {
-            "both" => false,
-            "bellwether" => true,
-            _ => return Err(format!("{SKIPS}: {servers} is neither both nor bellwether: {row}")),
+        let servers = match servers {
+            "both" => Servers::Both,
+            "bellwether" => Servers::OursAlone,
+            "three" => Servers::Three,
+            other => {
+                return Err(format!("{SKIPS}: {other} is not both, bellwether or three: {row}"));
+            }
         };
         if suite == "kazoo" {
-            skips.push(Skip { ours_alone, test: test.to_owned(), reason: reason.to_owned() });
+            skips.push(Skip { servers, test: test.to_owned(), reason: reason.to_owned() });
         }
     }
     Ok(skips)
@@ -290,13 +325,17 @@ mod tests {
 
     #[test]
     fn a_row_has_four_parts() {
-        let text = "# x\n\nkazoo both a.py::B it waits\nother both x y z\nkazoo bellwether c d e\n";
-        let row = |ours_alone, test: &str, reason: &str| Skip {
-            ours_alone,
+        let text = "# x\n\nkazoo both a.py::B it waits\nother both x y z\nkazoo bellwether c d e\nkazoo three f g\n";
+        let row = |servers, test: &str, reason: &str| Skip {
+            servers,
             test: test.to_owned(),
             reason: reason.to_owned(),
         };
-        let expected = vec![row(false, "a.py::B", "it waits"), row(true, "c", "d e")];
+        let expected = vec![
+            row(Servers::Both, "a.py::B", "it waits"),
+            row(Servers::OursAlone, "c", "d e"),
+            row(Servers::Three, "f", "g"),
+        ];
         assert_eq!(skips(text), Ok(expected));
         assert!(skips("kazoo both a").is_err() && skips("kazoo some a b").is_err());
     }

@@ -48,6 +48,7 @@ const LAYERS: &[Layer] = &[
     layer("bellwether-faults", &["bellwether-client", "bellwether-wire"], &[]),
     layer("bellwether-fuzz",   &["bellwether-node", "bellwether-server", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     layer("bellwether-differential", &["bellwether-wire"], &[]),
+    layer("bellwether-ensembles", &["bellwether-wire"], &[]),
     layer("bellwether",        &["bellwether-client", "bellwether-server", "bellwether-store", "bellwether-wire"], &[]),
     layer("bellwether-conformance", &["bellwether-wire"], &[]),
     layer("xtask",             &[], &[]),

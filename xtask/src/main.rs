@@ -10,6 +10,7 @@ mod conformance;
 mod core;
 mod crash;
 mod differential;
+mod ensemble;
 mod fast;
 mod files;
 mod gozk;
@@ -43,12 +44,16 @@ Usage: cargo xtask COMMAND
                      play the scenarios whose names contain a NAME on both servers, ours from a
                      debug build; UPDATE_EXPECT=1 records what Apache prints
   crash              run the crash rounds alone
+  ensemble [--soak MINUTES] [--subject apache] [NAME …]
+                     run the rounds of ensembles whose names contain a NAME, once or for so long;
+                     with Apache's members alone to see whether the rounds are right
   sim [ensemble] SEED [OPTION …]
                      repeat one simulation; the options are those of bellwether-sim
   differential SEED [OPERATIONS] | FILE
                      repeat a comparison with Apache, or one stream that it wrote
-  bench [--rounds N] [--seconds S]
-                     measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md
+  bench [--rounds N] [--seconds S] [--part ensemble]
+                     measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md; with
+                     --part ensemble only what it says of ensembles
   help               print this text and the table of stages";
 
 fn main() -> ExitCode {
@@ -95,6 +100,7 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
         }
         ["conformance", names @ ..] => conformance::command(&Workspace::discover()?, names),
         ["crash"] => single(crash::stage),
+        ["ensemble", words @ ..] => ensemble::command(&Workspace::discover()?, words),
         ["differential", arguments @ ..] => {
             differential::repeat(&Workspace::discover()?, arguments)
         }

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use crate::report::Report;
 use crate::workspace::Workspace;
 use crate::{
-    apache, conformance, core, crash, differential, fast, files, gozk, java, kazoo, kazoo_suite,
-    layers, tidy, zkcli,
+    apache, conformance, core, crash, differential, ensemble, fast, files, gozk, java, kazoo,
+    kazoo_suite, layers, tidy, zkcli,
 };
 
 /// What kind of waiting a stage asks for.
@@ -70,6 +70,7 @@ const STAGES: &[Stage] = &[
     stage("zkcli",    Group::Deep, (60, 40),   "Apache's shell prints the same against both servers, and ours prints it too", zkcli::stage),
     stage("files",    Group::Deep, (330, 270), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),
+    stage("ensemble", Group::Deep, (250, 230), "rounds of faults on ensembles of three and five, ours and mixed", ensemble::stage),
     stage("crash",    Group::Deep, (300, 120), "200 power losses under load, and broken builds are caught", crash::stage),
 ];
 

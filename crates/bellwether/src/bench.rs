@@ -59,7 +59,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 /// Prepares nodes, measures, and removes what it made.
 fn measure(options: &Options) -> Result<Window, BenchError> {
     // A process that cannot be looked at is found out before anything is created.
-    process::look(options.pid)?;
+    process::look(&options.pids)?;
     let mut connections = connect(options)?;
     let root = match connections.first() {
         Some(first) => format!("/bellwether-bench-{:016x}", first.session().0),
@@ -72,7 +72,7 @@ fn measure(options: &Options) -> Result<Window, BenchError> {
         Some(count) => Plan::Count(count),
         None => Plan::Time { warmup: options.warmup, measured: options.seconds },
     };
-    let window = drive(&mut connections, (options.inflight, options.pid), &mut load, plan)?;
+    let window = drive(&mut connections, (options.inflight, &options.pids), &mut load, plan)?;
     if !options.keep {
         clean_up(&mut connections, load.created_paths(), &paths)?;
     }
@@ -99,8 +99,8 @@ fn prepare(
     let top = &mut Frames::creating(top.iter().cloned(), data);
     let below = &mut Frames::creating(below.iter().cloned(), data);
     let what = "a node could not be created";
-    drive(first, (1, None), top, Plan::All)?.expect_no_error(what)?;
-    drive(connections, (PREPARE_INFLIGHT, None), below, Plan::All)?.expect_no_error(what)
+    drive(first, (1, &[]), top, Plan::All)?.expect_no_error(what)?;
+    drive(connections, (PREPARE_INFLIGHT, &[]), below, Plan::All)?.expect_no_error(what)
 }
 
 /// Deletes what the load and the preparation have created.
@@ -113,7 +113,7 @@ fn clean_up(
     let created = &mut Frames::deleting(created);
     let below = &mut Frames::deleting(below.iter().cloned());
     let top = &mut Frames::deleting(top.iter().cloned());
-    let (what, inflight) = ("a node could not be deleted", (PREPARE_INFLIGHT, None));
+    let (what, inflight) = ("a node could not be deleted", (PREPARE_INFLIGHT, &[] as &[u32]));
     drive(connections, inflight, created, Plan::All)?.expect_no_error(what)?;
     drive(connections, inflight, below, Plan::All)?.expect_no_error(what)?;
     drive(connections, inflight, top, Plan::All)?.expect_no_error(what)

@@ -10,8 +10,8 @@
 use crate::Verdict;
 use crate::memory_disk::MemoryDisk;
 use bellwether_store::{
-    Disk, LogReader, LogStart, LogStep, LogsWithoutSnapshot, Notice, Origin, Recovered,
-    SnapshotReader, SnapshotWriter, Store, StoreError, StoreOptions,
+    Disk, LogRange, LogReader, LogStart, LogStep, LogsWithoutSnapshot, Notice, Origin, Recovered,
+    Role, SnapshotReader, SnapshotWriter, Store, StoreError, StoreOptions, Truncation,
 };
 use bellwether_tree::{Loader, Now, Progress, Tree, TreeOptions};
 use bellwether_wire::disk::{FileHeader, Txn, TxnHeader, TxnRecord};
@@ -48,6 +48,15 @@ fn seal_log(bytes: &mut [u8]) {
         *end = b'B';
         at += 12 + length + 1;
     }
+}
+
+/// Corrects the checksum of what a change of history has left to be done.
+fn seal_cutback(bytes: &mut Vec<u8>) {
+    const LINE: &[u8] = b"checksum ";
+    let Some(at) = bytes.windows(LINE.len()).rposition(|window| window == LINE) else { return };
+    bytes.truncate(at);
+    let sum = crc32fast::hash(bytes);
+    bytes.extend_from_slice(format!("checksum {sum:08x}\n").as_bytes());
 }
 
 /// Corrects the seals of a snapshot. The first `"/"` ends the nodes; each further one ends a seal.
@@ -160,20 +169,87 @@ pub(crate) fn directory(bytes: &[u8]) -> Verdict {
         if flags & 1 != 0 && name.starts_with("snapshot.") {
             seal_snapshot(&mut content);
         }
+        if flags & 1 != 0 && name == "bellwether.cutback" {
+            seal_cutback(&mut content);
+        }
         disk.put(Path::new(DIR).join(name), content);
     }
     let mut options = options();
     if flags & 2 != 0 {
         options.logs_without_snapshot = LogsWithoutSnapshot::Trust;
     }
+    if flags & 4 != 0 {
+        options.role = Role::Member;
+        options.recent_max = 5;
+    }
     let before = lasting(&disk);
     let Some(first) = recover(&disk, &options) else {
-        assert_eq!(lasting(&disk), before, "a refused directory was changed");
+        // A change of history that was begun is ended before anything else is looked at.
+        let begun = before.keys().any(|path| path.ends_with("bellwether.cutback"));
+        let changed = lasting(&disk) != before;
+        assert!(begun || flags & 4 != 0 || !changed, "a refused directory was changed");
         return Verdict::Refused;
     };
     let holds_something = !first.state.is_empty();
-    write_more(&disk, &options, first);
+    if flags & 8 != 0 {
+        cut(&disk, &options, first);
+    } else {
+        write_more(&disk, &options, first);
+    }
     Verdict::accepted_if(holds_something)
+}
+
+/// Ends the history at a transaction in its middle, and reads it again.
+fn cut(disk: &MemoryDisk, options: &StoreOptions, first: Loaded) {
+    let Loaded { state, mut store, had_snapshot, .. } = first;
+    let zxids: Vec<Zxid> = state
+        .iter()
+        .filter_map(|recovered| match recovered {
+            Recovered::Txn(record) => Some(record.header.zxid),
+            Recovered::Item(_) => None,
+        })
+        .collect();
+    let Some(point) = zxids.get(zxids.len() / 2).copied().filter(|_| had_snapshot) else { return };
+    check_range(disk, options, (point, &state));
+    let before = lasting(disk);
+    let truncated = store.truncate(point).expect("a disk in memory does not fail");
+    assert!(store.last_zxid() >= point, "the history ends before the point");
+    if truncated == Truncation::Absent {
+        assert_eq!(lasting(disk), before, "a point that is absent changed something");
+        return;
+    }
+    assert_eq!(store.last_zxid(), point, "the history ends elsewhere");
+    drop(store);
+    let again = recover(disk, options).expect("a directory that was cut is refused");
+    assert_eq!(again.store.last_zxid(), point, "a start finds another end");
+    let left = zxids.iter().filter(|zxid| **zxid <= point);
+    let read = again.state.iter().filter_map(|recovered| match recovered {
+        Recovered::Txn(record) => Some(&record.header.zxid),
+        Recovered::Item(_) => None,
+    });
+    // An older snapshot may be what it begins with now: more is read then.
+    assert!(read.collect::<Vec<_>>().ends_with(&left.collect::<Vec<_>>()), "other transactions");
+}
+
+/// A stretch of the logs is that of the history, where it can be read.
+fn check_range(disk: &MemoryDisk, options: &StoreOptions, (after, state): (Zxid, &[Recovered])) {
+    let records = state.iter().filter_map(|recovered| match recovered {
+        Recovered::Txn(record) => Some(record),
+        Recovered::Item(_) => None,
+    });
+    let expected: Vec<&TxnRecord> = records.filter(|r| r.header.zxid > after).collect();
+    let up_to = expected.last().map_or(after, |record| record.header.zxid);
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let Ok(mut range) = LogRange::open(disk, options, (after, up_to), None) else { return };
+    let mut read = Vec::new();
+    loop {
+        let batch = range.next_batch(1000).expect("what was found is there");
+        if batch.is_empty() {
+            break;
+        }
+        read.extend(batch);
+    }
+    assert!(read.iter().eq(expected), "the stretch is not that of the history");
 }
 
 /// Goes on as the server does, and starts again.

@@ -86,7 +86,7 @@ targets! {
     "properties" config::properties, "a zoo.cfg";
     "log" disk::log, "a kind, then a log";
     "snapshot" disk::snapshot, "a kind, then a snapshot";
-    "directory" disk::directory, "flags, then the files of a data directory, recovered twice";
+    "directory" disk::directory, "flags, then the files of a data directory, recovered twice or cut";
 }
 
 /// The target of this name.

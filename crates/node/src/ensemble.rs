@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tracing::info;
 
 mod forwarded;
+pub(crate) mod milestones;
 pub(crate) mod receiving;
 pub(crate) mod sending;
 
@@ -187,6 +188,7 @@ pub(crate) fn news(node: &mut Node, now: Now, news: News, out: &mut Vec<Effect>)
         News::StopServing => stop(node, out),
         News::Forwarded { link, request } => forwarded::request(node, now, (link, request), out),
         News::Revalidate { link, session, timeout_ms } => {
+            node.measures.ensemble.revalidations += 1;
             forwarded::revalidate(node, now, (link, session, timeout_ms), out);
         }
         News::Touched { link: _, sessions } => {
@@ -233,12 +235,16 @@ pub(crate) fn open(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
     };
     let first = Zxid::first_of(epoch);
     node.tree.begin_epoch(first);
+    milestones::serves(node, now, serving);
     if let Serving::Leader { .. } = serving {
         node.last_zxid = first;
         // Nobody here knows when they were last heard from: each gets a whole timeout.
         for (session, timeout_ms) in node.tree.sessions() {
             node.expiry.touch(session, now.mono_ms, timeout_ms);
         }
+    } else {
+        // What came from the leader may have had its own.
+        node.show_config(now);
     }
     node.pass_session_ids();
     info!(?serving, zxid = %node.tree.last_processed(), "serving clients");

@@ -44,4 +44,7 @@ pub use listing::{List, Listed, Listing, Visit};
 pub use node::{Membership, Node};
 pub use settings::{ReaperSettings, Settings, ThrottleSettings};
 pub use statistics::Statistics;
-pub use status::{ConnectionStatus, Latency, Measures, Status, WatchersTold};
+pub use status::{
+    ConnectionStatus, EnsembleMeasures, EnsembleStatus, Latency, LeaderStatus, Measures, Sizes,
+    Status, WatchersTold,
+};

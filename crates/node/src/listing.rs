@@ -13,8 +13,10 @@ use bellwether_wire::SessionId;
 /// A list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
-    /// Sessions, by deadline.
+    /// Sessions, by deadline. Only whoever leads, or is alone, knows it.
     Sessions,
+    /// All sessions, by id.
+    GlobalSessions,
     /// Sessions that own nodes, and these.
     Ephemerals,
     /// Watched paths, and the sessions that watch them.
@@ -35,6 +37,13 @@ pub enum Listed<'a> {
     },
     /// A session below its deadline, or below a path that it watches.
     Session(SessionId),
+    /// A session of the whole ensemble.
+    GlobalSession {
+        /// Its id.
+        session: SessionId,
+        /// Its timeout.
+        timeout_ms: i32,
+    },
     /// A session that owns nodes, told next.
     Owner(SessionId),
     /// A node of the owner.
@@ -66,6 +75,8 @@ pub struct Listing(Progress);
 enum Progress {
     /// The deadline and the session that were told last.
     Sessions(Option<(u64, Option<SessionId>)>),
+    /// The session that was told last.
+    GlobalSessions(Option<SessionId>),
     Ephemerals(EphemeralWalk),
     WatchesByPath(WatchWalk),
     /// The connection that was told last, and where its paths go on.
@@ -77,6 +88,7 @@ impl Listing {
     pub fn start(list: List) -> Listing {
         Listing(match list {
             List::Sessions => Progress::Sessions(None),
+            List::GlobalSessions => Progress::GlobalSessions(None),
             List::Ephemerals => Progress::Ephemerals(EphemeralWalk::start()),
             List::WatchesByPath => Progress::WatchesByPath(WatchWalk::by_path()),
             List::WatchesBySession => Progress::WatchesBySession(None),
@@ -87,6 +99,13 @@ impl Listing {
     pub fn next<'a>(&mut self, node: &'a Node) -> Visit<'a> {
         match &mut self.0 {
             Progress::Sessions(told) => sessions(node, told),
+            Progress::GlobalSessions(told) => match node.tree.session_after(*told) {
+                Some((session, timeout_ms)) => {
+                    *told = Some(session);
+                    Visit::Saw(Listed::GlobalSession { session, timeout_ms })
+                }
+                None => Visit::End,
+            },
             Progress::Ephemerals(walk) => match walk.next(&node.tree) {
                 EphemeralVisit::Owner(session) => Visit::Saw(Listed::Owner(session)),
                 EphemeralVisit::Path(path) => Visit::Saw(Listed::Owned(path)),

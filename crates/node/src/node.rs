@@ -7,6 +7,7 @@
 use crate::audit::Audits;
 use crate::connections::Connections;
 use crate::effect::{Effect, EnsembleEffect};
+use crate::ensemble::milestones::{self, Milestones};
 use crate::ensemble::{self, Ensemble, receiving, sending};
 use crate::event::{ConnId, Event};
 use crate::expiry::Expiry;
@@ -49,6 +50,7 @@ pub struct Node {
     pub(crate) settings: Settings,
     pub(crate) peer: Peer,
     pub(crate) ensemble: Ensemble,
+    pub(crate) milestones: Milestones,
     /// Empty between steps; kept for its memory.
     peer_said: Out,
     /// The last token that the log reported.
@@ -122,7 +124,8 @@ impl Node {
         let mut said = Out::default();
         let peer = Peer::member(place, found, now.mono_ms, &mut said);
         let mut node = Node::with(settings, tree, now, (peer, Ensemble::member()));
-        node.show_config();
+        milestones::looks(&mut node, now);
+        node.show_config(now);
         node.pass_on(now, said, out);
         node
     }
@@ -133,6 +136,7 @@ impl Node {
         let mut node = Node {
             peer,
             ensemble,
+            milestones: Milestones::default(),
             peer_said: Out::default(),
             durable: LogToken::default(),
             abandoned: 0,
@@ -237,6 +241,7 @@ impl Node {
 
     /// Hands an input to the peer, and on what follows from it.
     pub(crate) fn tell_peer(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        milestones::comes(self, now, &input);
         self.peer_does(now, out, |peer, said| peer.step(now.mono_ms, input, said));
     }
 
@@ -248,15 +253,21 @@ impl Node {
         does: impl FnOnce(&mut Peer, &mut Out) -> T,
     ) -> T {
         let mut said = std::mem::take(&mut self.peer_said);
+        let before = self.peer.state();
         let done = does(&mut self.peer, &mut said);
+        milestones::passed(self, now, before);
         self.pass_on(now, said, out);
         done
     }
 
     fn pass_on(&mut self, now: Now, mut said: Out, out: &mut Vec<Effect>) {
+        let measures = &mut self.measures.ensemble;
         out.extend(said.effects.drain(..).map(|effect| match effect {
             bellwether_zab::Effect::Append(token, record) => Effect::Append(token, record),
-            effect => Effect::Ensemble(EnsembleEffect::Peer(effect)),
+            effect => {
+                milestones::goes(measures, &effect);
+                Effect::Ensemble(EnsembleEffect::Peer(effect))
+            }
         }));
         for news in said.news.drain(..) {
             ensemble::news(self, now, news, out);
@@ -287,9 +298,9 @@ impl Node {
     }
 
     /// Writes the ensemble's configuration into its node, as every member does for itself.
-    pub(crate) fn show_config(&mut self) {
-        if let Some(text) = self.peer.config() {
-            self.tree.show_config(&text);
+    pub(crate) fn show_config(&mut self, now: Now) {
+        if let Some((text, version)) = self.peer.config() {
+            self.tree.show_config(now, (&text, version));
         }
     }
 
@@ -486,6 +497,8 @@ impl Node {
     pub fn status(&self) -> Status {
         let counters = &self.counters;
         Status {
+            serving: self.serving(),
+            ensemble: milestones::status(self),
             last_processed: self.tree.last_processed(),
             digest: self.tree.digest(),
             node_count: self.tree.node_count(),
@@ -493,7 +506,8 @@ impl Node {
             approximate_data_size: self.tree.approximate_data_size(),
             sessions: match self.ensemble.is_proposer() {
                 true => self.expiry.len(),
-                false => self.tree.sessions().count(),
+                // There is no room for more of them.
+                false => usize::try_from(self.tree.sessions_count()).unwrap_or(usize::MAX),
             },
             connections: self.connections.len(),
             watch_count: self.watches.len(),
@@ -502,10 +516,10 @@ impl Node {
             session_deadlines: self.expiry.buckets_count(),
             ephemeral_owners: self.tree.ephemeral_owners(),
             outstanding: self.outstanding(),
-            pending_syncs: self.proposals.markers(),
             latency: counters.latency,
             watch_events: counters.watch_events,
             sessions_expired: counters.sessions_expired,
+            resumed_sessions: counters.resumed_sessions,
             digest_mismatches: counters.digest_mismatches,
             snapshot_running: self.snapshots.is_running(),
             throttle: self.throttle.figures,

@@ -5,7 +5,9 @@ use crate::histogram::{Histogram, Summary};
 use crate::statistics::Statistics;
 use bellwether_tree::WatchesSummary;
 use bellwether_wire::client::EventType;
+use bellwether_wire::quorum::ServerId;
 use bellwether_wire::{SessionId, Zxid};
+use bellwether_zab::Serving;
 
 /// How long requests took from their arrival to their reply, milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +38,7 @@ pub(crate) struct Counters {
     pub(crate) watch_events: u64,
     pub(crate) sessions_expired: u64,
     pub(crate) digest_mismatches: u64,
+    pub(crate) resumed_sessions: u64,
 }
 
 /// What was measured since the start, or since the last reset of the statistics, with percentiles.
@@ -49,6 +52,70 @@ pub struct Measures {
     pub propagation_ms: Histogram,
     /// Watchers that one event told, by what happened.
     pub watchers_told: WatchersTold,
+    /// What a member of an ensemble measured of it; nothing on a single server.
+    pub ensemble: EnsembleMeasures,
+}
+
+/// What a member counted and measured of its ensemble. Times are milliseconds; latencies begin with
+/// the leader's stamp, by its wall clock.
+#[derive(Clone, Debug, Default)]
+pub struct EnsembleMeasures {
+    /// How often it began to look for a leader.
+    pub elections: u64,
+    /// From then until it led or followed.
+    pub election_ms: Summary,
+    /// From then until it served clients.
+    pub unavailable_ms: Summary,
+    /// The same where it became the leader.
+    pub leader_unavailable_ms: Summary,
+    /// From the leader's first packet of the synchronisation until it served, as a follower.
+    pub follower_sync_ms: Summary,
+    /// The same as an observer.
+    pub observer_sync_ms: Summary,
+
+    /// Transactions that it proposed as the leader.
+    pub proposals: u64,
+    /// How large they were, since it began to lead; `None` before the first.
+    pub proposal_sizes: Option<Sizes>,
+    /// Transactions of its own epoch that it committed as the leader.
+    pub commits: u64,
+    /// From the stamp until there was a quorum, at the leader.
+    pub quorum_ack_ms: Histogram,
+    /// Learners that it began to synchronise with records, or by cutting their log.
+    pub record_syncs: u64,
+    /// Learners that it began to send a snapshot.
+    pub snapshot_syncs: u64,
+    /// Sessions of learners' clients that it was asked about.
+    pub revalidations: u64,
+
+    /// Proposals that came while it served as a follower.
+    pub proposals_received: u64,
+    /// From the stamp until they came.
+    pub proposal_ms: Histogram,
+    /// Commits that came while it served as a learner.
+    pub commits_received: u64,
+    /// From the stamp until the commit was known, at a learner.
+    pub commit_propagation_ms: Histogram,
+}
+
+impl EnsembleMeasures {
+    pub(crate) fn proposed(&mut self, bytes: u64) {
+        self.proposals += 1;
+        let (min, max) = self.proposal_sizes.map_or((bytes, bytes), |b| (b.min_bytes, b.max_bytes));
+        let (min_bytes, max_bytes) = (min.min(bytes), max.max(bytes));
+        self.proposal_sizes = Some(Sizes { last_bytes: bytes, min_bytes, max_bytes });
+    }
+}
+
+/// Sizes of many things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Of the last.
+    pub last_bytes: u64,
+    /// Of the smallest.
+    pub min_bytes: u64,
+    /// Of the largest.
+    pub max_bytes: u64,
 }
 
 /// Watchers that one event told.
@@ -101,9 +168,41 @@ pub struct ConnectionStatus {
     pub statistics: Statistics,
 }
 
+/// A member's place in its ensemble at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnsembleStatus {
+    /// When it began to serve in its role, monotonic milliseconds; `None` while it does not.
+    pub serving_since_ms: Option<u64>,
+    /// How many servers vote.
+    pub voters: usize,
+    /// Whom it follows or observes, if it serves so.
+    pub follows: Option<ServerId>,
+    /// What only a leader that serves knows.
+    pub leader: Option<LeaderStatus>,
+}
+
+/// What a leader knows of its ensemble at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaderStatus {
+    /// Servers that are connected to it, in step or not.
+    pub learners: usize,
+    /// Followers that are in step.
+    pub synced_followers: usize,
+    /// Those of them that have no vote.
+    pub synced_non_voting_followers: usize,
+    /// Observers that are in step.
+    pub synced_observers: usize,
+    /// `sync`s that wait for their turn.
+    pub pending_syncs: usize,
+}
+
 /// A node at one moment.
 #[derive(Clone, Debug)]
 pub struct Status {
+    /// In which role clients are served; `None` while they are not.
+    pub serving: Option<Serving>,
+    /// Its place in an ensemble; `None` of a single server.
+    pub ensemble: Option<EnsembleStatus>,
     /// The last transaction whose effects are in the tree.
     pub last_processed: Zxid,
     /// The tree's digest.
@@ -131,14 +230,14 @@ pub struct Status {
     pub ephemeral_owners: usize,
     /// Requests that came and have no reply yet.
     pub outstanding: usize,
-    /// Requests for `sync` that wait.
-    pub pending_syncs: usize,
     /// Latencies since the last reset.
     pub latency: Latency,
     /// Watch events made.
     pub watch_events: u64,
     /// Sessions that expired.
     pub sessions_expired: u64,
+    /// Connections that asked for a session that there was.
+    pub resumed_sessions: u64,
     /// Transactions after which the tree's digest was not the one prepared.
     pub digest_mismatches: u64,
     /// Whether a snapshot is being made.

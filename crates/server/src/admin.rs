@@ -16,7 +16,6 @@ use bellwether_wire::Zxid;
 use std::collections::BTreeMap;
 
 mod decimal;
-mod ensemble;
 mod figures;
 pub(crate) mod lines;
 mod metrics;
@@ -25,9 +24,9 @@ mod texts;
 mod unmeasured;
 mod words;
 
-pub use ensemble::{EnsembleFigures, LeaderFigures};
 pub use figures::{
-    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, ShellFigures, ShellMeasures, Startup,
+    ConnectionFigures, Mode, NamespaceFigures, ResponseSizes, SettingFigures, ShellFigures,
+    ShellMeasures, Startup,
 };
 pub use metrics::{METRICS, METRICS_COMPAT_HEADER, Metric, Origin, metrics_compat_rows};
 pub use parts::{Answer, Detail, Part};
@@ -50,12 +49,14 @@ pub struct View<'a> {
     pub status: Status,
     /// What the shell counted.
     pub shell: ShellFigures,
-    /// What a member of an ensemble knows beside that.
-    pub ensemble: Option<EnsembleFigures>,
     /// What the node measured.
     pub measures: &'a Measures,
     /// What the shell measured.
     pub shell_measures: &'a ShellMeasures,
+    /// The time of both, monotonic milliseconds.
+    pub now_ms: u64,
+    /// What it was told.
+    pub settings: SettingFigures,
     /// The number that `stmk` set.
     pub trace_mask: i64,
     /// What is gathered only for the word that tells it.
@@ -82,6 +83,18 @@ pub fn word(bytes: [u8; 4]) -> Option<&'static Word> {
     WORDS.iter().find(|word| word.name.as_bytes() == bytes)
 }
 
+impl View<'_> {
+    /// How long clients are served, milliseconds: by this process, or by this member in its role.
+    fn uptime_ms(&self) -> u64 {
+        match &self.status.ensemble {
+            None => self.shell.uptime_ms,
+            Some(ensemble) => {
+                ensemble.serving_since_ms.map_or(0, |since| self.now_ms.saturating_sub(since))
+            }
+        }
+    }
+}
+
 /// The answer to a word; after it the connection is closed. `allows` says whether a word is on the
 /// list of allowed ones (`4lw.commands.whitelist`).
 #[must_use]
@@ -92,9 +105,11 @@ pub fn answer(word: &Word, mode: Mode, allows: impl Fn(&str) -> bool) -> Answer 
     }
     match (mode, word.not_serving) {
         (Mode::NotServing, Some(text)) => Answer::Refused(text.to_owned()),
-        (Mode::NotServing, None)
-        | (Mode::Standalone | Mode::Leader | Mode::Follower | Mode::Observer, _) => {
+        (Mode::NotServing, None) | (Mode::Standalone | Mode::Leader, _) => {
             Answer::Parts(word.parts)
+        }
+        (Mode::Follower | Mode::Observer, _) => {
+            Answer::Parts(word.parts_of_learner.unwrap_or(word.parts))
         }
     }
 }

@@ -53,11 +53,6 @@ impl Figures {
         self.quota_refusals.clear();
     }
 
-    /// A member begins to serve.
-    pub(crate) fn serves_from(&mut self, now: Instant) {
-        self.started = now;
-    }
-
     /// The counters at this moment.
     pub(crate) fn view(&self, connections: usize) -> ShellFigures {
         let saved = self.snapshot_saved;

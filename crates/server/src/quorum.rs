@@ -27,6 +27,8 @@ pub(crate) mod listener;
 pub(crate) mod log_source;
 mod names;
 pub(crate) mod receiver;
+#[cfg(test)]
+mod testing;
 
 /// One end of a connection between a leader and a learner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,13 +12,11 @@ mod effects;
 pub(crate) mod ensemble;
 mod limits;
 pub mod offline;
-mod role;
 mod snapshots;
 mod turn;
 pub(crate) mod words;
 
 use self::ensemble::Sockets;
-use self::role::Roles;
 use self::words::Sorters;
 use crate::admin::ShellFigures;
 use crate::audit::AuditLog;
@@ -168,7 +166,6 @@ pub(crate) struct Core {
     log_failed: bool,
     /// The sockets of a member of an ensemble.
     sockets: Option<Sockets>,
-    roles: Roles,
     /// What the node asked for when it was made.
     begun: Vec<Effect>,
     /// Told once clients are served.
@@ -266,7 +263,6 @@ impl Core {
             stopping: None,
             log_failed: false,
             sockets,
-            roles: Roles::new(clock.moment()),
             begun,
             on_serving,
             next_extension_ms: 0,
@@ -384,7 +380,6 @@ impl Core {
         for conn in std::mem::take(&mut self.dirty) {
             self.flush(conn);
         }
-        self.notice_role();
         self.tell_of_serving();
         if now.mono_ms >= self.next_sweep_ms {
             self.sweep(now.mono_ms);

@@ -28,6 +28,7 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -151,9 +152,9 @@ fn serve_audited(
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let options = load::store_options(&config);
     let options_of_tree = tree_options(&config, seeds);
-    let started_up =
-        load::open(&config, (disk.clone(), &options), (clock, options_of_tree.clone()))?;
-    let load::StartedUp { loaded, epochs, startup } = started_up;
+    let files = (disk.clone(), &options);
+    let load::StartedUp { loaded, epochs, startup } =
+        load::open(&config, files, (clock, options_of_tree.clone()))?;
     let figures = ShellFigures { startup, ..ShellFigures::default() };
     let mut begun = Vec::new();
     let settings = node_settings(&config, seeds);
@@ -164,14 +165,7 @@ fn serve_audited(
         .map_err(|source| Failure::System { doing: "start the runtime", source })?;
     let ended = runtime.block_on(async {
         let (sender, messages) = queue;
-        let address = match config.client_address {
-            ClientAddress::Any { .. } => None,
-            ClientAddress::One(address) => Some(address),
-        };
-        let bound = listen::bind(address, config.client_address.port(), config.backlog)
-            .and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (clients, listener) =
-            bound.map_err(|source| Failure::Bind { address: config.client_address, source })?;
+        let (clients, listener) = bind(&config)?;
         let reload = load::reload(clock, options_of_tree);
         let log = Log::start(store, reload, sender.clone())
             .map_err(|source| Failure::System { doing: "start the log's thread", source })?;
@@ -224,6 +218,17 @@ fn serve_audited(
         Ended::LogFailed => ExitCode::Unexpected,
         Ended::NoElectionPort => ExitCode::QuorumPort,
     })
+}
+
+/// The port for clients.
+fn bind(config: &Config) -> Result<(SocketAddr, TcpListener), Failure> {
+    let address = match config.client_address {
+        ClientAddress::Any { .. } => None,
+        ClientAddress::One(address) => Some(address),
+    };
+    listen::bind(address, config.client_address.port(), config.backlog)
+        .and_then(|listener| Ok((listener.local_addr()?, listener)))
+        .map_err(|source| Failure::Bind { address: config.client_address, source })
 }
 
 /// `None` where no interval is set.

@@ -71,9 +71,9 @@ impl Membership {
         self.settled
     }
 
-    /// Whether the history of this epoch was taken over whole, as far as it is known.
-    pub(crate) fn has_history_of(&self, epoch: u32) -> bool {
-        self.files.current.is_some_and(|current| epoch <= current)
+    /// Whether the history of this epoch was taken over whole. `last` is the last transaction.
+    pub(crate) fn has_history_of(&self, epoch: u32, last: Zxid) -> bool {
+        epoch <= self.files.current.unwrap_or(last.epoch())
     }
 
     /// Writes what was decided.

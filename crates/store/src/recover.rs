@@ -461,7 +461,7 @@ impl Recovery {
         }
         if let Some(snapshot) = self.skipped.iter().copied().max().filter(|zxid| *zxid > last) {
             // One of a newer epoch than the current one was never acknowledged.
-            if self.membership.as_ref().is_some_and(|m| m.has_history_of(snapshot.epoch())) {
+            if self.membership.as_ref().is_some_and(|m| m.has_history_of(snapshot.epoch(), last)) {
                 let path = self.layout.snapshot_dir.clone();
                 let corruption = Corruption::EndsBeforeSnapshot { last, snapshot };
                 return Err(StoreError::corrupt(&path, 0, corruption));

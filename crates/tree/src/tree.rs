@@ -14,6 +14,7 @@ use bellwether_wire::limits::{EXTRA_BUFFER_BYTES, MAX_BUFFER_BYTES};
 use bellwether_wire::stat::StatPersisted;
 use bellwether_wire::{Acl, OwnerFormat, Perms, SessionId, Zxid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// Both clocks. Monotonic for expiry, wall only for stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,11 +178,16 @@ impl Tree {
     }
 
     /// Writes the ensemble's configuration into its node. Every member does it for itself, outside
-    /// any transaction; the node counts in no digest.
-    pub fn show_config(&mut self, text: &str) {
+    /// any transaction; the node counts in no digest. `version` is the configuration's own, which
+    /// clients see as the node's zxid; the node's version stays at Apache's -1.
+    pub fn show_config(&mut self, now: Now, (text, version): (&str, i64)) {
         let data = Some(std::sync::Arc::from(text.as_bytes()));
         let node = self.nodes.find(CONFIG_NODE).expect("system nodes exist always");
-        self.set_node_data(CONFIG_NODE, node, data, |_stat| {});
+        self.set_node_data(CONFIG_NODE, node, data, |stat| {
+            stat.mtime = now.wall_ms;
+            stat.mzxid = Zxid(version);
+            stat.version = -1;
+        });
     }
 
     /// The settings.
@@ -237,6 +243,13 @@ impl Tree {
     /// How many sessions there are.
     pub fn sessions_count(&self) -> u64 {
         self.sessions.len() as u64
+    }
+
+    /// The session after this one, by id, and its timeout in milliseconds; the first after `None`.
+    pub fn session_after(&self, session: Option<SessionId>) -> Option<(SessionId, i32)> {
+        let after = session.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.sessions.range((after, Bound::Unbounded)).next();
+        next.map(|(id, timeout_ms)| (*id, *timeout_ms))
     }
 
     /// The sessions and their timeouts in milliseconds, by id.

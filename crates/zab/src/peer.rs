@@ -382,14 +382,20 @@ impl Peer {
         &self.core.history
     }
 
-    /// The text of the ensemble's configuration; `None` for a single server.
-    pub fn config(&self) -> Option<String> {
+    /// The text of the ensemble's configuration, and its version; `None` for a single server.
+    pub fn config(&self) -> Option<(String, i64)> {
         match &self.role {
             Role::Alone => None,
             Role::Settling | Role::Looking(_) | Role::Leading(_) | Role::Learning(_) => {
-                Some(self.core.settings.config.to_string())
+                let config = &self.core.settings.config;
+                Some((config.to_string(), config.version))
             }
         }
+    }
+
+    /// What a quorum is, for reading.
+    pub fn quorum(&self) -> &Quorum {
+        &self.core.quorum
     }
 
     /// The vote, for reading.

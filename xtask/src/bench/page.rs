@@ -160,7 +160,7 @@ fn cell(column: &Column, value: f64) -> String {
 }
 
 /// `1234567.8` as `1,234,567.8`.
-fn thousands(number: &str) -> String {
+pub(super) fn thousands(number: &str) -> String {
     let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
     let mut text = String::new();
     for (place, digit) in whole.chars().enumerate() {
@@ -189,6 +189,7 @@ fn row(names: &[&str], cells: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::Part;
 
     fn sample(round: u32, flavour: Flavour, ops_per_cpu_s: f64) -> Sample {
         let figures = Figures {
@@ -220,7 +221,7 @@ mod tests {
             file_system: "ext4".into(),
             java: "openjdk version 17".into(),
         };
-        let page = render(Plan { rounds: 3, seconds: 10 }, &machine, &samples);
+        let page = render(Plan { rounds: 3, seconds: 10, part: Part::All }, &machine, &samples);
         assert!(page.contains("| get | 8.00 | 1.00 | 1.00 |"), "{page}");
         assert!(
             page.contains("| get | Apache 3.9.5 | 100 | 1 | 0.50 | 1.00 | 2.00 | 1 |"),

@@ -88,7 +88,7 @@ enum Phase {
 
 struct Drive<'a> {
     inflight: usize,
-    pid: Option<u32>,
+    pids: &'a [u32],
     source: &'a mut dyn Source,
     phase: Phase,
     /// How many may still be sent.
@@ -99,16 +99,16 @@ struct Drive<'a> {
     last_reply: Instant,
 }
 
-/// Runs a plan on `connections`, with so many requests in flight on each, looking at the process
-/// `pid` when counting begins and ends.
+/// Runs a plan on `connections`, with so many requests in flight on each, looking at the processes
+/// `pids` when counting begins and ends.
 pub(super) fn drive(
     connections: &mut [Connection],
-    (inflight, pid): (usize, Option<u32>),
+    (inflight, pids): (usize, &[u32]),
     source: &mut dyn Source,
     plan: Plan,
 ) -> Result<Window, BenchError> {
     let poll = watch(connections).map_err(BenchError::Poll)?;
-    let mut drive = Drive::new((inflight, pid), source, plan)?;
+    let mut drive = Drive::new((inflight, pids), source, plan)?;
     for (index, connection) in connections.iter_mut().enumerate() {
         drive.refill(&poll, index, connection)?;
     }
@@ -157,11 +157,11 @@ fn connection_of<'a>(
 
 impl<'a> Drive<'a> {
     fn new(
-        (inflight, pid): (usize, Option<u32>),
+        (inflight, pids): (usize, &'a [u32]),
         source: &'a mut dyn Source,
         plan: Plan,
     ) -> Result<Drive<'a>, BenchError> {
-        let before = process::look(pid)?;
+        let before = process::look(pids)?;
         let now = Instant::now();
         let (phase, left) = match plan {
             Plan::Count(count) => (Phase::Measured { until: None }, count),
@@ -171,7 +171,7 @@ impl<'a> Drive<'a> {
             }
         };
         let (last_reply, window) = (now, Window::new());
-        Ok(Drive { inflight, pid, source, phase, left, begun: now, before, window, last_reply })
+        Ok(Drive { inflight, pids, source, phase, left, begun: now, before, window, last_reply })
     }
 
     fn timeout(&self) -> Timespec {
@@ -195,7 +195,7 @@ impl<'a> Drive<'a> {
         }
         match self.phase {
             Phase::Warmup { until, measured } if until <= now => {
-                self.before = process::look(self.pid)?;
+                self.before = process::look(self.pids)?;
                 self.begun = Instant::now();
                 self.phase = Phase::Measured { until: Some(self.begun + measured) };
             }
@@ -206,7 +206,7 @@ impl<'a> Drive<'a> {
     }
 
     fn stop_counting(&mut self) -> Result<(), BenchError> {
-        let (client, server) = process::look(self.pid)?;
+        let (client, server) = process::look(self.pids)?;
         let (client_before, server_before) = self.before;
         self.window.elapsed = self.begun.elapsed();
         self.window.client_cpu = client.cpu.saturating_sub(client_before.cpu);

@@ -16,8 +16,9 @@ Usage: bellwether bench [OPTIONS]
   --seconds S               how long to measure (10)
   --warmup S                how long to run before that (2)
   --count N                 instead: measure exactly N operations, without a warm-up
-  --pid PID                 the server's process: adds its CPU time (user and system, in steps of
-                            the kernel's tick, 10 ms) and the peak of its memory since its start
+  --pid PID[,...]           the server's process, or those of an ensemble: adds their CPU time (user
+                            and system, in steps of the kernel's tick, 10 ms) and the peak of
+                            their memory since their start
   --seed N                  the order of paths and the data (1)
   --keep                    leave the nodes there
   --json                    print one JSON object
@@ -64,7 +65,8 @@ pub(super) struct Options {
     pub(super) seconds: Duration,
     pub(super) warmup: Duration,
     pub(super) count: Option<u64>,
-    pub(super) pid: Option<u32>,
+    /// The processes of the servers; none to leave their usage out.
+    pub(super) pids: Vec<u32>,
     pub(super) seed: u64,
     pub(super) keep: bool,
     pub(super) json: bool,
@@ -93,7 +95,7 @@ impl Options {
             seconds: Duration::from_secs(10),
             warmup: Duration::from_secs(2),
             count: None,
-            pid: None,
+            pids: Vec::new(),
             seed: 1,
             keep: false,
             json: false,
@@ -150,7 +152,11 @@ impl Options {
             "seconds" => self.seconds = seconds(name, &text()?)?,
             "warmup" => self.warmup = seconds(name, &text()?)?,
             "count" => self.count = Some(number(name, &text()?, 1, u64::MAX)?),
-            "pid" => self.pid = Some(number(name, &text()?, 1, u32::MAX)?),
+            "pid" => {
+                let text = text()?;
+                let pids = text.split(',').map(|pid| number(name, pid, 1, u32::MAX));
+                self.pids = pids.collect::<Result<_, _>>()?;
+            }
             "seed" => self.seed = number(name, &text()?, 0, u64::MAX)?,
             _ => return Err(format!("there is no option --{name}")),
         }
@@ -184,12 +190,12 @@ mod tests {
     #[test]
     fn every_option_is_understood() {
         let line = "--server a:1,b:2 --workload mixed --connections 3 --inflight=4 --size 5 \
-                    --paths 6 --seconds 0.5 --warmup 0 --count 7 --pid 8 --seed 9 --keep --json";
+                    --paths 6 --seconds 0.5 --warmup 0 --count 7 --pid 8,18 --seed 9 --keep --json";
         let Ok(Wish::Run(options)) = parse(line) else { panic!("{:?}", parse(line)) };
         assert_eq!(options.servers.to_string(), "a:1,b:2");
         assert_eq!(options.workload, Workload::Mixed);
         assert_eq!((options.connections, options.inflight, options.size), (3, 4, 5));
-        assert_eq!((options.paths, options.count, options.pid), (6, Some(7), Some(8)));
+        assert_eq!((options.paths, options.count, options.pids), (6, Some(7), vec![8, 18]));
         assert_eq!(options.seconds, Duration::from_millis(500));
         assert_eq!((options.warmup, options.seed), (Duration::ZERO, 9));
         assert!(options.keep && options.json);

@@ -24,10 +24,19 @@ impl Usage {
     }
 }
 
-/// This process and the server's, if there is one to look at.
-pub(super) fn look(pid: Option<u32>) -> Result<(Usage, Option<Usage>), BenchError> {
+/// This process, and the servers' together, if there is one to look at.
+pub(super) fn look(pids: &[u32]) -> Result<(Usage, Option<Usage>), BenchError> {
     let usage = |pid| Usage::of(pid).map_err(|source| BenchError::Process { pid, source });
-    Ok((usage(std::process::id())?, pid.map(usage).transpose()?))
+    let mut servers: Option<Usage> = None;
+    for pid in pids {
+        let one = usage(*pid)?;
+        let before = servers.unwrap_or(Usage { cpu: Duration::ZERO, rss_peak_bytes: 0 });
+        servers = Some(Usage {
+            cpu: before.cpu + one.cpu,
+            rss_peak_bytes: before.rss_peak_bytes + one.rss_peak_bytes,
+        });
+    }
+    Ok((usage(std::process::id())?, servers))
 }
 
 /// The sum of fields 14 and 15, utime and stime. Field 2, the name, may hold spaces and brackets.

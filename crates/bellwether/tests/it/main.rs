@@ -7,6 +7,7 @@ mod figures;
 mod initialize;
 mod limits;
 mod loglevel;
+mod member;
 mod offline;
 mod process;
 mod prompt;

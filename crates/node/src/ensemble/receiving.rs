@@ -144,7 +144,7 @@ pub(crate) fn adopted(node: &mut Node, now: Now, adopted: bool, out: &mut Vec<Ef
         unreachable!("only a snapshot that is being adopted is")
     };
     if adopted {
-        replace(node, *tree);
+        replace(node, now, *tree);
         node.ensemble.fuzzy = true;
         node.tell_peer(now, Input::SnapshotReceived(zxid), out);
     } else {
@@ -161,13 +161,13 @@ pub(crate) fn truncated(
 ) {
     abandon_own(node, out);
     let last = tree.last_processed();
-    replace(node, *tree);
+    replace(node, now, *tree);
     node.ensemble.fuzzy = false;
     node.tell_peer(now, Input::Truncated { last, recent }, out);
 }
 
-fn replace(node: &mut Node, tree: Tree) {
+fn replace(node: &mut Node, now: Now, tree: Tree) {
     node.tree = tree;
     node.pending = Pending::new();
-    node.show_config();
+    node.show_config(now);
 }

@@ -47,6 +47,7 @@ impl Walks {
 
 /// Announces the tree as it is and begins to walk.
 pub(crate) fn begin(node: &mut Node, link: LearnerLink, out: &mut Vec<Effect>) {
+    node.measures.ensemble.snapshot_syncs += 1;
     let snap = Packet::Snap { zxid: node.tree.last_processed() };
     out.push(Effect::Ensemble(EnsembleEffect::Peer(bellwether_zab::Effect::ToLearner(link, snap))));
     let walk = Walk { cursor: node.tree.snapshot_start(), taken: true };

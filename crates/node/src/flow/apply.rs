@@ -2,6 +2,7 @@
 //! decided when it was prepared.
 
 use crate::audit::Asked;
+use crate::ensemble::milestones;
 use crate::flow::session::Origin;
 use crate::node::Node;
 use bellwether_tree::{Change, Now, Outcome};
@@ -28,6 +29,7 @@ pub(crate) fn apply(
     now: Now,
     (origin, record): (Origin, Arc<TxnRecord>),
 ) -> Applied {
+    milestones::commits(node, now, &record);
     let mut changes = Vec::new();
     let closes = record.header.op == OpCode::CloseSession;
     let told = !node.watches.is_empty() || (closes && node.settings.audit);

@@ -3,7 +3,7 @@
 
 use crate::connections::{Queued, Waiting};
 use crate::effect::Effect;
-use crate::ensemble;
+use crate::ensemble::{self, milestones};
 use crate::event::ConnId;
 use crate::flow::prepare::Prepared;
 use crate::flow::reply;
@@ -42,12 +42,9 @@ impl Proposals {
         self.in_flight.len()
     }
 
-    /// How many markers are among them.
+    /// How many of them are markers.
     pub(crate) fn markers(&self) -> usize {
-        let is_marker = |proposal: &&Proposal| match proposal {
-            Proposal::Marker { .. } => true,
-            Proposal::Txn { .. } => false,
-        };
+        let is_marker = |proposal: &&Proposal| matches!(proposal, Proposal::Marker { .. });
         self.in_flight.iter().filter(is_marker).count()
     }
 
@@ -61,6 +58,7 @@ impl Proposals {
 pub(crate) fn propose(node: &mut Node, now: Now, prepared: Prepared, out: &mut Vec<Effect>) {
     let Prepared { origin, record } = prepared;
     let zxid = record.header.zxid;
+    milestones::proposes(node, &record);
     node.proposals.in_flight.push_back(Proposal::Txn { zxid, origin });
     node.peer_does(now, out, |peer, said| peer.propose(now.mono_ms, Arc::new(record), said));
 }

@@ -88,6 +88,7 @@ pub(crate) fn connect(
     if request.session == SessionId::NONE {
         begin_session(node, now, (conn, connection), out);
     } else {
+        node.counters.resumed_sessions += 1;
         resume_session(node, now, (conn, connection, &request.password), out);
     }
 }

@@ -9,6 +9,7 @@
 use crate::auth::AuthFigures;
 use bellwether_node::{ConnectionStatus, Histogram, Summary};
 use bellwether_tree::QuotaFigures;
+use bellwether_zab::Serving;
 use std::net::SocketAddr;
 
 /// What the shell measured since the process started, or since `srst`, with percentiles.
@@ -150,16 +151,41 @@ pub struct NamespaceFigures {
 /// What the server is to its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It has not begun to serve, or it is stopping.
+    /// A member of an ensemble that has no leader, or is not in step with it.
     NotServing,
     /// One server alone.
     Standalone,
-    /// It leads an ensemble.
+    /// A member that leads.
     Leader,
-    /// It follows a leader, with a vote.
+    /// A member that follows.
     Follower,
-    /// It follows a leader, without a vote.
+    /// A member that observes.
     Observer,
+}
+
+impl Mode {
+    /// That of a server whose node serves so.
+    #[must_use]
+    pub fn of(serving: Option<Serving>) -> Mode {
+        match serving {
+            None => Mode::NotServing,
+            Some(Serving::Alone) => Mode::Standalone,
+            Some(Serving::Leader { epoch: _ }) => Mode::Leader,
+            Some(Serving::Follower { epoch: _ }) => Mode::Follower,
+            Some(Serving::Observer { epoch: _ }) => Mode::Observer,
+        }
+    }
+}
+
+/// Settings that members of one ensemble should have in common and `conf` does not show.
+#[derive(Clone, Copy, Debug)]
+pub struct SettingFigures {
+    /// `jute.maxbuffer`.
+    pub jute_maxbuffer_bytes: u32,
+    /// `zookeeper.extendedTypesEnabled`.
+    pub extended_types_enabled: bool,
+    /// `zookeeper.digest.enabled`.
+    pub digest_enabled: bool,
 }
 
 /// A connection at one moment.

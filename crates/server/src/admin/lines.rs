@@ -61,6 +61,9 @@ pub(crate) fn listed(out: &mut String, listed: &Listed<'_>, wall_ms: impl Fn(u64
             deadline(out, *sessions, wall_ms(*deadline_ms));
         }
         Listed::Session(session) => put(out, format_args!("\t{session}\n")),
+        Listed::GlobalSession { session, timeout_ms } => {
+            put(out, format_args!("{session}\t{timeout_ms}ms\n"));
+        }
         Listed::Owner(session) => put(out, format_args!("{session}:\n")),
         Listed::Owned(path) => put(out, format_args!("\t{path}\n")),
         Listed::PathOfSession(path) => put(out, format_args!("\t{path}\n")),

@@ -7,8 +7,8 @@
 //! What it leaves to others: the version and the state, which `mntr` says first.
 
 use super::decimal::Average;
-use super::{EnsembleFigures, LeaderFigures, NamespaceFigures, ResponseSizes, View};
-use bellwether_node::{Histogram, Summary};
+use super::{Mode, NamespaceFigures, ResponseSizes, View};
+use bellwether_node::{EnsembleMeasures, Histogram, LeaderStatus, Sizes, Summary};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -35,12 +35,14 @@ pub struct Metric {
 
 type Read = for<'v> fn(&'v View<'_>) -> Reading<'v>;
 
-use Reading::{ByNamespace, Count, CountOrNone, Mean, Real, Spread, Summed};
+use Reading::{ByNamespace, Count, CountOrNone, Mean, Real, Spread, Summed, Word};
 
 /// What a metric is at one moment.
 enum Reading<'v> {
     /// It cannot be told, so nothing is said.
     Unknown,
+    /// No number.
+    Word(&'static str),
     Count(u64),
     /// -1 stands for "none yet".
     CountOrNone(Option<u64>),
@@ -69,17 +71,50 @@ fn size(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading<'static> {
     CountOrNone(view.shell.response_sizes.map(of))
 }
 
-fn of_member(view: &View<'_>, read: fn(EnsembleFigures) -> Reading<'static>) -> Reading<'static> {
-    view.ensemble.map_or(Reading::Unknown, read)
+/// The phase of ZAB in which a member serves clients is the last.
+fn peer_state(view: &View<'_>) -> Reading<'static> {
+    match view.mode {
+        Mode::NotServing | Mode::Standalone => Reading::Unknown,
+        Mode::Leader => Word("leading - broadcast"),
+        Mode::Follower => Word("following - broadcast"),
+        Mode::Observer => Word("observing - broadcast"),
+    }
 }
 
-fn of_leader(view: &View<'_>, read: fn(LeaderFigures) -> Reading<'static>) -> Reading<'static> {
-    view.ensemble.and_then(|member| member.leading).map_or(Reading::Unknown, read)
+fn observed(view: &View<'_>) -> Reading<'static> {
+    let leader = view.status.ensemble.as_ref().and_then(|ensemble| ensemble.follows);
+    match view.mode {
+        Mode::Observer => known(leader.and_then(|leader| u64::try_from(leader.0).ok())),
+        Mode::NotServing | Mode::Standalone | Mode::Leader | Mode::Follower => Reading::Unknown,
+    }
 }
 
-fn proposal(view: &View<'_>, of: fn(ResponseSizes) -> u64) -> Reading<'static> {
-    let leading = view.ensemble.and_then(|member| member.leading);
-    leading.map_or(Reading::Unknown, |leader| CountOrNone(leader.proposal_sizes.map(of)))
+/// What only a leader tells.
+fn led(view: &View<'_>, of: fn(&LeaderStatus) -> usize) -> Reading<'static> {
+    let leader = view.status.ensemble.as_ref().and_then(|ensemble| ensemble.leader.as_ref());
+    leader.map_or(Reading::Unknown, |leader| count(of(leader)))
+}
+
+fn proposal_size(view: &View<'_>, of: fn(Sizes) -> u64) -> Reading<'static> {
+    match view.mode {
+        Mode::Leader => CountOrNone(view.measures.ensemble.proposal_sizes.map(of)),
+        Mode::NotServing | Mode::Standalone | Mode::Follower | Mode::Observer => Reading::Unknown,
+    }
+}
+
+fn leader_uptime(view: &View<'_>) -> Reading<'static> {
+    match view.mode {
+        Mode::Leader => Count(view.uptime_ms()),
+        Mode::NotServing | Mode::Standalone | Mode::Follower | Mode::Observer => Reading::Unknown,
+    }
+}
+
+fn counted(view: &View<'_>, of: fn(&EnsembleMeasures) -> u64) -> Reading<'static> {
+    Count(of(&view.measures.ensemble))
+}
+
+fn timed(view: &View<'_>, of: fn(&EnsembleMeasures) -> Summary) -> Reading<'static> {
+    Summed(of(&view.measures.ensemble), 1)
 }
 
 fn once(figure: Option<u64>) -> Reading<'static> {
@@ -102,6 +137,10 @@ const fn ours(name: &'static str, read: Read, doc: &'static str) -> Metric {
 /// Every metric of `mntr`.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
+    apache("peer_state", peer_state,
+        "what the member does, and in which phase"),
+    apache("observer_master_id", observed,
+        "whom an observer observes"),
     apache("avg_latency", |v| Mean(v.status.latency.sum_ms, v.status.latency.count),
         "from a request's arrival to its reply, average, milliseconds"),
     apache("max_latency", |v| Count(v.status.latency.max_ms),
@@ -116,8 +155,8 @@ pub const METRICS: &[Metric] = &[
         "open connections"),
     apache("outstanding_requests", |v| count(v.status.outstanding),
         "requests without a reply yet"),
-    apache("uptime", |v| Count(v.shell.uptime_ms),
-        "since the server began to serve, milliseconds"),
+    apache("uptime", |v| Count(v.uptime_ms()),
+        "since the server began to serve, a member in its role, milliseconds"),
     apache("znode_count", |v| Count(v.status.node_count),
         "nodes"),
     apache("watch_count", |v| count(v.status.watch_count),
@@ -128,36 +167,6 @@ pub const METRICS: &[Metric] = &[
         "bytes of all paths and data"),
     apache("global_sessions", |v| count(v.status.sessions),
         "sessions that are alive"),
-    apache("quorum_size", |v| of_member(v, |m| Count(m.voters)),
-        "servers that vote"),
-    apache("looking_count", |v| of_member(v, |m| Count(m.looked)),
-        "how often this member began to look for a leader"),
-    apache("election_time", |v| of_member(v, |m| Summed(m.election_ms, 1)),
-        "how long it looked for one, milliseconds"),
-    apache("unavailable_time", |v| of_member(v, |m| Summed(m.unavailable_ms, 1)),
-        "how long a member served nobody, milliseconds"),
-    apache("leader_unavailable_time", |v| of_member(v, |m| Summed(m.leader_unavailable_ms, 1)),
-        "the same, where it was leading when it served again"),
-    apache("leader_uptime", |v| of_leader(v, |l| Count(l.uptime_ms)),
-        "since a leader began to serve, milliseconds"),
-    apache("learners", |v| of_leader(v, |l| Count(l.learners)),
-        "members that are connected to their leader"),
-    apache("synced_followers", |v| of_leader(v, |l| Count(l.synced_followers)),
-        "voters among them that are in step"),
-    apache("synced_non_voting_followers", |v| of_leader(v, |l| Count(l.synced_non_voters)),
-        "followers without a vote that are in step"),
-    apache("synced_observers", |v| of_leader(v, |l| Count(l.synced_observers)),
-        "observers that are in step"),
-    apache("pending_syncs", |v| of_leader(v, |l| Count(l.pending_syncs)),
-        "requests for sync that wait at the leader"),
-    apache("last_proposal_size", |v| proposal(v, |s| s.last_bytes),
-        "bytes of the leader's last proposal, -1 before the first"),
-    apache("max_proposal_size", |v| proposal(v, |s| s.max_bytes),
-        "bytes of its largest proposal, -1 before the first"),
-    apache("min_proposal_size", |v| proposal(v, |s| s.min_bytes),
-        "bytes of its smallest proposal, -1 before the first"),
-    apache("proposal_count", |v| of_leader(v, |l| Count(l.proposals)),
-        "proposals of the leader since it began to lead"),
     apache("open_file_descriptor_count", |v| known(v.shell.open_files),
         "descriptors that are open"),
     apache("max_file_descriptor_count", |v| known(v.shell.max_files),
@@ -265,6 +274,67 @@ pub const METRICS: &[Metric] = &[
     apache("quota_exceeded_error_per_namespace",
         |_| ByNamespace(|n| n.refusals.and_then(|refusals| i64::try_from(refusals).ok())),
         "writes that were refused for one of these quotas"),
+    apache("connection_revalidate_count", |v| Count(v.status.resumed_sessions),
+        "connections that asked for a session that there was"),
+    apache("quorum_size",
+        |v| v.status.ensemble.as_ref().map_or(Reading::Unknown, |e| count(e.voters)),
+        "servers that vote"),
+    apache("learners", |v| led(v, |l| l.learners),
+        "servers that are connected to this leader, in step or not"),
+    apache("synced_followers", |v| led(v, |l| l.synced_followers),
+        "followers that are in step with this leader"),
+    apache("synced_non_voting_followers", |v| led(v, |l| l.synced_non_voting_followers),
+        "those of them that have no vote"),
+    apache("synced_observers", |v| led(v, |l| l.synced_observers),
+        "observers that are in step with this leader"),
+    apache("pending_syncs", |v| led(v, |l| l.pending_syncs),
+        "syncs that wait for their turn at this leader"),
+    apache("leader_uptime", leader_uptime,
+        "since this member began to lead, milliseconds"),
+    apache("last_proposal_size", |v| proposal_size(v, |s| s.last_bytes),
+        "bytes of this leader's last proposal, -1 before the first"),
+    apache("max_proposal_size", |v| proposal_size(v, |s| s.max_bytes),
+        "bytes of its largest, -1 before the first"),
+    apache("min_proposal_size", |v| proposal_size(v, |s| s.min_bytes),
+        "bytes of its smallest, -1 before the first"),
+    apache("looking_count", |v| counted(v, |e| e.elections),
+        "how often the member began to look for a leader"),
+    apache("election_time", |v| timed(v, |e| e.election_ms),
+        "from looking for a leader until leading or following, milliseconds"),
+    apache("unavailable_time", |v| timed(v, |e| e.unavailable_ms),
+        "from looking for a leader until serving clients, milliseconds"),
+    apache("leader_unavailable_time", |v| timed(v, |e| e.leader_unavailable_ms),
+        "the same where the member became the leader"),
+    apache("follower_sync_time", |v| timed(v, |e| e.follower_sync_ms),
+        "getting in step with the leader as a follower, milliseconds"),
+    apache("observer_sync_time", |v| timed(v, |e| e.observer_sync_ms),
+        "getting in step with the leader as an observer, milliseconds"),
+    apache("proposal_count", |v| counted(v, |e| e.proposals),
+        "transactions that were proposed here"),
+    apache("commit_count", |v| counted(v, |e| e.commits),
+        "transactions that were committed here"),
+    apache("quorum_ack_latency", |v| Spread(&v.measures.ensemble.quorum_ack_ms, 1),
+        "from a transaction's stamp until it had a quorum, at the leader, milliseconds"),
+    apache("diff_count", |v| counted(v, |e| e.record_syncs),
+        "learners that were brought into step with records, or by cutting their log"),
+    apache("snap_count", |v| counted(v, |e| e.snapshot_syncs),
+        "learners that were sent a snapshot"),
+    apache("revalidate_count", |v| counted(v, |e| e.revalidations),
+        "sessions that learners asked this leader about"),
+    apache("learner_proposal_received_count", |v| counted(v, |e| e.proposals_received),
+        "proposals that came to this follower"),
+    apache("proposal_latency", |v| Spread(&v.measures.ensemble.proposal_ms, 1),
+        "from a transaction's stamp until it came to this follower, milliseconds"),
+    apache("learner_commit_received_count", |v| counted(v, |e| e.commits_received),
+        "commits that came to this learner"),
+    apache("commit_propagation_latency", |v| Spread(&v.measures.ensemble.commit_propagation_ms, 1),
+        "from a transaction's stamp until this learner knew that it is committed, milliseconds"),
+    ours("jute_maxbuffer_bytes", |v| Count(u64::from(v.settings.jute_maxbuffer_bytes)),
+        "jute.maxbuffer, which all members should have in common"),
+    ours("extended_types_enabled", |v| Count(u64::from(v.settings.extended_types_enabled)),
+        "1 if nodes may have a time to live, which all members should have in common"),
+    ours("digest_enabled", |v| Count(u64::from(v.settings.digest_enabled)),
+        "1 if trees are compared, which all members should have in common"),
     ours("core_step_ms_max", |v| Mean(v.shell.core_step_us_max, US_PER_MS),
         "the longest step of the core, milliseconds by the wall clock, the time included in which \
          the system let others run; more than 5 on a machine with free processors is a defect"),
@@ -302,6 +372,7 @@ impl Metric {
         };
         match (self.read)(view) {
             Reading::Unknown => {} // A figure that is not known is not told.
+            Word(word) => line("", &word),
             Count(value) => line("", &value),
             CountOrNone(Some(value)) => line("", &value),
             CountOrNone(None) => line("", &-1),

@@ -4,10 +4,15 @@ use super::*;
 use bellwether_node::{ConnectionStatus, Latency, Statistics, Summary};
 use bellwether_tree::{QuotaFigures, WatchesSummary};
 use bellwether_wire::{OpCode, SessionId, Zxid};
+use bellwether_zab::Serving;
 use expect_test::{expect, expect_file};
+
+mod members;
 
 fn status() -> Status {
     Status {
+        serving: Some(Serving::Alone),
+        ensemble: None,
         last_processed: Zxid(0x1f),
         digest: 1,
         node_count: 5,
@@ -20,11 +25,11 @@ fn status() -> Status {
         watching_connections: 2,
         session_deadlines: 2,
         ephemeral_owners: 1,
-        pending_syncs: 0,
         outstanding: 1,
         latency: Latency { count: 7, sum_ms: 9, min_ms: 0, max_ms: 4 },
         watch_events: 11,
         sessions_expired: 12,
+        resumed_sessions: 13,
         digest_mismatches: 0,
         throttle: bellwether_node::ThrottleFigures::default(),
         snapshot_running: true,
@@ -109,25 +114,6 @@ impl Facts for Told {
     }
 }
 
-/// What a member knows in each mode.
-fn ensemble(mode: Mode) -> Option<EnsembleFigures> {
-    let leader = LeaderFigures {
-        uptime_ms: 32_278,
-        learners: 3,
-        synced_followers: 2,
-        synced_observers: 1,
-        proposal_sizes: Some(ResponseSizes { last_bytes: 87, min_bytes: 48, max_bytes: 87 }),
-        proposals: 2,
-        ..LeaderFigures::default()
-    };
-    let leading = match mode {
-        Mode::NotServing | Mode::Standalone => return None,
-        Mode::Follower | Mode::Observer => None,
-        Mode::Leader => Some(leader),
-    };
-    Some(EnsembleFigures { voters: 3, looked: 1, leading, ..EnsembleFigures::default() })
-}
-
 fn told(mode: Mode, name: &str) -> String {
     let clients = [client("127.0.0.1:36450", false), client("[::1]:36452", true)];
     let text = render(mode, name, &status(), &clients);
@@ -136,14 +122,29 @@ fn told(mode: Mode, name: &str) -> String {
 
 /// The answer, without what the node lists.
 fn render(mode: Mode, name: &str, status: &Status, clients: &[ConnectionFigures]) -> String {
-    let (measures, shell_measures) = (measures(), ShellMeasures::default());
+    let figures = (status.clone(), shell(), measures());
+    render_measured(mode, name, figures, clients)
+}
+
+fn render_measured(
+    mode: Mode,
+    name: &str,
+    (status, shell, measures): (Status, ShellFigures, Measures),
+    clients: &[ConnectionFigures],
+) -> String {
+    let shell_measures = ShellMeasures::default();
     let view = View {
         mode,
-        status: status.clone(),
-        shell: shell(),
-        ensemble: ensemble(mode),
+        status,
+        shell,
         measures: &measures,
         shell_measures: &shell_measures,
+        now_ms: 50_000,
+        settings: SettingFigures {
+            jute_maxbuffer_bytes: 0xf_ffff,
+            extended_types_enabled: false,
+            digest_enabled: true,
+        },
         trace_mask: 306,
         facts: &Told,
     };
@@ -379,57 +380,4 @@ fn words_are_in_order_and_every_row_is_in_the_compatibility_table() {
     let untold: usize = UNMEASURED.iter().map(|group| group.names.len()).sum();
     assert_eq!(metrics_compat_rows().len(), METRICS.len() + untold);
     assert!(word([0, 0, 0, 44]).is_none());
-}
-
-#[test]
-fn a_member_says_what_it_is_as_apache_says_it() {
-    for (mode, state) in
-        [(Mode::Leader, "leader"), (Mode::Follower, "follower"), (Mode::Observer, "observer")]
-    {
-        let ing = match mode {
-            Mode::Leader => "leading",
-            Mode::Follower => "following",
-            Mode::Observer => "observing",
-            Mode::NotServing | Mode::Standalone => unreachable!("these are no members"),
-        };
-        let head = format!(
-            "zk_version\tVERSION\nzk_server_state\t{state}\nzk_peer_state\t{ing} - broadcast\n"
-        );
-        let mntr = told(mode, "mntr");
-        assert!(mntr.starts_with(&head), "{mntr}");
-        assert!(
-            mntr.contains("\nzk_quorum_size\t3\n") && mntr.contains("\nzk_cnt_election_time\t")
-        );
-        assert!(told(mode, "srvr").contains(&format!("\nMode: {state}\nNode count: 5\n")));
-        check(mode, "isro", expect!["rw"]);
-    }
-    assert!(told(Mode::Follower, "dump").starts_with("SessionTracker dump:\nGlobal Sessions("));
-    assert!(told(Mode::Leader, "dump").starts_with("SessionTracker dump:\nSession Sets ("));
-}
-
-#[test]
-fn only_a_leader_tells_of_learners_and_proposals() {
-    let leaders = [
-        "zk_leader_uptime\t32278",
-        "zk_learners\t3",
-        "zk_synced_followers\t2",
-        "zk_synced_non_voting_followers\t0",
-        "zk_synced_observers\t1",
-        "zk_pending_syncs\t0",
-        "zk_last_proposal_size\t87",
-        "zk_max_proposal_size\t87",
-        "zk_min_proposal_size\t48",
-        "zk_proposal_count\t2",
-    ];
-    for line in leaders {
-        let name = line.split('\t').next().unwrap_or_default();
-        assert!(told(Mode::Leader, "mntr").contains(&format!("\n{line}\n")), "{line}");
-        assert!(!told(Mode::Follower, "mntr").contains(name), "{line}");
-        assert!(!told(Mode::Standalone, "mntr").contains(name), "{line}");
-    }
-    let last = "\nProposal sizes last/min/max: 87/48/87\n";
-    for word in ["srvr", "stat"] {
-        assert!(told(Mode::Leader, word).ends_with(last), "{word}");
-        assert!(!told(Mode::Observer, word).contains("Proposal"), "{word}");
-    }
 }

@@ -3,8 +3,8 @@
 //! What it keeps true: the text is Apache 3.9.5's for the same figures, to the last line break.
 
 use super::decimal::Average;
-use super::ensemble::proposal_sizes;
 use super::{METRICS, Mode, VERSION, View};
+use bellwether_node::Sizes;
 use bellwether_tree::WatchesSummary;
 use bellwether_wire::Zxid;
 use std::fmt::Write as _;
@@ -75,14 +75,12 @@ pub(super) fn wchs(view: &View<'_>) -> String {
 
 pub(super) fn dump_sessions(view: &View<'_>) -> String {
     let (sets, sessions) = (view.status.session_deadlines, view.status.sessions);
-    match view.mode {
-        // Only who leads knows when sessions expire.
-        Mode::Follower | Mode::Observer => {
-            return format!("SessionTracker dump:\nGlobal Sessions({sessions}):\n");
-        }
-        Mode::NotServing | Mode::Standalone | Mode::Leader => {}
-    }
     format!("SessionTracker dump:\nSession Sets ({sets})/({sessions}):\n")
+}
+
+/// A learner knows the timeouts of sessions, and its leader when they expire.
+pub(super) fn dump_global_sessions(view: &View<'_>) -> String {
+    format!("SessionTracker dump:\nGlobal Sessions({}):\n", view.status.sessions)
 }
 
 pub(super) fn dump_ephemerals(view: &View<'_>) -> String {
@@ -113,9 +111,6 @@ pub(super) fn stat_tail(view: &View<'_>) -> String {
 pub(super) fn mntr(view: &View<'_>) -> String {
     let state = view.mode.state();
     let mut text = format!("zk_version\t{VERSION}\nzk_server_state\t{state}\n");
-    if let Some(peer_state) = view.mode.peer_state() {
-        writeln!(text, "zk_peer_state\t{peer_state}").expect("writing to a String succeeds");
-    }
     let namespaces = view.facts.quotas();
     for metric in METRICS {
         metric.write(view, &namespaces, &mut text);
@@ -142,6 +137,15 @@ fn server(view: &View<'_>) -> String {
     ] {
         writeln!(text, "{name}: {value}").expect("writing to a String succeeds");
     }
-    text.push_str(&proposal_sizes(view));
+    if view.mode == Mode::Leader {
+        let size = |of: fn(Sizes) -> u64| match view.measures.ensemble.proposal_sizes {
+            Some(sizes) => of(sizes).to_string(),
+            None => "-1".to_owned(),
+        };
+        let (last, min) = (size(|sizes| sizes.last_bytes), size(|sizes| sizes.min_bytes));
+        let max = size(|sizes| sizes.max_bytes);
+        writeln!(text, "Proposal sizes last/min/max: {last}/{min}/{max}")
+            .expect("writing to a String succeeds");
+    }
     text
 }

@@ -23,12 +23,23 @@ pub struct Word {
     /// What it says while the server does not serve; `None` where that makes no difference.
     pub(super) not_serving: Option<&'static str>,
     pub(super) parts: &'static [Part],
+    /// What it says on a follower or an observer, where that is something else.
+    pub(super) parts_of_learner: Option<&'static [Part]>,
 }
 
 impl Word {
     const fn new(name: &'static str, since: &'static str, parts: &'static [Part]) -> Word {
         let not_serving = Some("This ZooKeeper instance is not currently serving requests\n");
-        Word { name, since, doc: "", support: "yes", argument_bytes: 0, not_serving, parts }
+        Word {
+            name,
+            since,
+            doc: "",
+            support: "yes",
+            argument_bytes: 0,
+            not_serving,
+            parts,
+            parts_of_learner: None,
+        }
     }
 
     const fn tells(self, doc: &'static str) -> Word {
@@ -46,6 +57,10 @@ impl Word {
     /// It says the same whether the server serves or not.
     const fn always(self) -> Word {
         Word { not_serving: None, ..self }
+    }
+
+    const fn on_learners(self, parts: &'static [Part]) -> Word {
+        Word { parts_of_learner: Some(parts), ..self }
     }
 
     const fn with_argument(self, argument_bytes: usize) -> Word {
@@ -76,6 +91,14 @@ pub const WORDS: &[Word] = &[
             Connections,
         ],
     )
+    .on_learners(&[
+        Text(texts::dump_global_sessions),
+        Listed(List::GlobalSessions),
+        Text(texts::dump_ephemerals),
+        Listed(List::Ephemerals),
+        Text(texts::dump_connections),
+        Connections,
+    ])
     .tells("sessions, their ephemeral nodes, connections")
     .but("yes; times are UTC, and there are no empty sets"),
     Word::new("envi", "3.0", &[Text(texts::envi)])

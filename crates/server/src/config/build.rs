@@ -31,6 +31,7 @@ pub(super) fn build(args: &Args, values: &Values, findings: &mut Findings) -> Op
     let auth = auth::settings(values, findings);
     let data_dir = data_dir?;
     let read_only_mode = values.flag("readonlymode.enabled");
+    let jute_extra = values.int_if_any("jute.maxbuffer.extrasize");
     let jute_max_buffer = number(values.int("jute.maxbuffer"));
     Some(Config {
         zoo_cfg: args.zoo_cfg.clone(),
@@ -52,9 +53,7 @@ pub(super) fn build(args: &Args, values: &Values, findings: &mut Findings) -> Op
         global_outstanding_limit: number(values.int("globalOutstandingLimit")),
         throttles: throttle::all(values, findings),
         jute_max_buffer,
-        jute_extra_size: values
-            .int_if_any("jute.maxbuffer.extrasize")
-            .map_or(jute_max_buffer, number),
+        jute_extra_size: jute_extra.map_or(jute_max_buffer, number),
         snap_count: number(values.int("snapCount")).max(SNAP_COUNT_MIN),
         snap_size_limit_bytes: bytes_of_kib(values.int("snapSizeLimitInKb")),
         txn_log_size_limit_bytes: bytes_of_kib(values.int("txnLogSizeLimitInKb")),

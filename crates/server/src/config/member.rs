@@ -54,8 +54,6 @@ pub struct Member {
     pub notify_ms_max: u32,
     /// How long an observer waits before it takes part in an election.
     pub observer_delay_ms: u64,
-    /// Whether an observer writes a log and snapshots.
-    pub observer_writes: bool,
 }
 
 impl Member {
@@ -63,22 +61,6 @@ impl Member {
     pub(super) fn session_byte(&self) -> u8 {
         let [.., low] = self.my_id.0.to_be_bytes();
         low
-    }
-
-    /// What `conf` says of a member beyond what it says of a single server, as Apache to the
-    /// letter: without a line break at the end.
-    #[must_use]
-    pub fn conf_text(&self) -> String {
-        let own = self.own().addresses.first().expect("a server has an address");
-        let peer_type = match self.role {
-            LearnerType::Participant => 0,
-            LearnerType::Observer => 1,
-        };
-        format!(
-            "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\n\
-             peerType={peer_type}\nmembership: \n{}",
-            self.init_limit, self.sync_limit, own.election_port, own.quorum_port, self.ensemble
-        )
     }
 
     /// Its own server line.
@@ -283,7 +265,6 @@ fn ensemble(
         notify_ms_min: number("fastleader.minNotificationInterval"),
         notify_ms_max: number("fastleader.maxNotificationInterval"),
         observer_delay_ms: u64::try_from(values.int("observer.election.DelayMs")).unwrap_or(0),
-        observer_writes: values.flag("syncEnabled"),
     };
     Membership { member: Some(member), client }
 }

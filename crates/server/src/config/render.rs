@@ -7,6 +7,7 @@
 
 use super::setting::{Harmless, Place, Section, Setting, Status};
 use super::{Config, Member, Source, table};
+use bellwether_wire::quorum::{LearnerType, PeerAddress};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -108,8 +109,8 @@ impl Config {
             ("clientPortListenBacklog", self.as_written.backlog.to_string()),
             ("serverId", self.member.as_ref().map_or(0, |member| member.my_id.0).to_string()),
         ];
-        let text = lines.map(|(key, value)| format!("{key}={value}\n")).concat();
-        text + &self.member.as_ref().map(Member::conf_text).unwrap_or_default()
+        let own = lines.map(|(key, value)| format!("{key}={value}\n")).concat();
+        own + &self.member.as_ref().map(membership_text).unwrap_or_default()
     }
 
     /// What `--check-config` prints of a good configuration: each setting that was given, then the
@@ -132,6 +133,36 @@ impl Config {
         }
         text
     }
+}
+
+/// What `conf` says of a member of an ensemble. There is no line break behind it.
+fn membership_text(member: &Member) -> String {
+    /// Fast leader election, the only one that 3.9 has.
+    const ELECTION: &str = "3";
+    let own = member.own();
+    let ports = |of: fn(&PeerAddress) -> u16| {
+        let mut ports: Vec<String> = Vec::new();
+        for port in own.addresses.iter().map(|address| of(address).to_string()) {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports.join("|")
+    };
+    let peer_type = match member.role {
+        LearnerType::Participant => "0",
+        LearnerType::Observer => "1",
+    };
+    let lines = [
+        ("initLimit", member.init_limit.to_string()),
+        ("syncLimit", member.sync_limit.to_string()),
+        ("electionAlg", ELECTION.to_owned()),
+        ("electionPort", ports(|address| address.election_port)),
+        ("quorumPort", ports(|address| address.quorum_port)),
+        ("peerType", peer_type.to_owned()),
+    ];
+    let lines = lines.map(|(key, value)| format!("{key}={value}\n")).concat();
+    format!("{lines}membership: \n{}", member.ensemble)
 }
 
 fn by_section(mut each: impl FnMut(Section, &[&'static Setting])) {

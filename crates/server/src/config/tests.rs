@@ -337,25 +337,27 @@ fn several_server_lines_and_a_myid_make_a_member() {
     assert_eq!((member.commit_log_count, member.snapshot_size_factor), (500, 0.33));
     assert_eq!((member.snap_syncs_max, member.diff_syncs_max), (10, 100));
     assert_eq!((member.notify_ms_min, member.notify_ms_max), (200, 60_000));
-    assert_eq!((member.observer_delay_ms, member.observer_writes), (200, true));
+    assert_eq!(member.observer_delay_ms, 200);
 }
 
 #[test]
-fn conf_of_a_member_ends_with_its_place_as_apaches_does() {
-    let (config, _) = as_second(THREE, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
-    let facts = ConfFacts { client_port: 2181, data_dir_bytes: 7, data_log_dir_bytes: 9 };
-    let text = config.conf_text(facts);
-    assert!(
-        text.ends_with(
-            "\nserverId=2\ninitLimit=10\nsyncLimit=5\nelectionAlg=3\nelectionPort=3888\n\
-             quorumPort=2888\npeerType=0\nmembership: \nserver.1=a:2888:3888:participant\n\
-             server.2=b:2888:3888:participant\nserver.3=c:2888:3888:participant\nversion=0"
-        ),
-        "{text}"
+fn conf_of_a_member_names_the_ensemble_and_has_no_last_line_break() {
+    let conf = |lines: &str| {
+        let (config, _) = as_second(lines, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
+        let facts = ConfFacts { client_port: 2181, data_dir_bytes: 7, data_log_dir_bytes: 9 };
+        let text = config.conf_text(facts);
+        text.split_once("clientPortListenBacklog=-1\n").expect("every server has it").1.to_owned()
+    };
+    assert_eq!(
+        conf(THREE),
+        "serverId=2\ninitLimit=10\nsyncLimit=5\nelectionAlg=3\nelectionPort=3888\n\
+         quorumPort=2888\npeerType=0\nmembership: \nserver.1=a:2888:3888:participant\n\
+         server.2=b:2888:3888:participant\nserver.3=c:2888:3888:participant\nversion=0"
     );
-    let observer = THREE.replace("b:2888:3888", "b:2888:3888:observer") + "server.4=d:1:2";
-    let (config, _) = as_second(&observer, &[]).unwrap_or_else(|e| panic!("{}", all(&e)));
-    assert!(config.conf_text(facts).contains("\npeerType=1\nmembership: \n"));
+    let observing = THREE.replace("b:2888:3888", "b:2889:3889:observer") + "server.4=d:1:2\n";
+    let text = conf(&observing);
+    assert!(text.contains("electionPort=3889\nquorumPort=2889\npeerType=1\n"), "{text}");
+    assert!(text.contains("\nserver.2=b:2889:3889:observer\n"), "{text}");
 }
 
 #[test]
@@ -366,13 +368,13 @@ fn settings_of_the_ensemble_are_taken() {
          commitLogCount=600\nsnapshotSizeFactor=-1\nleader.maxConcurrentSnapSyncs=2\n\
          leader.maxConcurrentDiffSyncs=3\nfastleader.minNotificationInterval=100\n\
          fastleader.maxNotificationInterval=1000\nobserver.election.DelayMs=7\n\
-         syncEnabled=false\nelectionAlg=3\npeerType=participant"
+         electionAlg=3\npeerType=participant"
     ));
     assert_eq!(warnings, [], "{}", all(&warnings));
     assert_eq!((member.connect_limit, member.bind_attempts), (3, None));
     assert!(member.listens_on_all_ips && member.tcp_keep_alive && !member.leader_serves);
     assert_eq!((member.cnx_timeout_ms, member.commit_log_count), (700, 600));
-    assert!(member.snapshot_size_factor < 0.0 && !member.observer_writes);
+    assert!(member.snapshot_size_factor < 0.0);
     assert_eq!((member.snap_syncs_max, member.diff_syncs_max), (2, 3));
     assert_eq!((member.notify_ms_min, member.notify_ms_max), (100, 1000));
     assert_eq!(member.observer_delay_ms, 7);

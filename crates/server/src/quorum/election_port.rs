@@ -12,8 +12,8 @@
 use super::{QuorumMessage, SharedPlace, greeting, listener, names};
 use crate::run::Message;
 use crate::warn_limited;
+use bellwether_wire::quorum::link::{self, AnonymousObservers, Side};
 use bellwether_wire::quorum::{Initial, Notification, NotificationReader, ServerId};
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -93,7 +93,7 @@ impl ElectionPort {
             events: events.clone(),
             peers: BTreeMap::new(),
             connections: 0,
-            nameless: 0,
+            observers: AnonymousObservers::default(),
         };
         let accepting = tokio::spawn(accept(place, events.clone(), core));
         let running = tokio::spawn(hub.run(queue));
@@ -152,8 +152,7 @@ struct Hub {
     peers: BTreeMap<ServerId, Peer>,
     /// How many connections there were.
     connections: u64,
-    /// How many observers without an id there were.
-    nameless: i64,
+    observers: AnonymousObservers,
 }
 
 /// Another member.
@@ -218,13 +217,7 @@ impl Hub {
     /// The rule of the pair: see the head of this file.
     fn greeted(&mut self, stream: TcpStream, address: SocketAddr, said: Greeting) {
         let Greeting { initial, behind, .. } = said;
-        let from = match initial.sid {
-            ServerId::OBSERVER => {
-                self.nameless -= 1;
-                ServerId(self.nameless)
-            }
-            named => named,
-        };
+        let from = self.observers.name(initial.sid);
         let is_known = self.place.member.ensemble.servers.contains_key(&from);
         if !is_known && !self.peers.contains_key(&from) {
             self.forget_unknown();
@@ -236,13 +229,13 @@ impl Hub {
             }
             info!(%address, server = %from, "a server without a server line here connects");
         }
-        match from.cmp(&self.place.member.my_id) {
-            Ordering::Equal => {
+        match link::on_initial(self.place.member.my_id, from, Side::Acceptor) {
+            link::Link::CloseOwnId => {
                 warn_limited!(self.place.repeats, "own id", %address, server = %from,
                 "a connection to the election port was closed: it is from a server with the same \
                  id as this one; give each its own number in the file myid")
             }
-            Ordering::Less => {
+            link::Link::CloseAndDialBack { .. } => {
                 // What it had before is dead, as far as it knows.
                 let peer = self.peers.entry(from).or_insert_with(Peer::new);
                 peer.leave();
@@ -257,7 +250,8 @@ impl Hub {
                 }
                 self.dial(from, places);
             }
-            Ordering::Greater => self.keep(from, stream, behind),
+            link::Link::Keep => self.keep(from, stream, behind),
+            link::Link::Close => unreachable!("only who dialled leaves it to the other side"),
         }
     }
 
@@ -365,11 +359,14 @@ async fn dial(
     let mut stream = names::connect(places, place.election_patience()).await?;
     place.set_options(&stream)?;
     stream.write_all(header).await?;
-    if to > place.member.my_id {
-        stream.shutdown().await?;
-        return Ok(None);
+    match link::on_initial(place.member.my_id, to, Side::Initiator) {
+        link::Link::Keep => Ok(Some(stream)),
+        link::Link::Close | link::Link::CloseOwnId => {
+            stream.shutdown().await?;
+            Ok(None)
+        }
+        link::Link::CloseAndDialBack { .. } => unreachable!("this is a dial"),
     }
-    Ok(Some(stream))
 }
 
 /// Takes votes until the connection ends.

@@ -39,10 +39,7 @@ impl Core {
             Effect::Close(conn) => self.close_after_sending(conn),
             Effect::Audit(event) => self.audit(event),
             Effect::QuotaExceeded(exceeded) => self.figures.quota_exceeded(&exceeded),
-            Effect::Append(token, record) => {
-                self.count_proposal(&record);
-                self.log_batch.push((token, record));
-            }
+            Effect::Append(token, record) => self.log_batch.push((token, record)),
             Effect::StartSnapshot(zxid) => self.start_snapshot(zxid),
             Effect::SnapshotSlice { items, last } => {
                 if let Some(writing) = &self.snapshot {

@@ -7,7 +7,8 @@
 
 use super::Core;
 use crate::admin::{
-    self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, View, lines,
+    self, Answer, ConnectionFigures, Detail, Facts, Mode, NamespaceFigures, Part, SettingFigures,
+    View, lines,
 };
 use crate::config::render::ConfFacts;
 use crate::limits::{
@@ -296,7 +297,6 @@ impl Core {
             }
             Part::ResetServer => {
                 self.figures.reset();
-                self.roles.reset();
                 self.node.reset_statistics();
                 return Made::Part;
             }
@@ -360,12 +360,22 @@ impl Core {
         }
     }
 
+    /// What it is to its clients: a leader may be told to serve none.
+    fn mode(&self) -> Mode {
+        if self.serves_clients() { Mode::of(self.node.serving()) } else { Mode::NotServing }
+    }
+
     fn said(&self, said: fn(&View<'_>) -> String, directories: DirectoryBytes) -> String {
         said(&View {
             mode: self.mode(),
             status: self.node.status(),
+            now_ms: self.clock.now().mono_ms,
+            settings: SettingFigures {
+                jute_maxbuffer_bytes: self.config.jute_max_buffer,
+                extended_types_enabled: self.config.extended_types,
+                digest_enabled: self.config.digest_enabled,
+            },
             shell: self.shell_figures(),
-            ensemble: self.ensemble_figures(),
             measures: self.node.measures(),
             shell_measures: &self.figures.measures,
             trace_mask: self.trace_mask,

@@ -129,6 +129,66 @@ const TESTS: &[(&str, &str)] = &[
         "crates/bellwether/tests/it/figures.rs::our_own_metrics_follow_what_happens",
     ),
     (
+        "metric:quorum_size",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:learners",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:synced_followers",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:synced_non_voting_followers",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:synced_observers",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:pending_syncs",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:leader_uptime",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:last_proposal_size",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:min_proposal_size",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:max_proposal_size",
+        "crates/server/src/admin/tests/members.rs::mntr_of_a_leader_counts_its_learners",
+    ),
+    (
+        "metric:peer_state",
+        "crates/server/src/admin/tests/members.rs::mntr_begins_with_version_role_and_phase",
+    ),
+    (
+        "metric:observer_master_id",
+        "crates/server/src/admin/tests/members.rs::mntr_begins_with_version_role_and_phase",
+    ),
+    (
+        "metric:jute_maxbuffer_bytes",
+        "crates/server/src/admin/tests/members.rs::mntr_tells_the_settings_that_members_should_have_in_common",
+    ),
+    (
+        "metric:extended_types_enabled",
+        "crates/server/src/admin/tests/members.rs::mntr_tells_the_settings_that_members_should_have_in_common",
+    ),
+    (
+        "metric:digest_enabled",
+        "crates/server/src/admin/tests/members.rs::mntr_tells_the_settings_that_members_should_have_in_common",
+    ),
+    (
         "metric:audit_lines_count",
         "crates/bellwether/tests/it/audit.rs::a_file_that_takes_nothing_slows_clients_down_and_loses_no_line",
     ),
@@ -239,10 +299,6 @@ const TESTS: &[(&str, &str)] = &[
         "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
     ),
     (
-        "setting:syncEnabled",
-        "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
-    ),
-    (
         "setting:observer.election.DelayMs",
         "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
     ),
@@ -282,66 +338,6 @@ const TESTS: &[(&str, &str)] = &[
     (
         "setting:snapshotSizeFactor",
         "crates/server/src/config/tests.rs::settings_of_the_ensemble_are_taken",
-    ),
-    (
-        "metric:quorum_size",
-        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
-    ),
-    (
-        "metric:looking_count",
-        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
-    ),
-    (
-        "metric:election_time",
-        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
-    ),
-    (
-        "metric:unavailable_time",
-        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
-    ),
-    (
-        "metric:leader_unavailable_time",
-        "crates/server/src/admin/tests.rs::a_member_says_what_it_is_as_apache_says_it",
-    ),
-    (
-        "metric:leader_uptime",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:learners",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:synced_followers",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:synced_non_voting_followers",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:synced_observers",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:pending_syncs",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:last_proposal_size",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:max_proposal_size",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:min_proposal_size",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
-    ),
-    (
-        "metric:proposal_count",
-        "crates/server/src/admin/tests.rs::only_a_leader_tells_of_learners_and_proposals",
     ),
 ];
 

@@ -233,6 +233,9 @@ fn a_member_that_has_lost_its_newest_snapshot_and_what_it_stood_for_does_not_sta
         drop(site.with_batches(&[&[1, 2]]));
         site.put(&site.options.snapshot_dir().join("snapshot.5"), b"broken");
         assert_eq!(site.outcome(), "refused: EndsBeforeSnapshot");
+        // Nor does one become a member in this state.
+        site.disk.remove(&site.options.snapshot_dir().join("currentEpoch")).unwrap();
+        assert_eq!(site.outcome(), "refused: EndsBeforeSnapshot");
         site.put(&site.options.snapshot_dir().join("snapshot.2"), b"broken");
         site.disk.remove(&site.options.snapshot_dir().join("snapshot.5")).unwrap();
         assert_eq!(site.outcome(), "1,2 SnapshotSkipped");

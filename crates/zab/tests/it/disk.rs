@@ -27,6 +27,22 @@ pub(crate) struct Disk {
     pub(crate) asked: VecDeque<Op>,
     /// It does nothing by itself.
     pub(crate) held: bool,
+    /// What is appended is on it only after a sync, for which nothing that comes behind waits.
+    pub(crate) lazy: bool,
+    written: Vec<(LogToken, Arc<TxnRecord>)>,
+    /// Completions that are told after what came behind them.
+    late: VecDeque<Input>,
+}
+
+/// What a disk has done.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// It was asked for nothing.
+    Nothing,
+    /// Something that nobody waits for.
+    Quietly,
+    /// Something that the peer is told.
+    Told(Input),
 }
 
 /// Transactions, and what tells those of one zxid apart.
@@ -51,6 +67,8 @@ impl Disk {
     /// above the current one is set aside: a synchronisation left it that never ended.
     pub(crate) fn recover(&mut self) -> Found {
         self.asked.clear();
+        self.written.clear();
+        self.late.clear();
         if self.base.epoch() > self.current_epoch
             && let Some(before) = self.before.take()
         {
@@ -87,8 +105,16 @@ impl Disk {
     }
 
     /// Does what was asked for first, and says what to tell the peer.
-    pub(crate) fn work(&mut self) -> Option<Input> {
-        Some(match self.asked.pop_front()? {
+    pub(crate) fn work(&mut self) -> Done {
+        if let Some(late) = self.late.pop_front() {
+            return Done::Told(late);
+        }
+        let Some(op) = self.asked.pop_front() else { return self.sync() };
+        Done::Told(match op {
+            Op::Append(token, record) if self.lazy => {
+                self.written.push((token, record));
+                return Done::Quietly;
+            }
             Op::Append(token, record) => {
                 self.log.push(record);
                 self.append_more(token)
@@ -102,8 +128,12 @@ impl Disk {
                 self.before = None;
                 Input::CurrentEpochSaved(epoch)
             }
-            Op::Truncate(to) => self.truncate(to),
+            Op::Truncate(to) => {
+                self.sync_late();
+                self.truncate(to)
+            }
             Op::TakeSnapshot(zxid) => {
+                self.sync_late();
                 let log = std::mem::take(&mut self.log);
                 let arriving = std::mem::take(&mut self.arriving);
                 let snapshot = std::mem::replace(&mut self.snapshot, arriving);
@@ -114,6 +144,27 @@ impl Disk {
                 Input::SnapshotReceived(zxid)
             }
         })
+    }
+
+    /// Syncs what is written.
+    pub(crate) fn sync(&mut self) -> Done {
+        let Some((token, _)) = self.written.last() else { return Done::Nothing };
+        let token = *token;
+        self.log.extend(self.written.drain(..).map(|(_, record)| record));
+        Done::Told(Input::Durable(token))
+    }
+
+    /// Likewise, and tells it later.
+    fn sync_late(&mut self) {
+        if let Done::Told(durable) = self.sync() {
+            self.late.push_back(durable);
+        }
+    }
+
+    /// Of what is written these reach the disk, though nobody waited for them.
+    pub(crate) fn tear(&mut self, count: usize) {
+        let count = count.min(self.written.len());
+        self.log.extend(self.written.drain(..count).map(|(_, record)| record));
     }
 
     /// One sync is for everything that stands together.

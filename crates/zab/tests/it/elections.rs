@@ -28,7 +28,7 @@ impl Dice {
     }
 
     /// A place among so many.
-    fn place(&mut self, count: usize) -> usize {
+    pub(crate) fn place(&mut self, count: usize) -> usize {
         usize::try_from(self.roll(u64::try_from(count).unwrap())).unwrap()
     }
 

@@ -48,7 +48,7 @@ impl World {
     fn link_of_hand(&mut self, words: &mut Words<'_>) -> Result<(i64, LearnerLink), String> {
         let (learner, leader) = way(words.need("LEARNER->LEADER")?)?;
         let skipped = usize::from(words.flag("older"));
-        let of_both = |one: &crate::network::Link| (one.learner, one.leader) == (learner, leader);
+        let of_both = |one: &Link| (one.learner, one.leader) == (learner, leader);
         let links = self.network.links.iter().rev().filter(|(_, link)| of_both(link));
         let link = links.map(|(number, _)| *number).nth(skipped);
         Ok((leader, link.ok_or("there is no such link")?))

@@ -2,7 +2,7 @@
 //! that are lost, doubled or swapped: it promises what its disk has, applies what is committed, and
 //! gets in step when it is left alone.
 
-use crate::disk::{self, Disk, Op};
+use crate::disk::{self, Disk, Done, Op};
 use arbtest::arbitrary::{Result, Unstructured};
 use bellwether_wire::Zxid;
 use bellwether_wire::quorum::{
@@ -276,7 +276,7 @@ impl Run {
     }
 
     fn work(&mut self) {
-        let Some(input) = self.disk.work() else { return };
+        let Done::Told(input) = self.disk.work() else { return };
         if let Input::Truncated { last, .. } | Input::SnapshotReceived(last) = &input {
             self.tree = *last;
         }

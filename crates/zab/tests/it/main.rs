@@ -8,6 +8,7 @@
 )]
 
 mod command;
+mod confirmations;
 mod describe;
 mod disk;
 mod elections;

@@ -39,6 +39,10 @@ pub(crate) struct Link {
     pub(crate) leader: i64,
     /// What the learner calls it.
     pub(crate) leader_link: LeaderLink,
+    /// The epoch that the leader proposed by it.
+    pub(crate) epoch: u32,
+    /// How many acks the learner has sent by it. The first is that of NEWLEADER.
+    pub(crate) acks: u32,
     pub(crate) to_leader: VecDeque<Item>,
     pub(crate) to_learner: VecDeque<Item>,
     /// The leader closed it, or has gone: it is told nothing more.
@@ -71,6 +75,8 @@ impl Network {
             learner,
             leader,
             leader_link,
+            epoch: 0,
+            acks: 0,
             to_leader: VecDeque::new(),
             to_learner: VecDeque::new(),
             closed_by_leader: false,

@@ -3,8 +3,11 @@
 
 use crate::describe;
 use crate::disk::Content;
+use crate::member::Member;
+use crate::network::Link;
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::TxnRecord;
+use bellwether_wire::quorum::Packet;
 use bellwether_zab::Serving;
 use std::collections::BTreeMap;
 
@@ -14,6 +17,45 @@ pub(crate) struct Truth {
     /// Everything that anybody has applied, or served with as a leader.
     pub(crate) committed: Content,
     leaders: BTreeMap<u32, i64>,
+    pub(crate) asked: crate::confirmations::Asked,
+    /// What its leader had applied when it last sent UPTODATE to a server.
+    pub(crate) up_to_date: BTreeMap<i64, Zxid>,
+}
+
+/// Whether what a learner says of its disk is so: an epoch is promised when it is saved, and a
+/// record acknowledged when it is on disk, as is everything before NEWLEADER when that is.
+pub(crate) fn is_kept(member: &Member, link: &Link, packet: &Packet) -> Result<(), String> {
+    let disk = &member.disk;
+    let received = member.process.as_ref().map(|process| process.peer.history().received());
+    let kept = match packet {
+        Packet::AckEpoch { .. } => disk.accepted_epoch >= link.epoch,
+        Packet::Ack { zxid } if zxid.counter() == 0 => {
+            // A second one answers UPTODATE, when proposals may be on their way.
+            let is_synced = link.acks > 0 || Some(disk.last()) >= received;
+            disk.current_epoch >= zxid.epoch() && is_synced
+        }
+        Packet::Ack { zxid } => disk.last() >= *zxid,
+        Packet::Request { .. }
+        | Packet::Ping { .. }
+        | Packet::Revalidate { .. }
+        | Packet::FollowerInfo { .. }
+        | Packet::ObserverInfo { .. }
+        | Packet::Proposal { .. }
+        | Packet::Commit { .. }
+        | Packet::RevalidateReply { .. }
+        | Packet::Sync
+        | Packet::Inform { .. }
+        | Packet::CommitAndActivate { .. }
+        | Packet::InformAndActivate { .. }
+        | Packet::NewLeader { .. }
+        | Packet::UpToDate
+        | Packet::Diff { .. }
+        | Packet::Trunc { .. }
+        | Packet::Snap { .. }
+        | Packet::LeaderInfo { .. } => true,
+    };
+    let what = describe::packet(packet);
+    if kept { Ok(()) } else { Err(format!("says {what}, and its disk does not have it")) }
 }
 
 impl Truth {
@@ -61,6 +103,12 @@ impl Truth {
             Serving::Follower { .. } | Serving::Observer { .. } => {
                 let last = content.keys().next_back().copied().unwrap_or_default();
                 self.has_all_before(server, last, content)?;
+                if self.up_to_date.get(&server).is_some_and(|applied| *applied > last) {
+                    let last = describe::zxid(last);
+                    return Err(format!(
+                        "{server} serves with {last}, and UPTODATE is behind more"
+                    ));
+                }
                 for (zxid, tag) in content {
                     if self.committed.get(zxid) != Some(tag) {
                         let zxid = describe::zxid(*zxid);

@@ -4,10 +4,10 @@
 //! whom and who does what. Deliveries are not written down: commands say when they happen.
 
 use crate::describe;
-use crate::disk::{Content, Op};
+use crate::disk::{Content, Done, Op};
 use crate::member::{Member, Process};
 use crate::network::{Dial, Item, Network};
-use crate::truth::Truth;
+use crate::truth::{self, Truth};
 use bellwether_wire::Zxid;
 use bellwether_wire::quorum::{EnsembleConfig, Notification, Packet, PeerState, ServerId};
 use bellwether_zab::{Effect, Input, LeaderLink, LearnerLink, News, Out, Peer, Serving};
@@ -193,7 +193,7 @@ impl World {
                 self.network.dials.push_back(Dial { learner: server, link, leader });
                 self.say(format!("{server} dials {leader}"));
             }
-            Effect::ToLeader(link, packet) => self.send_to_leader(server, link, packet),
+            Effect::ToLeader(link, packet) => self.send_to_leader(server, link, packet)?,
             Effect::CloseLeader(link) => self.close_leader(server, link),
             Effect::Append(token, record) => {
                 self.say(format!("{server} appends {}", describe::zxid(record.header.zxid)));
@@ -232,6 +232,14 @@ impl World {
             return Err(format!("{server} sends by the link of {}", link.leader));
         }
         let line = format!("{server}->{} {}", link.learner, describe::packet(&packet));
+        if let Packet::LeaderInfo { epoch, .. } = &packet {
+            link.epoch = *epoch;
+        }
+        let process = self.members.get(&server).and_then(|member| member.process.as_ref());
+        if let (Packet::UpToDate, Some(process), Some(truth)) = (&packet, process, &mut self.truth)
+        {
+            truth.up_to_date.insert(link.learner, process.tree);
+        }
         if !link.closed_by_learner {
             link.to_learner.push_back(Item::Packet(packet));
         }
@@ -239,13 +247,23 @@ impl World {
         Ok(())
     }
 
-    fn send_to_leader(&mut self, server: i64, link: LeaderLink, packet: Packet) {
-        let Some(link) = self.network.link_of(server, link) else { return };
+    fn send_to_leader(
+        &mut self,
+        server: i64,
+        link: LeaderLink,
+        packet: Packet,
+    ) -> Result<(), String> {
+        let Some(link) = self.network.link_of(server, link) else { return Ok(()) };
+        if let (Some(member), Some(_watched)) = (self.members.get(&server), &self.truth) {
+            truth::is_kept(member, link, &packet).map_err(|what| format!("{server} {what}"))?;
+        }
+        link.acks += u32::from(matches!(packet, Packet::Ack { .. }));
         let line = format!("{server}->{} {}", link.leader, describe::packet(&packet));
         if !link.closed_by_learner && !link.closed_by_leader {
             link.to_leader.push_back(Item::Packet(packet));
         }
         self.say(line);
+        Ok(())
     }
 
     fn close_leader(&mut self, server: i64, link: LeaderLink) {
@@ -289,11 +307,11 @@ impl World {
                 self.process(server)?.receives = None;
                 self.say(format!("{server} gives up what it receives"));
             }
+            News::Confirmed(number) => self.confirmed(server, number)?,
             News::Forwarded { .. }
             | News::Revalidate { .. }
             | News::Touched { .. }
             | News::LearnerLeft(_)
-            | News::Confirmed(_)
             | News::Revalidated { .. }
             | News::Synced => self.say(format!("{server}: {news:?}")),
         }
@@ -415,7 +433,25 @@ impl World {
         if !self.is_up(server) {
             return Ok(false);
         }
-        let Some(input) = self.member(server)?.disk.work() else { return Ok(false) };
+        let done = self.member(server)?.disk.work();
+        self.disk_did(server, done)
+    }
+
+    /// Lets the disk of a server sync what is written.
+    pub(crate) fn sync_disk(&mut self, server: i64) -> Result<bool, String> {
+        if !self.is_up(server) {
+            return Ok(false);
+        }
+        let done = self.member(server)?.disk.sync();
+        self.disk_did(server, done)
+    }
+
+    fn disk_did(&mut self, server: i64, done: Done) -> Result<bool, String> {
+        let input = match done {
+            Done::Nothing => return Ok(false),
+            Done::Quietly => return Ok(true),
+            Done::Told(input) => input,
+        };
         if let Input::Truncated { last, .. } | Input::SnapshotReceived(last) = &input {
             let (last, content) = (*last, self.member(server)?.disk.content());
             let process = self.process(server)?;

@@ -54,7 +54,8 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Ensemble
      "The port on which a follower serves observers."]
     ["observerMaster.sizeLimit", Both, INT_DECODED, "33554432", "bytes", "3.6.0", NEEDLESS,
      "How much a follower keeps for observers that were away."]
-    ["syncEnabled", FileAnd("zookeeper.observer.syncEnabled"), STRICT, "true", "", "3.4.6", Honoured,
+    ["syncEnabled", FileAnd("zookeeper.observer.syncEnabled"), STRICT, "true", "", "3.4.6",
+     WithoutEffect("an observer always writes its log and snapshots, which false would spare it"),
      "Whether observers write a log and snapshots."]
     ["observer.election.DelayMs", Both, LONG_DECODED, "200", "ms", "3.6.0", Honoured,
      "How long an observer waits before it takes part in an election."]

@@ -1,50 +1,12 @@
 //! Claims about the election port, against peers that are written out byte by byte.
 
 use super::*;
-use crate::config::Member;
-use crate::logging::repeats::RateLimit;
-use crate::quorum::Place;
 use crate::quorum::listener::listen;
+use crate::quorum::testing::{at, place};
 use crate::run::queue;
 use bellwether_wire::Zxid;
-use bellwether_wire::quorum::{EnsembleConfig, LearnerType, PeerState, Version, Vote};
-use std::num::NonZeroU32;
+use bellwether_wire::quorum::{PeerState, Version, Vote};
 use tokio::net::TcpListener;
-
-/// A member of an ensemble of three, whose quorum port is also free.
-fn place(my_id: i64, election_ports: [u16; 3]) -> SharedPlace {
-    let lines = election_ports.iter().zip(1..).map(|(port, id)| {
-        format!("server.{id}=127.0.0.1:{}:{port}\n", if *port == 1 { 2 } else { 1 })
-    });
-    let text: String = lines.collect();
-    let ensemble = EnsembleConfig::parse(&text).expect("three lines");
-    Arc::new(Place {
-        member: Member {
-            my_id: ServerId(my_id),
-            role: LearnerType::Participant,
-            ensemble: Arc::new(ensemble),
-            init_limit: 10,
-            sync_limit: 5,
-            connect_limit: 10,
-            listens_on_all_ips: false,
-            bind_attempts: NonZeroU32::new(1),
-            cnx_timeout_ms: 5000,
-            tcp_keep_alive: true,
-            leader_serves: true,
-            commit_log_count: 500,
-            snapshot_size_factor: 0.33,
-            snap_syncs_max: 10,
-            diff_syncs_max: 100,
-            notify_ms_min: 200,
-            notify_ms_max: 60_000,
-            observer_delay_ms: 200,
-            observer_writes: true,
-        },
-        tick_ms: 2000,
-        data_bytes_max: 1 << 20,
-        repeats: RateLimit::default(),
-    })
-}
 
 async fn free_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -233,16 +195,8 @@ async fn a_peer_that_is_not_there_yet_is_tried_again_with_the_next_vote() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_address_of_another_machine_cannot_be_opened() {
-    let place = place(2, [1, 3888, 1]);
-    let mut member = place.member.clone();
     let lines = "server.1=127.0.0.1:1:2\nserver.2=192.0.2.1:2888:3888\nserver.3=127.0.0.1:3:4";
-    member.ensemble = Arc::new(EnsembleConfig::parse(lines).expect("three lines"));
-    let place = Arc::new(Place {
-        member,
-        tick_ms: 2000,
-        data_bytes_max: 1 << 20,
-        repeats: RateLimit::default(),
-    });
+    let place = at(2, lines);
     let (core, mut messages) = queue();
     let _port = ElectionPort::start(place.clone(), core.clone());
     let Some(Message::Quorum(QuorumMessage::NoElectionPort { address, .. })) =

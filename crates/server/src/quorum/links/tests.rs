@@ -1,45 +1,16 @@
 //! Claims about links, against a peer on the other end of a real connection.
 
 use super::*;
-use crate::config::Member;
-use crate::logging::repeats::RateLimit;
-use crate::quorum::Place;
+use crate::quorum::testing::at;
 use crate::run::queue;
 use bellwether_wire::disk::SnapshotItem;
-use bellwether_wire::quorum::{EnsembleConfig, LearnerType, ServerId};
 use bellwether_wire::{SessionId, Zxid};
 use bellwether_zab::{LeaderLink, LearnerLink};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 fn place() -> SharedPlace {
-    let text = "server.1=127.0.0.1:1:2\nserver.2=127.0.0.1:3:4\nserver.3=127.0.0.1:5:6";
-    Arc::new(Place {
-        member: Member {
-            my_id: ServerId(1),
-            role: LearnerType::Participant,
-            ensemble: Arc::new(EnsembleConfig::parse(text).expect("three lines")),
-            init_limit: 10,
-            sync_limit: 5,
-            connect_limit: 10,
-            listens_on_all_ips: false,
-            bind_attempts: None,
-            cnx_timeout_ms: 5000,
-            tcp_keep_alive: false,
-            leader_serves: true,
-            commit_log_count: 500,
-            snapshot_size_factor: 0.33,
-            snap_syncs_max: 10,
-            diff_syncs_max: 100,
-            notify_ms_min: 200,
-            notify_ms_max: 60_000,
-            observer_delay_ms: 200,
-            observer_writes: true,
-        },
-        tick_ms: 2000,
-        data_bytes_max: 1 << 20,
-        repeats: RateLimit::default(),
-    })
+    at(1, "server.1=127.0.0.1:1:2\nserver.2=127.0.0.1:3:4\nserver.3=127.0.0.1:5:6")
 }
 
 /// Both ends of a connection.
