@@ -55,7 +55,7 @@ impl Faults {
     }
 
     /// A machine begins anew: its disk does what it should until something strikes it again.
-    pub(super) fn disk_restarted(&mut self, member: usize, _disk: &SimDisk) {
+    pub(super) fn disk_restarted(&mut self, member: usize) {
         self.set_bad(member, false);
     }
 

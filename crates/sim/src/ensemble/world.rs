@@ -341,7 +341,7 @@ impl World {
     fn end_disk(&mut self, member: usize, end: End) {
         if let Some(machine) = self.members.get(member - 1) {
             machine.disk.restart(end);
-            self.faults.disk_restarted(member, &machine.disk);
+            self.faults.disk_restarted(member);
         }
     }
 

@@ -257,11 +257,7 @@ impl DiskWork {
     }
 
     /// The thread of the snapshots writes a slice.
-    pub(super) fn snapshot_turn(
-        &mut self,
-        _process: (usize, u64),
-        _around: &mut Around<'_>,
-    ) -> Vec<Event> {
+    pub(super) fn snapshot_turn(&mut self) -> Vec<Event> {
         let Some(mut snapshot) = self.snapshot.take() else { return Vec::new() };
         let Some((items, last)) = snapshot.slices.pop_front() else {
             self.snapshot = Some(snapshot);

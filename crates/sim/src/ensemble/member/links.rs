@@ -47,8 +47,6 @@ struct Client {
     greeting: Greeting,
     session: SessionId,
     unsent: Vec<u8>,
-    /// Sent what is queued, then closed.
-    closing: bool,
 }
 
 /// How far a connection's greeting is.
@@ -105,7 +103,6 @@ impl Links {
             greeting: Greeting::Expected,
             session: SessionId::NONE,
             unsent: Vec::new(),
-            closing: false,
         };
         self.clients.insert(conn, client);
     }
@@ -128,10 +125,10 @@ impl Links {
     }
 
     /// The next frame of any client that may be read.
-    pub(super) fn next_frame(&mut self, around: &mut Around<'_>) -> Option<Event> {
+    pub(super) fn next_frame(&mut self) -> Option<Event> {
         while let Some(conn) = self.readable.front().copied() {
             let client = self.clients.get_mut(&conn).filter(|client| client.may_be_read());
-            match client.and_then(|client| client.next(conn, around)) {
+            match client.and_then(|client| client.next(conn)) {
                 Some(event) => return Some(event),
                 None => drop(self.readable.pop_front()),
             }
@@ -177,10 +174,10 @@ impl Links {
 
 impl Client {
     fn may_be_read(&self) -> bool {
-        self.greeting != Greeting::Asked && !self.closing
+        self.greeting != Greeting::Asked
     }
 
-    fn next(&mut self, conn: ConnId, around: &mut Around<'_>) -> Option<Event> {
+    fn next(&mut self, conn: ConnId) -> Option<Event> {
         let frame = self.frames.next()?;
         match self.greeting {
             Greeting::Asked => None,
@@ -190,12 +187,12 @@ impl Client {
                 let identity = Identity { scheme: "ip".into(), id: "10.0.0.1".into() };
                 Some(Event::Connect { conn, request, identities: vec![identity] })
             }
-            Greeting::Done => Some(request(conn, frame, around)),
+            Greeting::Done => Some(request(conn, frame)),
         }
     }
 }
 
-fn request(conn: ConnId, frame: &[u8], _around: &mut Around<'_>) -> Event {
+fn request(conn: ConnId, frame: &[u8]) -> Event {
     let r = &mut Reader::new(frame);
     let header = RequestHeader::decode(r).expect("clients speak the protocol");
     let op = OpCode::from_code(header.op).filter(|op| op.kind() != Kind::Internal);
