@@ -260,6 +260,7 @@ impl Node {
         done
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "one effect of zab has a name of its own")]
     fn pass_on(&mut self, now: Now, mut said: Out, out: &mut Vec<Effect>) {
         let measures = &mut self.measures.ensemble;
         out.extend(said.effects.drain(..).map(|effect| match effect {

@@ -13,11 +13,15 @@ use bellwether_wire::quorum::Packet;
 use std::cmp::Ordering;
 use tracing::{info, warn};
 
-/// How often a connection is tried.
-const TRIES_MAX: u32 = 5;
+/// How long a leader that was just elected may take to open its port. Apache's learners try five
+/// times in half a second and vote again, in which a slow leader loses its learners for nothing.
+const TRYING_MS_MAX: u64 = 2000;
 
-/// How long to wait after a try that failed.
-const RETRY_MS: u64 = 100;
+/// How long to wait after the first try that failed: most leaders open their port at that moment.
+const RETRY_MS_MIN: u64 = 10;
+
+/// How long at most. Each wait is twice the one before.
+const RETRY_MS_MAX: u64 = 100;
 
 /// No connection stands.
 #[derive(Debug)]
@@ -47,8 +51,9 @@ impl Dialling {
         if self.retry_ms.is_some() {
             return Ok(Phase::Dialling(self)); // It was known.
         }
-        let retry_ms = cx.now_ms + RETRY_MS;
-        if self.tries >= TRIES_MAX || retry_ms >= self.ends_ms(cx.init_ms()) {
+        let doublings = (self.tries - 1).min(8);
+        let retry_ms = cx.now_ms + (RETRY_MS_MIN << doublings).min(RETRY_MS_MAX);
+        if retry_ms >= self.ends_ms(cx.init_ms().min(TRYING_MS_MAX)) {
             return Err(format!(
                 "the quorum port of server {} could not be reached in {} tries",
                 cx.leader, self.tries
