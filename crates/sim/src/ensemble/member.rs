@@ -330,7 +330,9 @@ impl Process {
             }
             Effect::Listen => self.links.listen(true),
             Effect::StopListening => self.links.listen(false),
-            Effect::ToLearner(link, packet) => self.links.to_learner(member, link, &packet, around),
+            Effect::ToLearner(link, packet) => {
+                self.links.send_to_learner(member, link, &packet, around)
+            }
             Effect::CloseLearner(link) => self.links.close_learner(link, around),
             Effect::ReadLog { link, after, up_to } => {
                 self.disk.read_log((member, life), link, (after, up_to), around);
@@ -342,7 +344,7 @@ impl Process {
             }
             Effect::ToLeader(link, packet) => {
                 links::check_promise(member, &packet, around)?;
-                self.links.to_leader(member, link, &packet, around);
+                self.links.send_to_leader(member, link, &packet, around);
             }
             Effect::CloseLeader(link) => self.links.close_leader(link, around),
             Effect::Append(..) => unreachable!("the node appends"),

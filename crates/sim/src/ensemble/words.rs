@@ -21,7 +21,7 @@ impl Span {
 
     /// `3` or `3..8`.
     pub(super) fn of_numbers(text: &str) -> Result<Span, String> {
-        Span::of(text, |text| text.parse().map_err(|_| format!("{text:?} is no number")))
+        Span::of(text, |text| text.parse().map_err(|_wrong| format!("{text:?} is no number")))
     }
 
     /// `20us`, `5ms` or `2s..8s`, as microseconds.

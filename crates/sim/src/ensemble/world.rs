@@ -377,18 +377,18 @@ impl World {
         let Some(process) = &mut machine.process else { return Ok(()) };
         match owner {
             Owner::Conn { conn, .. } => {
-                if let Some(session) = process.links().from_client(conn, bytes) {
+                if let Some(session) = process.links().take_from_client(conn, bytes) {
                     self.checkers.touched(member - 1, session, now_ms);
                 }
             }
             Owner::Learner { link, .. } => {
-                for packet in process.links().from_learner(link, bytes) {
+                for packet in process.links().take_from_learner(link, bytes) {
                     self.checkers.heard_packet(member - 1, &packet, now_ms);
                     process.happened(Event::Peer(Input::FromLearner(link, packet)));
                 }
             }
             Owner::Leader { link, .. } => {
-                for event in process.links().from_leader(link, bytes) {
+                for event in process.links().take_from_leader(link, bytes) {
                     if let Event::Peer(Input::FromLeader(_, Packet::LeaderInfo { epoch, .. })) =
                         &event
                     {

@@ -66,10 +66,13 @@ enum Writer {
     Received(Option<ReceivedSnapshot>),
 }
 
+/// The reader where there is more, and what was read.
+type ReadOn = (Option<Box<LogRange>>, Vec<Arc<TxnRecord>>);
+
 /// A stretch of the log on its way to a learner.
 enum LogReading {
     Asked { after: Zxid, up_to: Zxid },
-    Open(LogRange),
+    Open(Box<LogRange>),
 }
 
 impl DiskWork {
@@ -359,10 +362,7 @@ impl DiskWork {
     }
 
     /// Gives the reader back where there is more.
-    fn read(
-        &mut self,
-        reading: LogReading,
-    ) -> Result<(Option<LogRange>, Vec<Arc<TxnRecord>>), RangeError> {
+    fn read(&mut self, reading: LogReading) -> Result<ReadOn, RangeError> {
         let mut range = match reading {
             LogReading::Open(range) => range,
             LogReading::Asked { after, up_to } => {
@@ -374,7 +374,7 @@ impl DiskWork {
                 if matches!(range.start(), RangeStart::Absent { .. }) || range.end() < up_to {
                     return Err(RangeError::Gap { after, before: range.end() });
                 }
-                range
+                Box::new(range)
             }
         };
         let records: Vec<_> = range.next_batch(READ_BYTES)?.into_iter().map(Arc::new).collect();

@@ -108,7 +108,7 @@ impl Links {
     }
 
     /// Bytes came from a client. Gives its session if they are a sign of life.
-    pub(in crate::ensemble) fn from_client(
+    pub(in crate::ensemble) fn take_from_client(
         &mut self,
         conn: ConnId,
         bytes: &[u8],
@@ -230,7 +230,7 @@ impl Links {
     }
 
     /// Bytes came from a learner: its packets.
-    pub(in crate::ensemble) fn from_learner(
+    pub(in crate::ensemble) fn take_from_learner(
         &mut self,
         link: LearnerLink,
         bytes: &[u8],
@@ -251,7 +251,7 @@ impl Links {
         self.learners.remove(&link).map(|_| Event::Peer(Input::LearnerGone(link)))
     }
 
-    pub(super) fn to_learner(
+    pub(super) fn send_to_learner(
         &mut self,
         member: usize,
         link: LearnerLink,
@@ -304,7 +304,7 @@ impl Links {
     }
 
     /// Bytes came from the leader: packets, and the items of a snapshot.
-    pub(in crate::ensemble) fn from_leader(
+    pub(in crate::ensemble) fn take_from_leader(
         &mut self,
         link: LeaderLink,
         bytes: &[u8],
@@ -330,7 +330,7 @@ impl Links {
         Some(Event::Peer(Input::LeaderGone(link)))
     }
 
-    pub(super) fn to_leader(
+    pub(super) fn send_to_leader(
         &mut self,
         member: usize,
         link: LeaderLink,
@@ -375,25 +375,17 @@ impl Leader {
                 true
             }
             FromLeader::Snapshot(reader) => {
-                let mut items = Vec::new();
-                loop {
-                    match reader.step().expect("members speak the protocol") {
-                        SnapshotStep::Item(item) => items.push(item),
-                        SnapshotStep::NeedsMore => {
-                            if !items.is_empty() {
-                                events.push(Event::SnapshotFromLeader { link, items, last: false });
-                            }
-                            return false;
-                        }
-                        SnapshotStep::Done { rest } => {
-                            let mut packets = PacketReader::new(DATA_BYTES_MAX);
-                            packets.push(&rest);
-                            self.reader = FromLeader::Packets(packets);
-                            events.push(Event::SnapshotFromLeader { link, items, last: true });
-                            return true;
-                        }
-                    }
+                let (items, rest) = read_items(reader);
+                let last = rest.is_some();
+                if last || !items.is_empty() {
+                    events.push(Event::SnapshotFromLeader { link, items, last });
                 }
+                if let Some(rest) = rest {
+                    let mut packets = PacketReader::new(DATA_BYTES_MAX);
+                    packets.push(&rest);
+                    self.reader = FromLeader::Packets(packets);
+                }
+                last
             }
         }
     }
@@ -448,6 +440,18 @@ impl Around<'_> {
             ) => member.to_string(),
             Some(Owner::Client(client)) => format!("client {client}"),
             None => "nobody".to_string(),
+        }
+    }
+}
+
+/// The items that have come, and, behind the last one, what follows the snapshot.
+fn read_items(reader: &mut SnapshotStreamReader) -> (Vec<SnapshotItem>, Option<Vec<u8>>) {
+    let mut items = Vec::new();
+    loop {
+        match reader.step().expect("members speak the protocol") {
+            SnapshotStep::Item(item) => items.push(item),
+            SnapshotStep::NeedsMore => return (items, None),
+            SnapshotStep::Done { rest } => return (items, Some(rest)),
         }
     }
 }
