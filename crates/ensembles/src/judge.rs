@@ -235,8 +235,11 @@ fn reads(path: &str) -> [Request; 3] {
 /// The answers to [`reads`].
 type ReadAnswers = (Option<Answer>, Option<Answer>, Option<Answer>);
 
+/// The names of a node's children, and the node.
+type Understood = (Vec<Box<str>>, Seen);
+
 /// What the answers say; `None` for a node that is gone.
-fn understood(path: &str, answers: ReadAnswers) -> Result<Option<(Vec<Box<str>>, Seen)>, String> {
+fn understood(path: &str, answers: ReadAnswers) -> Result<Option<Understood>, String> {
     match answers {
         (
             Some(Ok(ReplyBody::Children(names))),

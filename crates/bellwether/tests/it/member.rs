@@ -76,7 +76,7 @@ fn a_member_without_a_quorum_serves_nobody_and_says_so() {
 
 #[test]
 fn without_the_election_port_it_ends_as_apaches_does() {
-    let ports = free_ports();
+    let ports: [u16; 6] = free_ports();
     let [_, election, ..] = ports;
     let taken = TcpListener::bind(("127.0.0.1", election)).expect("it is free");
     let lines = ensemble(ports) + "electionPortBindRetry=1\n";

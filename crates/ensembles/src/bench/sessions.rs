@@ -45,8 +45,7 @@ impl Crowd {
             .collect();
         let mut shares = Vec::new();
         for share in begun {
-            let share: io::Result<Vec<Connection>> =
-                share.join().expect("a share of sessions does not panic");
+            let share: io::Result<Vec<Connection>> = joined(share);
             shares.push(share.map_err(|error| format!("beginning sessions: {error}"))?);
         }
         Ok(Crowd { shares, addresses: addresses.to_vec() })
@@ -71,10 +70,14 @@ impl Crowd {
         led.store(true, Ordering::Relaxed);
         let mut expired = 0;
         for share in coming {
-            expired += share.join().expect("a share of sessions does not panic")?;
+            expired += joined(share)?;
         }
         elected.map(|()| expired)
     }
+}
+
+fn joined<T>(share: thread::JoinHandle<T>) -> T {
+    share.join().expect("a share of sessions does not panic")
 }
 
 /// How a session is.

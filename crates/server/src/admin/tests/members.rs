@@ -172,7 +172,9 @@ fn a_metric_is_told_in_the_roles_in_which_apache_tells_it() {
     ] {
         let text = match serving {
             Serving::Alone => told(Mode::Standalone, "mntr"),
-            _ => told_by(Some(serving), "mntr", &measures()),
+            Serving::Leader { .. } | Serving::Follower { .. } | Serving::Observer { .. } => {
+                told_by(Some(serving), "mntr", &measures())
+            }
         };
         for metric in METRICS.iter().filter(|metric| metric.origin == Origin::Apache) {
             let is_told = ["zk_", "zk_avg_"]

@@ -120,6 +120,7 @@ fn items(count: i64) -> Vec<SnapshotItem> {
     (0..count).map(|id| SnapshotItem::Session { id: SessionId(id), timeout_ms: 5 }).collect()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the core is told much else")]
 #[tokio::test(flavor = "current_thread")]
 async fn a_snapshot_goes_over_a_link_between_packets_and_no_faster_than_it_is_taken() {
     let ((one, other), (core, mut messages)) = (pair().await, queue());
