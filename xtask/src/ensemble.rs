@@ -2,7 +2,8 @@
 //! Apache's members.
 //!
 //! Keeps true: every round counts as one check, and the stage fails when the rounds did not take
-//! place. Leaves the rounds and their judge to `crates/ensembles`, and building its servers to `server`.
+//! place. Leaves the rounds and their judge to `crates/ensembles`, and building its servers to
+//! `server`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
-//! The one binary: `server` and `loglevel`, `cli`, `ensemble`, `quickstart`, `bench`, and `log`, `snapshot` and `purge` for
-//! directories. Any other name runs the program `bellwether-NAME` that stands beside this one or on
-//! PATH.
+//! The one binary: `server` and `loglevel`, `cli`, `ensemble`, `quickstart`, `bench`, and `log`,
+//! `snapshot` and `purge` for directories. Any other name runs the program `bellwether-NAME` that
+//! stands beside this one or on PATH.
 
 mod bench;
 mod calendar;

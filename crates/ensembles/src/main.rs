@@ -2,13 +2,12 @@
 //! to them, and their figures.
 //!
 //! What it keeps true: the whole run is in network namespaces of its own, so that neither ports nor
-//! partitions concern anybody else. Prints a line per round and last `N passed, N failed`; ends with
-//! 0 if nothing failed, 1 if something did, 2 if the run did not take place.
+//! partitions concern anybody else. Prints a line per round and last `N passed, N failed`; ends
+//! with 0 if nothing failed, 1 if something did, 2 if the run did not take place.
 //!
-//! In reading order: `settings`, `network`, `member`, `ensemble`, `client`, `load`, `judge`, `rounds`,
-//! `bench`.
-//! What it leaves to others: building the servers and saying how they are started; `cargo xtask`
-//! does that.
+//! In reading order: `settings`, `network`, `member`, `ensemble`, `client`, `load`, `judge`,
+//! `rounds`, `bench`. What it leaves to others: building the servers and saying how they are
+//! started; `cargo xtask` does that.
 #![expect(clippy::print_stdout, reason = "its results are read by a person and by xtask")]
 
 mod bench;

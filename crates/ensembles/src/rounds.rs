@@ -1,8 +1,8 @@
 //! The table of suites and rounds, and the loop over them.
 //!
 //! What it keeps true: a round is counted as passed only after the judge has seen all members well;
-//! rounds of a suite share an ensemble and all that was ever acknowledged by it, and after a failure
-//! the next one gets a new ensemble. Directories of failures are kept and named.
+//! rounds of a suite share an ensemble and all that was ever acknowledged by it, and after a
+//! failure the next one gets a new ensemble. Directories of failures are kept and named.
 //!
 //! What it leaves to others: what a round does (`faults`, `contact`).
 

@@ -56,6 +56,10 @@ pub(crate) struct Ensemble {
     asked: BTreeMap<SessionId, VecDeque<ConnId>>,
     /// Learning: clients whose `sync` was forwarded, in order.
     pub(crate) syncs: VecDeque<ConnId>,
+    /// Leading: who asked for sessions that are not there, as far as this server knows. They are
+    /// told once a quorum has followed it after they asked: a leader that was stopped for a while
+    /// may have been replaced, and the sessions begun under another.
+    doubted: VecDeque<(u64, Doubt)>,
     /// Leading: snapshots that learners receive.
     pub(crate) walks: Walks,
     /// Learning: the snapshot that comes from the leader.
@@ -79,6 +83,7 @@ impl Ensemble {
             revalidating: BTreeMap::new(),
             asked: BTreeMap::new(),
             syncs: VecDeque::new(),
+            doubted: VecDeque::new(),
             walks: Walks::default(),
             receiving: None,
             fuzzy: false,
@@ -146,6 +151,43 @@ impl Ensemble {
     /// A connection is gone that may have waited for its session.
     pub(crate) fn gone(&mut self, conn: ConnId) {
         self.revalidating.remove(&conn);
+        let is_it =
+            |doubt: &Doubt| matches!(doubt, Doubt::Client { conn: one, .. } if *one == conn);
+        self.doubted.retain(|(_, doubt)| !is_it(doubt));
+    }
+}
+
+/// Somebody who asked for a session that this leader does not have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Doubt {
+    /// A client of its own; whether it knows the read-only byte.
+    Client { conn: ConnId, read_only: Option<bool> },
+    /// A learner, for a client of its own.
+    Learner { link: LearnerLink, session: SessionId },
+}
+
+/// Tells somebody that a session is not there, once it is sure that this server still leads.
+pub(crate) fn doubt(node: &mut Node, now: Now, doubt: Doubt, out: &mut Vec<Effect>) {
+    let confirmation = node.peer_does(now, out, |peer, said| peer.confirm(now.mono_ms, said));
+    node.ensemble.doubted.push_back((confirmation, doubt));
+    tell_doubted(node, now, out);
+}
+
+fn tell_doubted(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
+    let confirmed = node.proposals.confirmed;
+    while let Some((_, doubt)) =
+        node.ensemble.doubted.pop_front_if(|(confirmation, _)| *confirmation <= confirmed)
+    {
+        match doubt {
+            Doubt::Client { conn, read_only } => {
+                out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
+                out.push(Effect::Close(conn));
+            }
+            Doubt::Learner { link, session } => {
+                let reply = Packet::RevalidateReply { session, valid: false };
+                node.peer_does(now, out, |peer, said| peer.to_learner(link, reply, said));
+            }
+        }
     }
 }
 
@@ -204,6 +246,7 @@ pub(crate) fn news(node: &mut Node, now: Now, news: News, out: &mut Vec<Effect>)
         }
         News::Confirmed(confirmation) => {
             node.proposals.confirmed = node.proposals.confirmed.max(confirmation);
+            tell_doubted(node, now, out);
         }
         News::SendSnapshot(link) => sending::begin(node, link, out),
         News::Pinged { zxid } => {
@@ -270,6 +313,12 @@ fn stop(node: &mut Node, out: &mut Vec<Effect>) {
     }
     for conn in std::mem::take(&mut node.ensemble.revalidating).into_keys() {
         out.push(Effect::Close(conn));
+    }
+    for (_, doubt) in std::mem::take(&mut node.ensemble.doubted) {
+        match doubt {
+            Doubt::Client { conn, .. } => out.push(Effect::Close(conn)),
+            Doubt::Learner { .. } => {} // Its link is closed.
+        }
     }
     node.pending = Pending::new();
     node.proposals.clear();

@@ -44,8 +44,8 @@ pub enum Event {
     Truncated { tree: Box<Tree>, recent: Vec<Arc<TxnRecord>> },
     /// The next items of the snapshot that a leader sends; `last` with the end, after its mark.
     SnapshotFromLeader { link: LeaderLink, items: Vec<SnapshotItem>, last: bool },
-    /// The snapshot of [`crate::EnsembleEffect::AdoptSnapshot`] has its name and the log goes on behind it,
-    /// or nothing was changed.
+    /// The snapshot of [`crate::EnsembleEffect::AdoptSnapshot`] has its name and the log goes on
+    /// behind it, or nothing was changed.
     SnapshotAdopted { adopted: bool },
     /// A learner's link took the last slice of its snapshot and wants the next.
     LearnerSliceTaken(LearnerLink),

@@ -5,7 +5,7 @@
 //! | 1 | socket | `crates/server/src/net/clients.rs` | bytes → frame |
 //! | 2 | decode | `crates/wire/src/client/request.rs` | frame → `Request`, or why not |
 //! | 3 | session | `crates/node/src/flow/session.rs` | `Request` → `Admitted`, or a place in the queue |
-//! | 4 | prepare | `crates/node/src/flow/prepare.rs`, `crates/tree/src/prepare.rs` | `Admitted` → `Prepared` (a refused write is a transaction too); a learner forwards instead |
+//! | 4 | prepare | `crates/node/src/flow/prepare.rs`, `crates/tree/src/prepare.rs` | `Admitted` → `Prepared` (a refused write too) |
 //! | 5 | propose | `crates/node/src/flow/propose.rs`, `crates/zab/src/leader/broadcast.rs` | `Prepared` → a proposal in flight |
 //! | 6 | log | `crates/node/src/flow/log.rs`, `crates/zab/src/history.rs`, `crates/store/src/txnlog.rs` | `Effect::Append` … `Event::Durable` |
 //! | 7 | commit | `crates/node/src/flow/commit.rs` | what a quorum has on disk → `Committed` |
@@ -17,9 +17,9 @@
 //! read is 1–3 and 10; while writes of the same connection are in flight it waits in 3's queue and
 //! leaves it after their replies. A ping is a read. `sync` is a marker that passes 5–7 without a
 //! transaction. A member that is not the leader enters at 3 with its clients' requests, forwards
-//! them (`crates/node/src/ensemble.rs`), and takes part again from 6 on. Where `request_throttle_max_requests` is set, requests wait in
-//! `crates/node/src/flow/throttle.rs` before 3. Sessions begin, end and expire by transactions
-//! like any other.
+//! them (`crates/node/src/ensemble.rs`), and takes part again from 6 on. Where
+//! `request_throttle_max_requests` is set, requests wait in `crates/node/src/flow/throttle.rs`
+//! before 3. Sessions begin, end and expire by transactions like any other.
 
 pub(crate) mod throttle;
 

@@ -44,8 +44,8 @@ pub(crate) struct Ballot {
     received: BTreeMap<ServerId, Cast>,
     /// What voters said that have a leader, in whatever round they elected it.
     established: BTreeMap<ServerId, Cast>,
-    /// What each server said when it was last answered, the proposal and the round that it was told,
-    /// and when.
+    /// What each server said when it was last answered, the proposal and the round that it was
+    /// told, and when.
     answered: BTreeMap<ServerId, ((Cast, Vote, i64), u64)>,
     /// When the proposal wins, if no better vote comes. Invariant: some exactly while a quorum of
     /// `received` agrees with it.
@@ -66,7 +66,8 @@ struct Cast {
 }
 
 impl Election {
-    /// Begins the next round with the vote for itself; an observer, the round that it hears of first.
+    /// Begins the next round with the vote for itself; an observer, the round that it hears of
+    /// first.
     pub(crate) fn begin(core: &mut Core, now_ms: u64, out: &mut Out) -> Election {
         let had_leader = core.round != 0;
         core.vote = core.own_vote();

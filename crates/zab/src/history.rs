@@ -7,8 +7,8 @@ use bellwether_wire::disk::TxnRecord;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A record on its way to the disk. Grows with every append and never repeats, not even when records
-/// are taken back, so that a completion still in flight cannot stand for a later record.
+/// A record on its way to the disk. Grows with every append and never repeats, not even when
+/// records are taken back, so that a completion still in flight cannot stand for a later record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogToken(pub u64);
 
@@ -85,8 +85,8 @@ impl History {
         history
     }
 
-    /// Another history takes the place of this one: the log was cut, or a snapshot came. Completions
-    /// of what was appended before count for nothing any more.
+    /// Another history takes the place of this one: the log was cut, or a snapshot came.
+    /// Completions of what was appended before count for nothing any more.
     pub fn replace(&mut self, last: Zxid, recent: Vec<Arc<TxnRecord>>) {
         self.in_flight.clear();
         self.deliverable = 0;

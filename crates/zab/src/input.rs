@@ -47,14 +47,15 @@ pub enum Input {
     Truncated { last: Zxid, recent: Vec<Arc<TxnRecord>> },
     /// The log does not reach back to that point. Nothing was changed.
     TruncationImpossible,
-    /// A part of the snapshot that [`crate::News::ReceiveSnapshot`] asked for came: its leader lives.
+    /// A part of the snapshot that [`crate::News::ReceiveSnapshot`] asked for came: its leader
+    /// lives.
     SnapshotPart(LeaderLink),
     /// The leader's snapshot came as a whole, and is about to take the place of the old tree and
     /// files. From here on it cannot be given up: [`Input::SnapshotReceived`] or
     /// [`Input::SnapshotFailed`] follows even if the role ends.
     SnapshotComplete,
-    /// The leader's snapshot, or the empty tree of [`crate::News::BeginEmpty`], is on stable storage
-    /// and took the place of the old tree; the log goes on behind it.
+    /// The leader's snapshot, or the empty tree of [`crate::News::BeginEmpty`], is on stable
+    /// storage and took the place of the old tree; the log goes on behind it.
     SnapshotReceived(Zxid),
     /// It could not be received: the old tree and files are as they were.
     SnapshotFailed,

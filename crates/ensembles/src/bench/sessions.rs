@@ -1,4 +1,5 @@
-//! Ten thousand sessions that lose their servers at once, and how long it takes until all are served.
+//! Ten thousand sessions that lose their servers at once, and how long it takes until all are
+//! served.
 //!
 //! What it keeps true: a session comes back with its id and password, at whichever member takes it;
 //! one that has expired is counted. The end is a pass over all sessions that began when there was a

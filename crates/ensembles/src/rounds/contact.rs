@@ -1,7 +1,8 @@
 //! Ensembles of Apache's members and ours: each leads the other, and brings it up to date in every
 //! way that the protocol has.
 //!
-//! What it leaves to others: how a member gets behind (`faults`), and what must hold then (`judge`).
+//! What it leaves to others: how a member gets behind (`faults`), and what must hold then
+//! (`judge`).
 
 use super::Stand;
 use super::faults::{by_diff, by_log, by_snap, by_trunc, kill_leader, writes};

@@ -18,8 +18,8 @@ const LARGE_BYTES: usize = 100_000;
 const SNAPSHOT_BYTES_MIN: u64 = 4_000_000;
 /// More writes than any server makes without a snapshot, with `snapCount=2000`.
 const SNAPSHOT_WRITES: u64 = 2_500;
-/// So many writes of this size fill several logs, each larger than a third of that snapshot. (Apache
-/// does not count the first log that it would read.)
+/// So many writes of this size fill several logs, each larger than a third of that snapshot.
+/// (Apache does not count the first log that it would read.)
 const FAR_WRITES: u64 = 5_000;
 const FAR_BYTES: usize = 2_000;
 /// How many writes a leader is left alone with.

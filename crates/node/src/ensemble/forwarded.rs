@@ -3,6 +3,7 @@
 //! A session belongs to one server at a time: the one whose connection its client opened last.
 //! What another one still forwards for it is refused.
 
+use super::Doubt;
 use crate::effect::Effect;
 use crate::flow::session::{self, Admitted, Origin};
 use crate::node::Node;
@@ -43,7 +44,11 @@ pub(crate) fn request(
             node.ensemble.owners.insert(session, link);
             Write::CreateSession { timeout_ms }
         }
-        (OpCode::CloseSession, _) => session::decide(node, session, Some(Request::CloseSession)),
+        // Apache closes it for whoever asks, and with it what its client does elsewhere since.
+        (OpCode::CloseSession, _) if owns(node, link, session) => {
+            session::decide(node, session, Some(Request::CloseSession))
+        }
+        (OpCode::CloseSession, _) => Write::Refused(ErrorCode::SessionMoved),
         (_, Kind::Write) if !owns(node, link, session) => Write::Refused(ErrorCode::SessionMoved),
         (_, Kind::Write) => {
             let body = Request::decode(op, reader).ok();
@@ -82,15 +87,16 @@ pub(crate) fn revalidate(
     (link, session, timeout_ms): (LearnerLink, SessionId, i32),
     out: &mut Vec<Effect>,
 ) {
-    let valid = node.expiry.is_live(session);
-    if valid {
-        node.expiry.touch(session, now.mono_ms, timeout_ms);
-        node.ensemble.owners.insert(session, link);
-        if let Some(conn) = node.connections.owner_of(session) {
-            out.push(Effect::Close(conn));
-            session::drop_connection(node, conn);
-        }
+    if !node.expiry.is_live(session) {
+        super::doubt(node, now, Doubt::Learner { link, session }, out);
+        return;
     }
-    let reply = Packet::RevalidateReply { session, valid };
+    node.expiry.touch(session, now.mono_ms, timeout_ms);
+    node.ensemble.owners.insert(session, link);
+    if let Some(conn) = node.connections.owner_of(session) {
+        out.push(Effect::Close(conn));
+        session::drop_connection(node, conn);
+    }
+    let reply = Packet::RevalidateReply { session, valid: true };
     node.peer_does(now, out, |peer, said| peer.to_learner(link, reply, said));
 }

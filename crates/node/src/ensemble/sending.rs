@@ -1,7 +1,7 @@
 //! A leader's tree on its way to learners: a walk for each, in slices that its link asks for.
 //!
-//! The walk is fuzzy, as that of a snapshot on disk: what changes meanwhile may be in it or not, and
-//! comes again in the proposals behind it.
+//! The walk is fuzzy, as that of a snapshot on disk: what changes meanwhile may be in it or not,
+//! and comes again in the proposals behind it.
 
 use crate::effect::{Effect, EnsembleEffect};
 use crate::node::Node;

@@ -7,7 +7,7 @@
 use crate::audit::Asked;
 use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
-use crate::ensemble;
+use crate::ensemble::{self, Doubt};
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
 use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_MAX};
@@ -154,7 +154,12 @@ fn resume_session(
         ensemble::ask_leader(node, now, (conn, connection), out);
         return;
     }
-    if !is_password || !node.expiry.is_live(session) {
+    let is_live = node.expiry.is_live(session);
+    if is_password && !is_live && !node.ensemble.is_alone() {
+        ensemble::doubt(node, now, Doubt::Client { conn, read_only }, out);
+        return;
+    }
+    if !is_password || !is_live {
         debug!(%session, "a session that a client wants back has expired, or its password is wrong");
         out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
         out.push(Effect::Close(conn));

@@ -60,6 +60,8 @@ struct Member {
 /// All checkers of an ensemble.
 pub(super) struct Checkers {
     pub(super) truth: Truth,
+    /// Where the log of the newest leader ended when it began.
+    began_at: Zxid,
     members: Vec<Member>,
     leaders: Leaders,
     fifo: Fifo,
@@ -94,6 +96,7 @@ impl Checkers {
         };
         Checkers {
             truth: Truth::new(),
+            began_at: Zxid::ZERO,
             members: votes.iter().map(member).collect(),
             leaders: Leaders::default(),
             fifo: Fifo::default(),
@@ -261,6 +264,9 @@ impl Checkers {
         if let Serves::AsLeader { epoch } = serves {
             primary_integrity::leads(member, last, &self.truth)?;
             self.leaders.leads(epoch, (member, life))?;
+            if epoch >= self.leaders.newest() {
+                self.began_at = last;
+            }
         }
         equal_trees::same(member, tree, &self.truth)
     }
@@ -286,7 +292,7 @@ impl Checkers {
         let holds = |member: &&Member| member.disk.synced >= zxid && member.trail.has(zxid);
         let holders = voters.clone().filter(holds).count();
         acknowledged_writes::shown(zxid, (holders, voters.count()))?;
-        primary_integrity::commits(zxid, self.leaders.newest())?;
+        primary_integrity::commits(zxid, (self.leaders.newest(), self.began_at))?;
         self.fifo.committed(&record)?;
         match self.truth.commit(record) {
             Ok(()) => Ok(()),

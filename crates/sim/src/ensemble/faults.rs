@@ -31,7 +31,7 @@ pub(super) enum Mend {
     Unblock(Vec<(Host, Host)>),
     Unslow(usize),
     DiskWell(usize),
-    Unstall(usize),
+    StallEnds(usize),
 }
 
 impl Faults {
@@ -182,7 +182,7 @@ impl World {
             Fault::StallDisk => {
                 self.faults.begins();
                 self.faults.set_stall(member, us);
-                self.queue.after(us, Action::Mend(Mend::Unstall(member)));
+                self.queue.after(us, Action::Mend(Mend::StallEnds(member)));
             }
             Fault::WallJump => {
                 let ms = i64::try_from(self.chance.below(7_200_000)).unwrap_or(0) - 3_600_000;
@@ -305,7 +305,7 @@ impl World {
             }
             Mend::Unslow(member) => self.set_slow(member, 0),
             Mend::DiskWell(member) => self.disk_well(member),
-            Mend::Unstall(member) => self.faults.set_stall(member, 0),
+            Mend::StallEnds(member) => self.faults.set_stall(member, 0),
         }
         Ok(())
     }

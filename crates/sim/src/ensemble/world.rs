@@ -422,7 +422,10 @@ impl World {
                 return Ok(());
             }
             Owner::Conn { member, conn } => {
-                (member, self.process(member).and_then(|process| process.links().client_gone(conn)))
+                if let Some(process) = self.process(member) {
+                    process.links().client_gone(conn);
+                }
+                (member, None)
             }
             Owner::Learner { member, link } => {
                 (member, self.process(member).and_then(|it| it.links().learner_gone(link)))
@@ -431,9 +434,8 @@ impl World {
                 (member, self.process(member).and_then(|it| it.links().leader_gone(link)))
             }
         };
-        let Some(event) = event else { return Ok(()) };
         let paused = self.members.get(member - 1).is_some_and(|member| member.paused);
-        if let Some(process) = self.process(member) {
+        if let (Some(process), Some(event)) = (self.process(member), event) {
             process.happened(event);
         }
         if paused { Ok(()) } else { self.with(member, None, Process::run) }

@@ -65,8 +65,8 @@ fn runs_of_ensembles_do_what_they_are_for() {
 /// How many seeds a broken ensemble may survive.
 const SEEDS: u64 = 200;
 
-/// What no workload here brings out yet. The first needs a disk that reports an append after the cut
-/// behind it, the second an observer that loses a packet within a stream. `TODO.md` has them too.
+/// What no workload here brings out. The first needs a disk that reports an append after the cut
+/// behind it, the second a stream that loses a packet.
 const NOT_FOUND_YET: [&str; 2] = ["zab-completion-of-truncated-append", "zab-observer-skips-gap"];
 
 fn found(how: EnsembleBreak) -> Option<(u64, String)> {

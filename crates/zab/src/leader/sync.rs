@@ -1,8 +1,8 @@
 //! Synchronisation: every learner's history is made this leader's, until a quorum has it.
 //!
 //! What it keeps true:
-//! - NEWLEADER follows everything that makes the histories equal, on the same link; what is proposed
-//!   and committed later follows it in order.
+//! - NEWLEADER follows everything that makes the histories equal, on the same link; what is
+//!   proposed and committed later follows it in order.
 //! - A committed record is sent as PROPOSAL and COMMIT, to observers too, as Apache does; one that
 //!   is not, as PROPOSAL and to participants only. A new leader counts everything that it has as
 //!   committed, since it is once a quorum has acknowledged NEWLEADER.

@@ -48,7 +48,7 @@ impl Choosing {
                     "truncating the log: what is behind this zxid was never committed"
                 );
                 cx.out.effects.push(Effect::Truncate(zxid));
-                Ok(Phase::Rebuilding(Rebuilding { epoch, stage: Stage::Truncating }))
+                Ok(Phase::Rebuilding(Rebuilding { epoch, stage: Stage::Truncating { to: zxid } }))
             }
             Packet::Snap { zxid } => {
                 info!(leader = %cx.leader, epoch, %received, %zxid, "getting a snapshot");
@@ -103,8 +103,8 @@ pub(super) struct Rebuilding {
 
 #[derive(Debug)]
 enum Stage {
-    /// The log is being cut.
-    Truncating,
+    /// The log is being cut behind this record.
+    Truncating { to: Zxid },
     /// The snapshot comes in and is written.
     Receiving,
     /// It takes the place of the tree and of the files.
@@ -123,7 +123,7 @@ impl Rebuilding {
     pub(super) fn awaits(&self) -> Awaits {
         match self.stage {
             Stage::Receiving => Awaits::Leader,
-            Stage::Truncating | Stage::Installing => Awaits::Disk,
+            Stage::Truncating { .. } | Stage::Installing => Awaits::Disk,
         }
     }
 
@@ -131,11 +131,15 @@ impl Rebuilding {
     pub(super) fn step(self, cx: &mut Context<'_>, input: Input) -> Turn {
         let Rebuilding { epoch, stage } = self;
         match (stage, input) {
-            (Stage::Truncating, Input::Truncated { last, recent }) => {
+            (Stage::Truncating { to }, Input::Truncated { last, recent }) => {
                 cx.core.replace_history(last, recent);
+                if last != to {
+                    // What a synchronisation that was given up had left went with it.
+                    return Err(format!("the log was to end at {to} and ends at {last}"));
+                }
                 Ok(Phase::Copying(Copying::begin(epoch, last, cx)))
             }
-            (Stage::Truncating, Input::TruncationImpossible) => {
+            (Stage::Truncating { .. }, Input::TruncationImpossible) => {
                 cx.core.needs_snapshot = true;
                 warn!(
                     leader = %cx.leader,
@@ -165,7 +169,7 @@ impl Rebuilding {
                 out.news.push(News::ReceivingEnded);
                 Settles::AtOnce
             }
-            Stage::Truncating | Stage::Installing => Settles::Later,
+            Stage::Truncating { .. } | Stage::Installing => Settles::Later,
         }
     }
 }

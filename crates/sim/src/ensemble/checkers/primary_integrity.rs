@@ -16,10 +16,12 @@ pub(in crate::ensemble) fn leads(member: usize, last: Zxid, truth: &Truth) -> Ch
     Ok(())
 }
 
-/// A transaction is committed while `epoch` is the newest that has a leader.
-pub(in crate::ensemble) fn commits(zxid: Zxid, epoch: u32) -> Checked {
-    // What a leader found in its log is committed with its first word; what comes later is its own.
-    if zxid.epoch() < epoch {
+/// A transaction is committed while `epoch` is the newest that has a leader, whose log ended at
+/// `began_at` then.
+pub(in crate::ensemble) fn commits(zxid: Zxid, (epoch, began_at): (u32, Zxid)) -> Checked {
+    // What a leader found in its log is committed with its first word, and may be in a snapshot
+    // that it received; what comes later is its own.
+    if zxid.epoch() < epoch && zxid > began_at {
         let seen = format!("{zxid} is committed although epoch {epoch} has a leader");
         return violation("primary integrity", seen);
     }

@@ -4,12 +4,13 @@ use super::violation;
 use crate::checkers::Checked;
 use bellwether_wire::disk::{Txn, TxnRecord};
 use bellwether_wire::{OpCode, SessionId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The last request of each session that was committed.
 #[derive(Debug, Default)]
 pub(in crate::ensemble) struct Fifo {
     last: BTreeMap<SessionId, i32>,
+    ended: BTreeSet<SessionId>,
 }
 
 impl Fifo {
@@ -19,6 +20,12 @@ impl Fifo {
         // Nobody sees a refusal that comes late, and the end of a session is asked for with 0.
         let changes_nothing = matches!(record.txn, Txn::Error { .. });
         if header.cxid == 0 || changes_nothing || header.op == OpCode::CreateSession {
+            return Ok(());
+        }
+        // A second end of a session that moved away from whoever asked for it changes nothing
+        // either.
+        let ends = matches!(record.txn, Txn::CloseSession { .. });
+        if ends && !self.ended.insert(header.session) {
             return Ok(());
         }
         match self.last.insert(header.session, header.cxid) {

@@ -47,6 +47,8 @@ struct Client {
     greeting: Greeting,
     session: SessionId,
     unsent: Vec<u8>,
+    /// The client has closed it.
+    ended: bool,
 }
 
 /// How far a connection's greeting is.
@@ -103,6 +105,7 @@ impl Links {
             greeting: Greeting::Expected,
             session: SessionId::NONE,
             unsent: Vec::new(),
+            ended: false,
         };
         self.clients.insert(conn, client);
     }
@@ -120,17 +123,26 @@ impl Links {
     }
 
     /// A client's connection is gone.
-    pub(in crate::ensemble) fn client_gone(&mut self, conn: ConnId) -> Option<Event> {
-        self.clients.remove(&conn).map(|_| Event::ClientGone(conn))
+    /// A client has closed its connection: what it sent before is read first, as from a socket.
+    pub(in crate::ensemble) fn client_gone(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(&conn) {
+            client.ended = true;
+            self.readable.push_back(conn);
+        }
     }
 
-    /// The next frame of any client that may be read.
+    /// The next frame of any client that may be read, or the end of its connection.
     pub(super) fn next_frame(&mut self) -> Option<Event> {
         while let Some(conn) = self.readable.front().copied() {
             let client = self.clients.get_mut(&conn).filter(|client| client.may_be_read());
-            match client.and_then(|client| client.next(conn)) {
-                Some(event) => return Some(event),
-                None => drop(self.readable.pop_front()),
+            let event = client.and_then(|client| client.next(conn));
+            if event.is_some() {
+                return event;
+            }
+            self.readable.pop_front();
+            if self.clients.get(&conn).is_some_and(|client| client.ended) {
+                self.clients.remove(&conn);
+                return Some(Event::ClientGone(conn));
             }
         }
         None
