@@ -18,7 +18,11 @@ impl Fifo {
     pub(in crate::ensemble) fn committed(&mut self, record: &TxnRecord) -> Checked {
         let header = &record.header;
         // Nobody sees a refusal that comes late, and the end of a session is asked for with 0.
-        let changes_nothing = matches!(record.txn, Txn::Error { .. });
+        let changes_nothing = if let Txn::Multi(parts) = &record.txn {
+            parts.iter().any(|(op, _)| *op == OpCode::Error)
+        } else {
+            matches!(record.txn, Txn::Error { .. })
+        };
         if header.cxid == 0 || changes_nothing || header.op == OpCode::CreateSession {
             return Ok(());
         }
