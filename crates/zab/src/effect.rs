@@ -76,7 +76,7 @@ pub enum News {
     /// of the tree, then report [`crate::Input::SnapshotSent`].
     SendSnapshot(LearnerLink),
 
-    /// The leader asks for the sessions that were heard from: answer with [`crate::Peer::pong`].
+    /// The leader asks for the sessions that were heard from: answer by [`crate::Peer::to_leader`].
     Pinged { zxid: Zxid },
     /// The leader knows whether a session lives.
     Revalidated { session: SessionId, valid: bool },

@@ -294,7 +294,7 @@ impl Peer {
         soon.min(role).max(self.core.last_step_ms + 1)
     }
 
-    /// Puts a transaction in flight. Only where [`Serving::Alone`] or [`Serving::Leader`] was told,
+    /// Puts a transaction in flight. Only where `Serving::Alone` or `Serving::Leader` was told,
     /// with the zxid after the one before.
     pub fn propose(&mut self, now_ms: u64, record: Arc<TxnRecord>, out: &mut Out) {
         match &mut self.role {
