@@ -62,7 +62,7 @@ const STAGES: &[Stage] = &[
     stage("doc",      Group::Core, (120, 30),  "rustdoc on every item, warnings are errors", core::documentation),
     stage("sim",      Group::Core, (240, 120), "10,000 seeds of one simulated server, 2,000 of ensembles", core::simulation),
     stage("apache",   Group::Deep, (300, 20),  "the original from Maven Central, and both servers start", apache::stage),
-    stage("conformance", Group::Deep, (240, 150), "text scenarios print the same on both servers", conformance::stage),
+    stage("conformance", Group::Deep, (180, 90), "text scenarios print the same on both servers", conformance::stage),
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
     stage("kazoo-suite", Group::Deep, (420, 300), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
