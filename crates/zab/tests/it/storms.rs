@@ -211,13 +211,12 @@ fn every_broken_peer_is_found_out() {
         }
     }
     // What these storms do not show: a learner takes no truncation that its log cannot follow, a
-    // late completion is seldom that of a record that was cut, observers that lose something are
-    // few, and there is no node. Scenarios and the simulator are for these.
+    // late completion is seldom that of a record that was cut, and observers that lose something
+    // are few. Scenarios and the simulator are for these.
     let hidden = [
         "zab-trunc-across-epochs",
         "zab-completion-of-truncated-append",
         "zab-observer-skips-gap",
-        "zab-ephemeral-leak-after-aborted-sync",
     ];
     assert_eq!(survivors, hidden);
 }
