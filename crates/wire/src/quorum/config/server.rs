@@ -3,8 +3,8 @@
 //! What it keeps true: a host is kept as Java prints it, so that both write the same line; an
 //! address without a host or a port does not exist.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Whether a server has a vote.
