@@ -16,7 +16,6 @@ use crate::flow::propose;
 use crate::flow::session::{self, Origin};
 use crate::node::Node;
 use bellwether_tree::{Identity, Now, Pending};
-use bellwether_wire::client::ConnectResponse;
 use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::quorum::{Id, Packet};
 use bellwether_wire::{OpCode, SessionId, Zxid};
@@ -107,11 +106,6 @@ impl Ensemble {
         matches!(self.serving(), Some(Serving::Alone | Serving::Leader { .. }))
     }
 
-    /// Whether digests say nothing of the tree.
-    pub(crate) fn is_fuzzy(&self) -> bool {
-        self.fuzzy
-    }
-
     pub(crate) fn is_learner(&self) -> bool {
         matches!(self.serving(), Some(Serving::Follower { .. } | Serving::Observer { .. }))
     }
@@ -179,10 +173,7 @@ fn tell_doubted(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
         node.ensemble.doubted.pop_front_if(|(confirmation, _)| *confirmation <= confirmed)
     {
         match doubt {
-            Doubt::Client { conn, read_only } => {
-                out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
-                out.push(Effect::Close(conn));
-            }
+            Doubt::Client { conn, read_only } => session::tell_expired(conn, read_only, out),
             Doubt::Learner { link, session } => {
                 let reply = Packet::RevalidateReply { session, valid: false };
                 node.peer_does(now, out, |peer, said| peer.to_learner(link, reply, said));
@@ -323,8 +314,7 @@ fn stop(node: &mut Node, out: &mut Vec<Effect>) {
     node.pending = Pending::new();
     node.proposals.clear();
     node.forget_requests();
-    let Ensemble { receiving, fuzzy, .. } =
-        std::mem::replace(&mut node.ensemble, Ensemble::member());
+    let (receiving, fuzzy) = (node.ensemble.receiving.take(), node.ensemble.fuzzy);
     node.ensemble = Ensemble { receiving, fuzzy, ..Ensemble::member() };
 }
 
@@ -359,8 +349,6 @@ fn revalidated(node: &mut Node, (session, valid): (SessionId, bool), out: &mut V
         connection.since = node.peer.history().received();
         session::take_over(node, (conn, connection), out);
     } else {
-        let read_only = connection.read_only_known.then_some(false);
-        out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
-        out.push(Effect::Close(conn));
+        session::tell_expired(conn, connection.read_only_known.then_some(false), out);
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn apply(
     if let Ok(ms) = u64::try_from(now.wall_ms.saturating_sub(record.header.time_ms)) {
         node.measures.propagation_ms.record(ms);
     }
-    if outcome.digest_matches == Some(false) && !node.ensemble.is_fuzzy() {
+    if outcome.digest_matches == Some(false) && !node.ensemble.fuzzy {
         node.counters.digest_mismatches += 1;
         error!(
             zxid = %record.header.zxid,

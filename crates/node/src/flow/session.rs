@@ -161,13 +161,18 @@ fn resume_session(
     }
     if !is_password || !is_live {
         debug!(%session, "a session that a client wants back has expired, or its password is wrong");
-        out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
-        out.push(Effect::Close(conn));
+        tell_expired(conn, read_only, out);
         return;
     }
     node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
     node.ensemble.owners.remove(&session);
     take_over(node, (conn, connection), out);
+}
+
+/// The session that a client wants is not there.
+pub(crate) fn tell_expired(conn: ConnId, read_only: Option<bool>, out: &mut Vec<Effect>) {
+    out.push(Effect::Connected(conn, ConnectResponse::expired(read_only)));
+    out.push(Effect::Close(conn));
 }
 
 /// The session lives, and is served on this connection from here on.
