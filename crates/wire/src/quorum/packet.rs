@@ -231,6 +231,32 @@ impl Packet {
         }
     }
 
+    /// The transaction in it.
+    pub fn record(&self) -> Option<&Arc<TxnRecord>> {
+        match self {
+            Packet::Proposal { record }
+            | Packet::Inform { record }
+            | Packet::InformAndActivate { record, .. } => Some(record),
+            Packet::Request { .. }
+            | Packet::Ack { .. }
+            | Packet::Commit { .. }
+            | Packet::Ping { .. }
+            | Packet::Revalidate { .. }
+            | Packet::RevalidateReply { .. }
+            | Packet::Sync
+            | Packet::CommitAndActivate { .. }
+            | Packet::NewLeader { .. }
+            | Packet::FollowerInfo { .. }
+            | Packet::ObserverInfo { .. }
+            | Packet::UpToDate
+            | Packet::Diff { .. }
+            | Packet::Trunc { .. }
+            | Packet::Snap { .. }
+            | Packet::LeaderInfo { .. }
+            | Packet::AckEpoch { .. } => None,
+        }
+    }
+
     /// The zxid that stands before the data.
     fn outer_zxid(&self) -> Zxid {
         match self {
@@ -363,9 +389,7 @@ impl Envelope<'_> {
         let (packet, outer) = (self.kind.name(), self.zxid);
         let opened = self.contents(direction);
         let opened = opened.map_err(|error| PacketError::Malformed { packet, error })?;
-        if let Packet::Proposal { record }
-        | Packet::Inform { record }
-        | Packet::InformAndActivate { record, .. } = &opened
+        if let Some(record) = opened.record()
             && record.header.zxid != outer
         {
             return Err(PacketError::TwoZxids { packet, outer, inner: record.header.zxid });

@@ -182,26 +182,15 @@ impl Serving {
 }
 
 impl Learner {
-    /// Up to where it has acknowledged.
+    /// Up to where it has acknowledged. An observer's acks do not count.
     fn acked(&self) -> Zxid {
-        match &self.stage {
-            Stage::Introduced
-            | Stage::Asked
-            | Stage::Promised { .. }
-            | Stage::ReadingLog(_)
-            | Stage::ReceivingSnapshot(_)
-            | Stage::AwaitingAck { .. }
-            | Stage::Acked => Zxid::ZERO,
-            Stage::Serving(serving) if self.learner_type == LearnerType::Participant => {
-                serving.acked
-            }
-            Stage::Serving(_) => Zxid::ZERO, // An observer's acks do not count.
-        }
+        let votes = self.learner_type == LearnerType::Participant;
+        self.stage.serving().filter(|_| votes).map_or(Zxid::ZERO, |serving| serving.acked)
     }
 
     /// How it learns that a record is committed.
     fn told_of(&self, core: &Core, record: &Arc<TxnRecord>) -> Option<Packet> {
-        let is_newcomer = !matches!(self.stage, Stage::Serving(_));
+        let is_newcomer = self.stage.serving().is_none();
         if !self.is_forwarded_to() || is_newcomer && canary::keeps_commits_from_newcomers(core) {
             return None;
         }

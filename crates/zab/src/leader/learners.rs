@@ -245,7 +245,7 @@ impl Learner {
     pub(super) fn follows(&self, core: &Core, now_ms: u64) -> bool {
         let settings = &core.settings;
         let limit_ms = (settings.init_limit + settings.sync_limit) * settings.tick_ms;
-        let is_serving = matches!(self.stage, Stage::Serving(_));
+        let is_serving = self.stage.serving().is_some();
         self.votes(core) && (is_serving || !core.is_silent(now_ms, self.since_ms, limit_ms))
     }
 
@@ -266,7 +266,8 @@ impl Learner {
     /// Sends a packet, or holds it until the snapshot is through.
     pub(super) fn send(&mut self, packet: Packet, out: &mut Out) {
         if let Stage::ReceivingSnapshot(held) = &mut self.stage {
-            held.bytes += size_of::<Packet>() + record_bytes(&packet);
+            held.bytes += size_of::<Packet>();
+            held.bytes += packet.record().map_or(0, |record| record.encoded_bytes());
             held.packets.push(packet);
         } else {
             out.effects.push(Effect::ToLearner(self.link, packet));
@@ -336,6 +337,20 @@ impl Stage {
         }
     }
 
+    /// What is kept of a learner that serves.
+    pub(super) fn serving(&self) -> Option<&Serving> {
+        match self {
+            Stage::Introduced
+            | Stage::Asked
+            | Stage::Promised { .. }
+            | Stage::ReadingLog(_)
+            | Stage::ReceivingSnapshot(_)
+            | Stage::AwaitingAck { .. }
+            | Stage::Acked => None,
+            Stage::Serving(serving) => Some(serving),
+        }
+    }
+
     /// What it is being synchronised with.
     fn sync(&self) -> Option<SyncKind> {
         match self {
@@ -348,31 +363,5 @@ impl Stage {
             Stage::ReceivingSnapshot(_) => Some(SyncKind::Snapshot),
             Stage::AwaitingAck { kind } => Some(*kind),
         }
-    }
-}
-
-/// How many bytes a packet will take beside its own.
-fn record_bytes(packet: &Packet) -> usize {
-    match packet {
-        Packet::Proposal { record }
-        | Packet::Inform { record }
-        | Packet::InformAndActivate { record, .. } => record.encoded_bytes(),
-        Packet::Request { payload, .. } => payload.len(),
-        Packet::Ack { .. }
-        | Packet::Commit { .. }
-        | Packet::Ping { .. }
-        | Packet::Revalidate { .. }
-        | Packet::RevalidateReply { .. }
-        | Packet::Sync
-        | Packet::CommitAndActivate { .. }
-        | Packet::NewLeader { .. }
-        | Packet::FollowerInfo { .. }
-        | Packet::ObserverInfo { .. }
-        | Packet::UpToDate
-        | Packet::Diff { .. }
-        | Packet::Trunc { .. }
-        | Packet::Snap { .. }
-        | Packet::LeaderInfo { .. }
-        | Packet::AckEpoch { .. } => 0,
     }
 }

@@ -198,17 +198,9 @@ impl Broadcast {
     /// Ends the round that is under way once a quorum has answered.
     fn end_round(&mut self, core: &Core, learners: &mut Learners, out: &mut Out) {
         let my_id = core.settings.my_id;
-        let answered = |learner: &Learner| match &learner.stage {
-            Stage::Introduced
-            | Stage::Asked
-            | Stage::Promised { .. }
-            | Stage::ReadingLog(_)
-            | Stage::ReceivingSnapshot(_)
-            | Stage::AwaitingAck { .. }
-            | Stage::Acked => false,
-            Stage::Serving(serving) => {
-                learner.votes(core) && serving.pings_heard >= serving.round_ping
-            }
+        let answered = |learner: &Learner| {
+            let serving = learner.stage.serving().filter(|_| learner.votes(core));
+            serving.is_some_and(|serving| serving.pings_heard >= serving.round_ping)
         };
         if self.rounds.state == Round::Idle
             || !core.quorum.holds(|id| id == my_id || learners.by_id(id).is_some_and(answered))

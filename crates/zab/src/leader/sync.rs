@@ -308,27 +308,10 @@ impl Learner {
 
 /// Of which transaction a packet that was held speaks.
 fn zxid_of(packet: &Packet) -> Option<Zxid> {
-    match packet {
-        Packet::Proposal { record } | Packet::Inform { record } => Some(record.header.zxid),
-        Packet::Commit { zxid } => Some(*zxid),
-        Packet::Request { .. }
-        | Packet::Ack { .. }
-        | Packet::Ping { .. }
-        | Packet::Revalidate { .. }
-        | Packet::RevalidateReply { .. }
-        | Packet::Sync
-        | Packet::CommitAndActivate { .. }
-        | Packet::InformAndActivate { .. }
-        | Packet::NewLeader { .. }
-        | Packet::FollowerInfo { .. }
-        | Packet::ObserverInfo { .. }
-        | Packet::UpToDate
-        | Packet::Diff { .. }
-        | Packet::Trunc { .. }
-        | Packet::Snap { .. }
-        | Packet::LeaderInfo { .. }
-        | Packet::AckEpoch { .. } => None,
+    if let Packet::Commit { zxid } = packet {
+        return Some(*zxid);
     }
+    packet.record().map(|record| record.header.zxid)
 }
 
 fn to(link: LearnerLink, packet: Packet) -> Effect {

@@ -1,10 +1,8 @@
 //! What a learner has read and cannot interpret yet: in the order in which it came, and bounded in
 //! bytes.
 
-use bellwether_wire::disk::TxnRecord;
 use bellwether_wire::quorum::Packet;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// What a packet costs beside the records in it.
 const PACKET_BYTES: usize = 64;
@@ -77,33 +75,7 @@ impl Backlog {
 }
 
 fn bytes_of(packet: &Packet) -> usize {
-    PACKET_BYTES + packet_record(packet).map_or(0, |record| record.encoded_bytes())
-}
-
-/// The transaction in a packet.
-fn packet_record(packet: &Packet) -> Option<&Arc<TxnRecord>> {
-    match packet {
-        Packet::Proposal { record }
-        | Packet::Inform { record }
-        | Packet::InformAndActivate { record, .. } => Some(record),
-        Packet::Request { .. }
-        | Packet::Ack { .. }
-        | Packet::Commit { .. }
-        | Packet::Ping { .. }
-        | Packet::Revalidate { .. }
-        | Packet::RevalidateReply { .. }
-        | Packet::Sync
-        | Packet::CommitAndActivate { .. }
-        | Packet::NewLeader { .. }
-        | Packet::FollowerInfo { .. }
-        | Packet::ObserverInfo { .. }
-        | Packet::UpToDate
-        | Packet::Diff { .. }
-        | Packet::Trunc { .. }
-        | Packet::Snap { .. }
-        | Packet::LeaderInfo { .. }
-        | Packet::AckEpoch { .. } => None,
-    }
+    PACKET_BYTES + packet.record().map_or(0, |record| record.encoded_bytes())
 }
 
 #[cfg(test)]
