@@ -305,7 +305,7 @@ impl Leader {
     /// Serves once a quorum has everything.
     fn try_to_serve(&mut self, core: &mut Core, now_ms: u64, out: &mut Out) -> Next {
         let Phase::Synchronisation(sync) = &self.phase else { return Next::Stay };
-        if !sync.is_complete(core) {
+        if !sync.is_complete(core, &self.learners) {
             return Next::Stay;
         }
         let mut broadcast = Broadcast::begin(sync);
@@ -508,11 +508,8 @@ impl Leader {
             Phase::Discovery(_) | Phase::Promising(_) | Phase::Agreement(_) => {
                 unreachable!("nobody was sent NEWLEADER")
             }
-            Phase::Synchronisation(sync) => {
+            Phase::Synchronisation(_) => {
                 learner.stage = Stage::Acked;
-                if learner.votes(core) {
-                    sync.acked.insert(learner.id);
-                }
                 self.try_to_serve(core, now_ms, out)
             }
             Phase::Broadcast(broadcast) => {

@@ -240,6 +240,11 @@ impl Learner {
         self.learner_type == LearnerType::Participant && core.quorum.is_voter(self.id)
     }
 
+    /// Whether its vote counts, and it waits for the others to acknowledge this leader too.
+    pub(super) fn has_acked(&self, core: &Core) -> bool {
+        self.votes(core) && matches!(self.stage, Stage::Acked)
+    }
+
     /// Whether it follows, as far as can be seen. Whoever serves clients and is silent was dropped;
     /// whoever is being synchronised has as long as both limits together.
     pub(super) fn follows(&self, core: &Core, now_ms: u64) -> bool {

@@ -49,7 +49,8 @@ impl Leader {
                 too_few("promised the epoch", &agreement.promised)
             }
             Phase::Synchronisation(sync) if is_over(sync.since_ms) => {
-                too_few("acknowledged this leader, besides itself", &sync.acked)
+                let acked = self.learners.iter().filter(|learner| learner.has_acked(core));
+                too_few("acknowledged this leader, besides itself", acked.map(|it| &it.id))
             }
             Phase::Discovery(_)
             | Phase::Promising(_) // Its disk alone is awaited.

@@ -11,15 +11,14 @@
 //! Learners that come later go through the same, beside the broadcast.
 
 use super::canary;
-use super::learners::{Held, Learner, LogFeed, Progress, Stage, SyncKind};
+use super::learners::{Held, Learner, Learners, LogFeed, Progress, Stage, SyncKind};
 use super::selection::{Log, Own, Selection};
 use super::{Leader, Phase};
 use crate::effect::{Effect, LearnerLink, News, Out};
 use crate::peer::Core;
 use bellwether_wire::Zxid;
 use bellwether_wire::disk::TxnRecord;
-use bellwether_wire::quorum::{LearnerType, Packet, ServerId};
-use std::collections::BTreeSet;
+use bellwether_wire::quorum::{LearnerType, Packet};
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -43,21 +42,21 @@ pub(super) struct Terms {
 pub(super) struct Synchronisation {
     pub(super) since_ms: u64,
     pub(super) terms: Terms,
-    /// Which learners have said so.
-    pub(super) acked: BTreeSet<ServerId>,
 }
 
 impl Synchronisation {
     pub(super) fn begin(terms: Terms, now_ms: u64) -> Synchronisation {
-        Synchronisation { since_ms: now_ms, terms, acked: BTreeSet::new() }
+        Synchronisation { since_ms: now_ms, terms }
     }
 
-    /// Whether a quorum has everything, this peer included.
-    pub(super) fn is_complete(&self, core: &Core) -> bool {
+    /// Whether a quorum has everything, this peer included. Who has left may have another leader by
+    /// now, and does not count.
+    pub(super) fn is_complete(&self, core: &Core, learners: &Learners) -> bool {
         let own_is_durable = core.current_epoch == self.terms.epoch
             && core.history.durable() == core.history.received();
         let my_id = core.settings.my_id;
-        own_is_durable && core.quorum.holds(|id| id == my_id || self.acked.contains(&id))
+        let has_acked = |id| learners.by_id(id).is_some_and(|learner| learner.has_acked(core));
+        own_is_durable && core.quorum.holds(|id| id == my_id || has_acked(id))
     }
 }
 

@@ -213,10 +213,7 @@ fn every_broken_peer_is_found_out() {
     // What these storms do not show: a learner takes no truncation that its log cannot follow, a
     // late completion is seldom that of a record that was cut, and observers that lose something
     // are few. Scenarios and the simulator are for these.
-    let hidden = [
-        "zab-trunc-across-epochs",
-        "zab-completion-of-truncated-append",
-        "zab-observer-skips-gap",
-    ];
+    let hidden =
+        ["zab-trunc-across-epochs", "zab-completion-of-truncated-append", "zab-observer-skips-gap"];
     assert_eq!(survivors, hidden);
 }
