@@ -365,7 +365,7 @@ impl Node {
             for path in self.reaper.candidates(now, &self.tree, visits) {
                 session::reap(self, now, path, out);
             }
-        } else if visits > 0 {
+        } else if visits > 0 && self.ensemble.receiving.is_none() {
             self.snapshots.go_on(&self.settings, (&self.tree, visits), out);
         }
     }
