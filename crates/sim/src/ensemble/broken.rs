@@ -59,6 +59,18 @@ impl Break {
         Vec::new()
     }
 
+    /// Whether the shell must not wait for the log either, or it would mend what is broken in the
+    /// protocol: what it is asked later is done later.
+    #[cfg(any(test, feature = "canaries"))]
+    pub(super) fn saves_current_epoch_first(self) -> bool {
+        self == Break::Zab(bellwether_zab::Break::CurrentEpochBeforeSync)
+    }
+
+    #[cfg(not(any(test, feature = "canaries")))]
+    pub(super) fn saves_current_epoch_first(self) -> bool {
+        false
+    }
+
     /// What `--break` calls it.
     pub fn name(self) -> &'static str {
         match self {

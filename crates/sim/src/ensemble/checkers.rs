@@ -210,6 +210,11 @@ impl Checkers {
         self.member(member).disk.current_epoch = epoch;
     }
 
+    /// The log is about to be cut behind this, or it cannot be.
+    pub(super) fn cutting(&mut self, member: usize, last: Option<Zxid>) {
+        self.member(member).disk.cut = last;
+    }
+
     /// The log was cut.
     pub(super) fn truncated(&mut self, member: usize, last: Zxid) {
         let it = self.member(member);
@@ -259,7 +264,10 @@ impl Checkers {
             Serves::AsLeader { .. } => it.heard.leads(now_ms),
             Serves::AsLearner => {}
         }
-        let (last, life) = (it.trail.last(), it.life);
+        let (last, life, base) = (it.trail.last(), it.life, it.trail.base());
+        if let Serves::AsLeader { .. } = serves {
+            self.commits_with_snapshot(base)?;
+        }
         self.shows(member, tree.last_processed())?;
         if let Serves::AsLeader { epoch } = serves {
             primary_integrity::leads(member, last, &self.truth)?;
@@ -277,6 +285,17 @@ impl Checkers {
             Serves::Nobody => Ok(()),
             Serves::AsLeader { .. } | Serves::AsLearner => self.shows(member, zxid),
         }
+    }
+
+    /// A leader counts all that it has as committed; a snapshot that it took over from the leader
+    /// before may show what nobody had shown, and the records are another's.
+    fn commits_with_snapshot(&mut self, base: Zxid) -> Checked {
+        let last = self.truth.last();
+        if base <= last {
+            return Ok(());
+        }
+        let records = self.members.iter().find_map(|member| member.trail.between(last, base));
+        records.into_iter().flatten().try_for_each(|record| self.committed(record))
     }
 
     fn shows(&mut self, member: usize, zxid: Zxid) -> Checked {

@@ -358,8 +358,15 @@ impl Process {
     /// The log's thread is through with what it had.
     pub(super) fn log_done(&mut self, around: &mut Around<'_>) -> Step<()> {
         let now = around.now();
-        let done = self.disk.log_done((self.number, &self.made.settings, now), around)?;
+        let process = (self.number, self.life);
+        let done = self.disk.log_done((process, &self.made.settings, now), around)?;
         self.inbox.extend(done);
+        self.run(around)
+    }
+
+    /// What the log's thread did a while ago is heard of.
+    pub(super) fn late_report(&mut self, around: &mut Around<'_>) -> Step<()> {
+        self.inbox.extend(self.disk.late_report());
         self.run(around)
     }
 

@@ -33,6 +33,11 @@ pub(super) enum Action {
         member: usize,
         life: u64,
     },
+    /// What the log's thread had done a while ago is heard of only now.
+    LateReport {
+        member: usize,
+        life: u64,
+    },
     SnapshotTurn {
         member: usize,
         life: u64,
@@ -200,6 +205,9 @@ impl World {
             Action::Look(arrival) => self.look(arrival),
             Action::Wake { member, life } => self.with(member, Some(life), Process::woken),
             Action::LogDone { member, life } => self.with(member, Some(life), Process::log_done),
+            Action::LateReport { member, life } => {
+                self.with(member, Some(life), Process::late_report)
+            }
             Action::SnapshotTurn { member, life } => {
                 self.with(member, Some(life), Process::snapshot_turn)
             }
@@ -556,6 +564,7 @@ impl Action {
         match self {
             Action::Wake { member, .. }
             | Action::LogDone { member, .. }
+            | Action::LateReport { member, .. }
             | Action::SnapshotTurn { member, .. }
             | Action::ReaderTurn { member, .. }
             | Action::SliceTaken { member, .. }

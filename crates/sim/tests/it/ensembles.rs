@@ -65,10 +65,6 @@ fn runs_of_ensembles_do_what_they_are_for() {
 /// How many seeds a broken ensemble may survive.
 const SEEDS: u64 = 200;
 
-/// What no workload here brings out. The first needs a disk that reports an append after the cut
-/// behind it, the second a stream that loses a packet.
-const NOT_FOUND_YET: [&str; 2] = ["zab-completion-of-truncated-append", "zab-observer-skips-gap"];
-
 fn found(how: EnsembleBreak) -> Option<(u64, String)> {
     (0..SEEDS).find_map(|seed| {
         let violation = run_ensemble(seed, Some(how), Telling::Verdict).violation?;
@@ -85,5 +81,5 @@ fn every_broken_ensemble_is_found_out() {
             None => survivors.push(how.name()),
         }
     }
-    assert_eq!(survivors, NOT_FOUND_YET, "not found within {SEEDS} seeds");
+    assert!(survivors.is_empty(), "not found within {SEEDS} seeds: {survivors:?}");
 }

@@ -17,6 +17,8 @@ pub(in crate::ensemble) struct Disk {
     pub(in crate::ensemble) synced: Zxid,
     /// The member has acknowledged up to here.
     pub(in crate::ensemble) acknowledged: Zxid,
+    /// The log is being cut behind this: a start after a loss of power completes it.
+    pub(in crate::ensemble) cut: Option<Zxid>,
     pub(in crate::ensemble) accepted_epoch: u32,
     pub(in crate::ensemble) current_epoch: u32,
     /// What the leader that it follows has proposed.
@@ -60,10 +62,14 @@ impl Disk {
     pub(in crate::ensemble) fn truncated(&mut self, last: Zxid) {
         self.synced = self.synced.min(last);
         self.acknowledged = self.acknowledged.min(last);
+        self.cut = None;
     }
 
     /// A start has read a log up to `last`.
     pub(in crate::ensemble) fn started(&mut self, member: usize, last: Zxid) -> Checked {
+        if let Some(cut) = self.cut.take() {
+            self.acknowledged = self.acknowledged.min(cut);
+        }
         if last < self.acknowledged {
             let acknowledged = self.acknowledged;
             let seen = format!("{member} acknowledged {acknowledged} and starts with {last}");

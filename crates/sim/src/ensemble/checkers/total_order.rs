@@ -41,6 +41,23 @@ impl Trail {
         self.compared = 0;
     }
 
+    /// Where it begins.
+    pub(in crate::ensemble) fn base(&self) -> Zxid {
+        self.base
+    }
+
+    /// What it has behind one record that is in it, up to another that is.
+    pub(in crate::ensemble) fn between(
+        &self,
+        after: Zxid,
+        up_to: Zxid,
+    ) -> Option<Vec<Arc<TxnRecord>>> {
+        let place = |zxid| self.records.binary_search_by_key(&zxid, |record| record.header.zxid);
+        let from = if after == self.base { 0 } else { place(after).ok()? + 1 };
+        let records = self.records.range(from..=place(up_to).ok()?);
+        Some(records.cloned().collect())
+    }
+
     /// Where it ends.
     pub(in crate::ensemble) fn last(&self) -> Zxid {
         self.records.back().map_or(self.base, |record| record.header.zxid)

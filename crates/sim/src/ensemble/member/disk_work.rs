@@ -25,6 +25,9 @@ const BATCH_MAX: usize = 500;
 /// How many bytes a reader of the log hands over at once.
 const READ_BYTES: u64 = 4000;
 
+/// How late a report that is late may be.
+const LATE_US_MAX: u64 = 4_000_000;
+
 /// The threads of the disk.
 pub(super) struct DiskWork {
     /// `None` only while it is being read anew.
@@ -35,6 +38,10 @@ pub(super) struct DiskWork {
     snapshot: Option<Snapshot>,
     sealed: Option<SealedSnapshot>,
     readers: BTreeMap<LearnerLink, LogReading>,
+    /// Before this nobody hears of a sync. Syncs are reported in their order; what else the log's
+    /// thread does may be reported before one that was done earlier.
+    reports_from_us: u64,
+    late: VecDeque<Event>,
     broken: Option<Break>,
 }
 
@@ -45,7 +52,7 @@ enum Work {
     SaveAccepted(u32),
     SaveCurrent(u32),
     Truncate(Zxid),
-    Adopt(Zxid),
+    Adopt(Box<SealedSnapshot>),
 }
 
 enum Doing {
@@ -85,6 +92,8 @@ impl DiskWork {
             snapshot: None,
             sealed: None,
             readers: BTreeMap::new(),
+            reports_from_us: 0,
+            late: VecDeque::new(),
         }
     }
 
@@ -105,7 +114,11 @@ impl DiskWork {
     }
 
     pub(super) fn save_current(&mut self, epoch: u32) {
-        self.log.push_back(Work::SaveCurrent(epoch));
+        if self.broken.is_some_and(Break::saves_current_epoch_first) {
+            self.log.push_front(Work::SaveCurrent(epoch));
+        } else {
+            self.log.push_back(Work::SaveCurrent(epoch));
+        }
     }
 
     pub(super) fn truncate(&mut self, zxid: Zxid) {
@@ -113,7 +126,9 @@ impl DiskWork {
     }
 
     pub(super) fn adopt(&mut self, zxid: Zxid) {
-        self.log.push_back(Work::Adopt(zxid));
+        let sealed = self.sealed.take().expect("it was received as a whole");
+        assert_eq!(sealed.zxid(), zxid, "another snapshot was received");
+        self.log.push_back(Work::Adopt(Box::new(sealed)));
     }
 
     /// The log's thread takes what waits for it, if it has nothing to do.
@@ -151,7 +166,7 @@ impl DiskWork {
     /// What the log's thread was doing is done.
     pub(super) fn log_done(
         &mut self,
-        (member, settings, now): (usize, &Settings, Now),
+        ((member, life), settings, now): ((usize, u64), &Settings, Now),
         around: &mut Around<'_>,
     ) -> Step<Vec<Event>> {
         let Some(doing) = self.doing.take() else { return Ok(Vec::new()) };
@@ -164,7 +179,18 @@ impl DiskWork {
             Doing::Sync(token, zxid) => {
                 let report = self.store().sync()?;
                 around.checkers.synced(place, zxid);
-                Event::Durable { token, bytes: report.bytes }
+                let bytes = report.bytes;
+                if around.load.late_report_one_in.is_some_and(|of| around.chance.one_in(of)) {
+                    let us = around.chance.below(LATE_US_MAX);
+                    self.reports_from_us = self.reports_from_us.max(around.now_us() + us);
+                }
+                let event = Event::Durable { token, bytes };
+                if self.reports_from_us > around.now_us() || !self.late.is_empty() {
+                    self.late.push_back(event);
+                    around.queue.at(self.reports_from_us, Action::LateReport { member, life });
+                    return Ok(Vec::new());
+                }
+                event
             }
             Doing::Other(Work::Append(..)) => unreachable!("records are synced together"),
             Doing::Other(Work::Roll) => {
@@ -184,15 +210,20 @@ impl DiskWork {
             Doing::Other(Work::Truncate(zxid)) => {
                 return self.cut((place, zxid), (settings, now), around);
             }
-            Doing::Other(Work::Adopt(zxid)) => {
-                let sealed = self.sealed.take().expect("it was received as a whole");
-                assert_eq!(sealed.zxid(), zxid, "another snapshot was received");
-                self.store().restart_at(sealed)?;
+            Doing::Other(Work::Adopt(sealed)) => {
+                let zxid = sealed.zxid();
+                around.checkers.cutting(place, Some(zxid));
+                self.store().restart_at(*sealed)?;
                 around.checkers.adopted(place, zxid);
                 Event::SnapshotAdopted { adopted: true }
             }
         };
         Ok(vec![event])
+    }
+
+    /// A sync is reported at last.
+    pub(super) fn late_report(&mut self) -> Option<Event> {
+        self.late.pop_front()
     }
 
     /// Cuts the log and reads what is left.
@@ -203,8 +234,12 @@ impl DiskWork {
         around: &mut Around<'_>,
     ) -> Step<Vec<Event>> {
         let mut events: Vec<Event> = self.abandon().into_iter().collect();
+        around.checkers.cutting(place, Some(zxid));
         match self.store().truncate(zxid)? {
-            Truncation::Absent => events.push(Event::Peer(Input::TruncationImpossible)),
+            Truncation::Absent => {
+                around.checkers.cutting(place, None);
+                events.push(Event::Peer(Input::TruncationImpossible));
+            }
             Truncation::Truncated => {
                 if self.is_broken(ShellBreak::EphemeralLeakAfterAbortedSync) {
                     around.checkers.truncated(place, zxid);
@@ -217,7 +252,8 @@ impl DiskWork {
                 let Loaded { store, tree, recent, .. } =
                     load(store.into_recovery()?, settings, now)?;
                 self.store = Some(store);
-                around.checkers.truncated(place, zxid);
+                // What a synchronisation brought that never ended is cut off, too.
+                around.checkers.truncated(place, tree.last_processed());
                 events.push(Event::Truncated { tree: Box::new(tree), recent });
             }
         }

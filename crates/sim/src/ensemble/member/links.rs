@@ -64,6 +64,8 @@ struct Learner {
     stream: StreamId,
     reader: PacketReader,
     unsent: Vec<u8>,
+    /// A record that is lost if another follows it at once: whoever reads that sees the gap.
+    held: Option<Packet>,
     snapshot: Option<SnapshotStreamWriter>,
 }
 
@@ -235,6 +237,7 @@ impl Links {
             stream,
             reader: PacketReader::new(DATA_BYTES_MAX),
             unsent: Vec::new(),
+            held: None,
             snapshot: None,
         };
         self.learners.insert(link, learner);
@@ -275,7 +278,17 @@ impl Links {
             let to = around.peer_of(learner.stream, Side::Accepted);
             around.tale.packet(around.queue.now_us(), (member, &format!("=> {to}")), packet);
         }
-        packet.encode(&mut learner.unsent);
+        if let Some(held) = learner.held.take_if(|_| packet.record().is_some()) {
+            around.tale.tell(around.queue.now_us(), || format!("--- lost: {held:?}"));
+        }
+        learner.say_held();
+        let is_record = packet.record().is_some();
+        let lost = around.load.lost_record_one_in.filter(|_| is_record);
+        if lost.is_some_and(|of| around.chance.one_in(of)) {
+            learner.held = Some(packet.clone());
+        } else {
+            packet.encode(&mut learner.unsent);
+        }
     }
 
     pub(super) fn snapshot_to_learner(
@@ -285,6 +298,7 @@ impl Links {
         last: bool,
     ) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
+        learner.say_held();
         let mut writer = learner.snapshot.take().unwrap_or_default();
         for item in items {
             writer.write(item, &mut learner.unsent);
@@ -297,7 +311,8 @@ impl Links {
     }
 
     pub(super) fn close_learner(&mut self, link: LearnerLink, around: &mut Around<'_>) {
-        let Some(learner) = self.learners.remove(&link) else { return };
+        let Some(mut learner) = self.learners.remove(&link) else { return };
+        learner.say_held();
         let now_us = around.queue.now_us();
         if !learner.unsent.is_empty() {
             around.net.send(now_us, learner.stream, Side::Accepted, learner.unsent);
@@ -370,6 +385,15 @@ impl Links {
     }
 }
 
+impl Learner {
+    /// Nothing follows at once.
+    fn say_held(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.encode(&mut self.unsent);
+        }
+    }
+}
+
 impl Leader {
     /// Reads one thing. Gives whether there may be more.
     fn read(&mut self, events: &mut Vec<Event>) -> bool {
@@ -421,6 +445,7 @@ impl Links {
         }
         let mut overfull = Vec::new();
         for (link, learner) in &mut self.learners {
+            learner.say_held();
             if learner.unsent.is_empty() {
                 continue;
             }
