@@ -66,6 +66,12 @@ const ROWS: &[Row] = &[
         Avoided(without_broken_auth),
     ),
     row(
+        "auth behind others",
+        "whether an event of an earlier write may be seen is decided when it is sent, and the \
+         identity may be there by then on both sides, or not",
+        Avoided(with_auth_first),
+    ),
+    row(
         "setACL in flight",
         "whether it counts for the requests behind it depends on the moment in Apache's server; \
          here it always does",
@@ -150,6 +156,10 @@ fn without_broken_auth(step: &mut Step) {
         let auth = sent(step).filter(|sent| sent.op == OpCode::Auth.code());
         auth.for_each(|sent| sent.mutation = Mutation::None);
     }
+}
+
+fn with_auth_first(step: &mut Step) {
+    batches(step).for_each(|batch| batch.sent.sort_by_key(|sent| sent.op != OpCode::Auth.code()));
 }
 
 fn without_set_acl_in_flight(step: &mut Step) {
@@ -248,6 +258,8 @@ mod tests {
         let acl = "  1 setACL path=\"~\" acl=null version=0\n";
         check(&format!("send 0\n{acl}"), &format!("send 0\n{acl}"));
         check(&format!("send 0\n{acl}  2 ping\n"), "send 0\n  2 ping\n");
+        let auth = "  -4 auth scheme=\"digest\" auth=x\n";
+        check(&format!("send 0\n  1 ping\n{auth}"), &format!("send 0\n{auth}  1 ping\n"));
         check("send 0\n  1 op=-10\n  2 op=20\n  3 op=10\n", "send 0\n  3 op=10\n");
         check("bytes 0 x00100000\nbytes 0 x7fffffff\n", "bytes 0 x\nbytes 0 x7fffffff\n");
         let alone = "send 0\n  1 createContainer path=\"~\" data=null acl=null flags=1\n";
