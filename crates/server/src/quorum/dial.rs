@@ -1,4 +1,4 @@
-//! Reaching a leader's quorum port.
+//! Reaching a leader's quorum port, once: how often it is tried is the learner's business.
 
 use super::{QuorumMessage, SharedPlace, names};
 use crate::run::Message;
@@ -10,13 +10,6 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, warn};
-
-/// How often it is tried, as in Apache: the leader may have been elected a moment before its port
-/// is open.
-const ATTEMPTS: u32 = 5;
-
-/// Between two attempts, likewise.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A dial that is under way; dropping it gives it up.
 #[derive(Debug)]
@@ -40,7 +33,7 @@ pub(crate) fn start(
         let message = match timeout(all, reach(&place, leader)).await {
             Ok(Ok(stream)) => QuorumMessage::LeaderReached { link, stream },
             Ok(Err(error)) => {
-                warn!(server = %leader, %error, "the leader cannot be reached");
+                debug!(server = %leader, %error, "the leader is not reached yet");
                 QuorumMessage::LeaderUnreachable { link }
             }
             Err(_elapsed) => {
@@ -62,19 +55,7 @@ async fn reach(place: &SharedPlace, leader: ServerId) -> io::Result<TcpStream> {
     let places: Vec<(Box<str>, u16)> =
         addresses.map(|address| (address.host.clone(), address.quorum_port)).collect();
     let one = Duration::from_millis(place.tick_ms * u64::from(place.member.sync_limit));
-    let mut attempt = 1;
-    loop {
-        match names::connect(&places, one).await {
-            Ok(stream) => {
-                place.set_options(&stream)?;
-                return Ok(stream);
-            }
-            Err(error) if attempt >= ATTEMPTS => return Err(error),
-            Err(error) => {
-                debug!(server = %leader, attempt, %error, "the leader is not reached yet");
-            }
-        }
-        attempt += 1;
-        tokio::time::sleep(PAUSE).await;
-    }
+    let stream = names::connect(&places, one).await?;
+    place.set_options(&stream)?;
+    Ok(stream)
 }

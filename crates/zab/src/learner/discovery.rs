@@ -18,7 +18,7 @@ use tracing::{info, warn};
 const TRYING_MS_MAX: u64 = 2000;
 
 /// How long to wait after the first try that failed: most leaders open their port at that moment.
-const RETRY_MS_MIN: u64 = 10;
+const RETRY_MS_MIN: u64 = 2;
 
 /// How long at most. Each wait is twice the one before.
 const RETRY_MS_MAX: u64 = 100;
