@@ -16,8 +16,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
-/// What Java asks the system for when no backlog is given.
-const JAVA_BACKLOG: u32 = 50;
+/// What the system is asked for when no backlog is given; it takes what it allows (`somaxconn`).
+/// Java asks for 50, and who is turned away beyond that waits a second before trying again, which
+/// is what most of the clients of a server that died would do.
+const BACKLOG: u32 = 4096;
 const SNAP_COUNT_MIN: u32 = 2;
 const SNAP_RETAIN_COUNT_MIN: u32 = 3;
 
@@ -136,7 +138,7 @@ fn bytes_of_kib(kib: i64) -> Option<NonZeroU64> {
 
 fn backlog(values: &Values) -> u32 {
     match number(values.int("clientPortListenBacklog")) {
-        0 => JAVA_BACKLOG,
+        0 => BACKLOG,
         given => given,
     }
 }

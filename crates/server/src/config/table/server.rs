@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Setting] = setting_rows! { Server
     ["clientPortAddress", File, Address, "", "", "3.3.0", Honoured,
      "The one address to listen on for clients. Unset, all addresses of the machine."]
     ["clientPortListenBacklog", File, INT, "-1", "connections", "3.6.0", Honoured,
-     "How many connections may wait to be accepted; below 1, the 50 that Java asks for."]
+     "How many connections may wait to be accepted; below 1, 4096 (Java: 50)."]
     ["tickTime", File, int(1, INT_MAX), "3000", "ms", "3.0.0", Honoured,
      "The unit of time for session expiry, and of the limits that count ticks."]
     ["minSessionTimeout", File, int(-1, INT_MAX), "-1", "ms", "3.3.0", Honoured,
