@@ -411,21 +411,31 @@ impl Core {
         deadline
     }
 
-    /// One step of the node, and what it asks for. Frames come in runs and cost less than a look at
-    /// the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
+    /// One step of the node, and what it asks for. Frames, and packets of other members, come in
+    /// runs and cost less than a look at the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
     /// beginning of the next.
     fn step(&mut self, event: Event) {
-        let is_frame = matches!(event, Event::Frame { .. });
+        let comes_in_runs = matches!(
+            event,
+            Event::Frame { .. } | Event::Peer(Input::FromLearner(..) | Input::FromLeader(..))
+        );
         let mut effects = std::mem::take(&mut self.effects);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
         self.unclocked += 1;
-        if !is_frame || self.unclocked == FRAMES_PER_CLOCK {
+        if !comes_in_runs || self.unclocked == FRAMES_PER_CLOCK {
             self.read_clock();
         }
         for effect in effects.drain(..) {
             self.perform(effect);
         }
         self.effects = effects;
+    }
+
+    /// A run of frames or packets is over.
+    fn end_run(&mut self) {
+        if self.unclocked > 0 {
+            self.read_clock();
+        }
     }
 
     /// Ends the time of the steps since the clock was last read.

@@ -149,7 +149,9 @@ impl History {
         assert!(zxid <= self.received, "{zxid} is committed and was not received");
         if zxid > self.committed {
             self.committed = zxid;
-            self.deliverable = self.in_flight.partition_point(|record| record.header.zxid <= zxid);
+            // Mostly it is the next one.
+            let rest = self.in_flight.range(self.deliverable..);
+            self.deliverable += rest.take_while(|record| record.header.zxid <= zxid).count();
         }
     }
 

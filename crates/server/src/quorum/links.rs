@@ -25,6 +25,9 @@ pub(crate) const UNSENT_BYTES_LOW: usize = 256 << 10;
 /// How long a link that is closing may leave untaken what was sent before.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
+/// For how many bytes there is room from the beginning, at most.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// How many chunks go out with one write.
 const CHUNKS_PER_WRITE: usize = 64;
 
@@ -134,7 +137,9 @@ impl Link {
             return;
         }
         let room = self.gathered.len();
-        let chunk = std::mem::take(&mut self.gathered);
+        // The next one is likely to be about as long.
+        let next = Vec::with_capacity(room.min(CHUNK_BYTES));
+        let chunk = std::mem::replace(&mut self.gathered, next);
         self.unsent.bytes.fetch_add(room, Ordering::Relaxed);
         // A writer that has ended has failed, and the reader finds out.
         drop(self.chunks.send(chunk));

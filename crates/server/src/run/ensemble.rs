@@ -105,14 +105,14 @@ impl Core {
     }
 
     fn perform_for_peer(&mut self, effect: PeerEffect) {
-        let core = self.sender.clone();
+        let core = || self.sender.clone();
         let sockets = self.sockets.as_mut().expect("only a member asks for this");
         match effect {
             PeerEffect::Notify { to, notification } => {
                 sockets.election_port.notify(to, &notification);
             }
             PeerEffect::Listen => {
-                sockets.quorum_port = Some(listener::listen(sockets.place.clone(), core));
+                sockets.quorum_port = Some(listener::listen(sockets.place.clone(), core()));
             }
             PeerEffect::StopListening => sockets.quorum_port = None,
             PeerEffect::ToLearner(link, packet) => sockets.send(LinkEnd::Learner(link), &packet),
@@ -124,7 +124,7 @@ impl Core {
             }
             PeerEffect::ReadLog { link, after, up_to } => self.read_log(link, after, up_to),
             PeerEffect::Dial { link, leader } => {
-                let dial = dial::start(sockets.place.clone(), (link, leader), core);
+                let dial = dial::start(sockets.place.clone(), (link, leader), core());
                 sockets.dials.insert(link, dial);
             }
             PeerEffect::ToLeader(link, packet) => sockets.send(LinkEnd::Leader(link), &packet),
@@ -209,13 +209,14 @@ impl Core {
         for packet in packets {
             // One of them may be what ends the link.
             if !self.sockets().links.contains_key(&end) {
-                return;
+                break;
             }
             self.step(Event::Peer(match end {
                 LinkEnd::Learner(link) => Input::FromLearner(link, packet),
                 LinkEnd::Leader(link) => Input::FromLeader(link, packet),
             }));
         }
+        self.end_run();
     }
 
     /// The link is gone, or is ended from here.

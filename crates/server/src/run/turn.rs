@@ -133,9 +133,7 @@ impl Core {
     /// Takes frames while it may; returns how many bytes they were and why it stopped.
     fn take_frames(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
         let result = self.take_run(conn, input);
-        if self.unclocked > 0 {
-            self.read_clock();
-        }
+        self.end_run();
         result
     }
 

@@ -93,16 +93,16 @@ impl Broadcast {
             learners.by_id(id).map_or(Zxid::ZERO, Learner::acked)
         };
         let committed = core.history.committed();
-        let mut mark = committed;
-        for voter in core.quorum.voters() {
+        let is_quorum =
+            |zxid: Zxid| core.quorum.holds(|id| has(id) >= zxid) || canary::commits_alone(core);
+        let mark = if is_quorum(acked) {
+            acked
+        } else {
             // What nobody has acknowledged just now had no quorum before.
-            let candidate = has(voter).min(acked);
-            let is_quorum =
-                || core.quorum.holds(|id| has(id) >= candidate) || canary::commits_alone(core);
-            if candidate > mark && is_quorum() {
-                mark = candidate;
-            }
-        }
+            let candidates = core.quorum.voters().map(|voter| has(voter).min(acked));
+            let good = candidates.filter(|zxid| *zxid > committed && is_quorum(*zxid));
+            good.max().unwrap_or(committed)
+        };
         if mark > committed {
             for record in core.history.uncommitted() {
                 if record.header.zxid > mark {
