@@ -61,7 +61,7 @@ impl Tree {
         let mut at_path = path.to_owned();
         loop {
             let children = self.nodes.get(at).children();
-            if let Some(name) = children.and_then(|children| children.after(None)) {
+            if let Some((name, _)) = children.and_then(|children| children.after(None)) {
                 at_path.push('/');
                 at_path.push_str(name);
                 at = self.nodes.find(&at_path).expect("a child's name leads to it");

@@ -42,8 +42,8 @@ impl Tree {
         self.check_node(id, path, found)?;
         let (mut descendants, mut data_bytes, mut children_count) = (0, 0, 0);
         if let Some(children) = node.children() {
-            let mut name = children.after(None);
-            while let Some(child_name) = name {
+            let mut next = children.after(None);
+            while let Some((child_name, _)) = next {
                 let child_path = format!("{path}/{child_name}");
                 let child = self.nodes.find(&child_path);
                 let child = child.ok_or_else(|| format!("{child_path} is not in the index"))?;
@@ -53,7 +53,7 @@ impl Tree {
                 descendants += 1 + child_descendants;
                 data_bytes += self.nodes.get(child).data_len() as u64 + child_bytes;
                 children_count += 1;
-                name = children.after(Some(child_name));
+                next = children.after(next);
             }
             same("children", &children_count, &children.len())?;
             assert!(children_count > 0, "a node without children has no list of them");

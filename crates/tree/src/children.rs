@@ -15,11 +15,20 @@ const CHUNK_BYTES_MIN: usize = CHUNK_BYTES_MAX / 4;
 /// The length that stands before a name.
 const LEN_BYTES: usize = 4;
 
-/// Invariant: `bytes` holds exactly `count` encoded names, and `count > 0`.
+/// Invariant: `bytes` holds exactly `count` encoded names, of which the last begins at `last_at`,
+/// and `count > 0`.
 #[derive(Clone)]
 struct Chunk {
     bytes: Arc<[u8]>,
     count: u32,
+    last_at: u32,
+}
+
+/// Where a name was found among others; it may be somewhere else by now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    chunk: usize,
+    offset: usize,
 }
 
 /// The names of a node's children.
@@ -90,16 +99,29 @@ impl Children {
         NameList::from_chunks(self.count as usize, chunks)
     }
 
-    /// The first name greater than `name`, or the first of all.
-    pub(crate) fn after(&self, name: Option<&str>) -> Option<&str> {
-        let Some(name) = name else { return self.chunks.first().and_then(Chunk::first) };
-        let at = self.chunk_of(name);
-        let chunk = self.chunks.get(at)?;
-        let offset = match chunk.search(name) {
-            Ok(offset) => offset + LEN_BYTES + name.len(),
-            Err(offset) => offset,
+    /// The first name greater than `name`, or the first of all, and where it is. Where `name` was
+    /// found the last time is looked at first.
+    pub(crate) fn after(&self, name: Option<(&str, Place)>) -> Option<(&str, Place)> {
+        let Some((name, place)) = name else { return self.at(Place::default()) };
+        let place = if self.bytes_at(place) == Some(name.as_bytes()) {
+            Place { offset: place.offset + LEN_BYTES + name.len(), ..place }
+        } else {
+            let at = self.chunk_of(name);
+            let offset = match self.chunks.get(at)?.search(name) {
+                Ok(offset) => offset + LEN_BYTES + name.len(),
+                Err(offset) => offset,
+            };
+            Place { chunk: at, offset }
         };
-        name_at(&chunk.bytes, offset).or_else(|| self.chunks.get(at + 1)?.first())
+        self.at(place).or_else(|| self.at(Place { chunk: place.chunk + 1, offset: 0 }))
+    }
+
+    fn at(&self, place: Place) -> Option<(&str, Place)> {
+        self.bytes_at(place).map(|bytes| (text(bytes), place))
+    }
+
+    fn bytes_at(&self, place: Place) -> Option<&[u8]> {
+        name_at(&self.chunks.get(place.chunk)?.bytes, place.offset)
     }
 
     #[cfg(test)]
@@ -109,7 +131,8 @@ impl Children {
 
     /// The chunk that holds `name` or would: the last one that starts at or before it.
     fn chunk_of(&self, name: &str) -> usize {
-        let starts_before = |chunk: &Chunk| chunk.first().is_some_and(|first| first <= name);
+        let starts_before =
+            |chunk: &Chunk| chunk.first().is_some_and(|first| first <= name.as_bytes());
         self.chunks.partition_point(starts_before).saturating_sub(1)
     }
 
@@ -125,8 +148,8 @@ impl Children {
         if left.bytes.len() + right.bytes.len() > CHUNK_BYTES_MAX {
             return false;
         }
-        let bytes = [&*left.bytes, &*right.bytes].concat().into();
-        let joined = Chunk { bytes, count: left.count + right.count };
+        let bytes = [&*left.bytes, &*right.bytes].concat();
+        let joined = Chunk::new(bytes, left.count + right.count);
         self.set(at, joined);
         self.chunks.remove(at + 1);
         true
@@ -139,17 +162,31 @@ impl Chunk {
         for name in names {
             bytes.put_buffer(Some(name));
         }
-        let count = u32::try_from(names.len()).expect("a chunk is small");
-        Chunk { bytes: bytes.into(), count }
+        Chunk::new(bytes, u32::try_from(names.len()).expect("a chunk is small"))
     }
 
-    fn first(&self) -> Option<&str> {
+    fn new(bytes: Vec<u8>, count: u32) -> Chunk {
+        let (mut offset, mut last_at) = (0, 0);
+        while let Some(name) = name_at(&bytes, offset) {
+            (last_at, offset) = (offset, offset + LEN_BYTES + name.len());
+        }
+        let last_at = u32::try_from(last_at).expect("a chunk is small");
+        Chunk { bytes: bytes.into(), count, last_at }
+    }
+
+    fn first(&self) -> Option<&[u8]> {
         name_at(&self.bytes, 0)
     }
 
-    /// Where `name` is, or where it would have to be.
+    /// Where `name` is, or where it would have to be. Text is in the order of its bytes.
     fn search(&self, name: &str) -> Result<usize, usize> {
-        let mut offset = 0;
+        let name = name.as_bytes();
+        // Names mostly come in ascending order.
+        let last_at = self.last_at as usize;
+        let mut offset = match name_at(&self.bytes, last_at) {
+            Some(last) if last < name => last_at,
+            Some(_) | None => 0,
+        };
         while let Some(other) = name_at(&self.bytes, offset) {
             match other.cmp(name) {
                 std::cmp::Ordering::Less => offset += LEN_BYTES + other.len(),
@@ -166,15 +203,20 @@ impl Chunk {
         bytes.extend_from_slice(before);
         bytes.put_text(name);
         bytes.extend_from_slice(after);
-        Chunk { bytes: bytes.into(), count: self.count + 1 }
+        let last_at = if after.is_empty() {
+            u32::try_from(offset).expect("a chunk is small")
+        } else {
+            self.last_at + u32::try_from(LEN_BYTES + name.len()).expect("a name is short")
+        };
+        Chunk { bytes: bytes.into(), count: self.count + 1, last_at }
     }
 
     /// `None` if nothing is left.
     fn without(&self, offset: usize, name: &str) -> Option<Chunk> {
         let (before, rest) = self.bytes.split_at(offset);
         let (_, after) = rest.split_at(LEN_BYTES + name.len());
-        let bytes: Arc<[u8]> = [before, after].concat().into();
-        (self.count > 1).then_some(Chunk { bytes, count: self.count - 1 })
+        let rest = [before, after].concat();
+        (self.count > 1).then(|| Chunk::new(rest, self.count - 1))
     }
 
     /// Cuts at the first name beyond the middle. A chunk of one long name has no second half.
@@ -188,18 +230,20 @@ impl Chunk {
             count += 1;
         }
         let (left, right) = self.bytes.split_at(offset);
-        let right_chunk = Chunk { bytes: right.into(), count: self.count - count };
-        (Chunk { bytes: left.into(), count }, (!right.is_empty()).then_some(right_chunk))
+        let right = (!right.is_empty()).then(|| Chunk::new(right.into(), self.count - count));
+        (Chunk::new(left.into(), count), right)
     }
 }
 
-fn name_at(bytes: &[u8], offset: usize) -> Option<&str> {
+/// The name at `offset`, which may be an offset of former bytes: what is found there is then no
+/// name, for a name has no zero byte and a length that is read a byte too early or too late makes
+/// it reach over another length.
+fn name_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     let (len, rest) = bytes.get(offset..)?.split_first_chunk::<LEN_BYTES>()?;
-    Some(text(rest, u32::from_be_bytes(*len) as usize))
+    rest.get(..u32::from_be_bytes(*len) as usize)
 }
 
-fn text(bytes: &[u8], len: usize) -> &str {
-    let name = bytes.get(..len).expect("a chunk holds whole names");
+fn text(name: &[u8]) -> &str {
     std::str::from_utf8(name).expect("a chunk holds names that were text")
 }
 
@@ -222,6 +266,7 @@ mod tests {
                 names.push(name);
             }
             assert_eq!(chunk.count as usize, names.len());
+            assert_eq!(name_at(&chunk.bytes, chunk.last_at as usize), names.last().copied());
         }
     }
 
@@ -239,10 +284,17 @@ mod tests {
                 }
                 let probe = format!("{:0width$}", u.int_in_range(0..=60)?);
                 let next = model.range::<str, _>((Excluded(probe.as_str()), Unbounded)).next();
-                assert_eq!(children.after(Some(&probe)), next.map(String::as_str));
-                assert_eq!(children.after(None), model.first().map(String::as_str));
+                let anywhere = Place { chunk: 0, offset: u.int_in_range(0..=1500)? };
+                for place in [Place::default(), anywhere] {
+                    let after = children.after(Some((&probe, place)));
+                    assert_eq!(after.map(|(name, _)| name), next.map(String::as_str));
+                }
             }
             check(&children, &model);
+            let next = |last: &Option<_>| children.after(last.map(|last: (&str, Place)| last));
+            let all = std::iter::successors(Some(children.after(None)), |last| Some(next(last)));
+            let all = all.map_while(|at| at).map(|(name, _)| name);
+            assert!(all.eq(model.iter().map(String::as_str)));
             Ok(())
         });
     }
@@ -281,7 +333,8 @@ mod tests {
         assert!(children.insert(&long));
         assert!(children.insert("a"));
         assert!(children.insert("y"));
-        assert_eq!(children.after(Some("a")), Some(long.as_str()));
+        let after = children.after(Some(("a", Place::default())));
+        assert_eq!(after.map(|(name, _)| name), Some(long.as_str()));
         assert!(children.remove(&long));
         assert_eq!(children.names(), ["a".into(), "y".into()]);
     }

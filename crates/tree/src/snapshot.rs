@@ -16,6 +16,7 @@
 //! path alone would have to be looked up from the root in every slice, however deep it is.
 
 use crate::acl_table::grants_nothing;
+use crate::children::Place;
 use crate::nodes::{NodeId, ROOT};
 use crate::tree::{Progress, Tree};
 use bellwether_wire::disk::{SnapshotItem, SnapshotNode, TxnDigest};
@@ -52,8 +53,8 @@ struct Level {
     czxid: Zxid,
     /// The newest transaction when the node was written.
     written_at: Zxid,
-    /// The child visited last.
-    after: Option<Box<str>>,
+    /// The child visited last, and where it was.
+    after: Option<(Box<str>, Place)>,
     path_len: usize,
 }
 
@@ -134,12 +135,12 @@ impl Tree {
         cursor.path.truncate(level.path_len);
         let node = self.nodes.try_get(level.id).filter(|node| node.stat.czxid == level.czxid);
         let children = node.and_then(|node| node.children());
-        let name = children.and_then(|children| children.after(level.after.as_deref()));
-        let Some(name) = name else {
+        let after = level.after.as_ref().map(|(name, place)| (&**name, *place));
+        let Some((name, place)) = children.and_then(|children| children.after(after)) else {
             cursor.stack.pop();
             return;
         };
-        level.after = Some(name.into());
+        level.after = Some((name.into(), place));
         let written_at = level.written_at;
         cursor.path.push('/');
         cursor.path.push_str(name);
