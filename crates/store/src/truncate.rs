@@ -118,10 +118,14 @@ fn choose_base(
     Ok(None)
 }
 
-/// Whether nothing can be missing between a transaction and a record.
+/// Whether nothing can be missing between a transaction, or the zxid of a snapshot, and a record.
 pub(crate) fn succeeds(previous: Zxid, record: &LogRecord) -> bool {
-    follows_in_order(previous, record.record.header.zxid)
-        && record.mark.is_none_or(|mark| mark.follows(previous))
+    let zxid = record.record.header.zxid;
+    // No transaction has the first zxid of an epoch, and no mark names it. A snapshot of it has all
+    // that was there when the epoch began.
+    let opens_epoch = previous.counter() == 0 && previous.epoch() > 0 && zxid.0 == previous.0 + 1;
+    let is_marked = || record.mark.is_none_or(|mark| mark.follows(previous));
+    follows_in_order(previous, zxid) && (opens_epoch || is_marked())
 }
 
 /// The same, where these snapshots are there: if an epoch begins and no mark tells, one in between
