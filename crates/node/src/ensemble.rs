@@ -39,12 +39,22 @@ enum Service {
     Yes(Serving),
 }
 
+/// Who takes a client's requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This leader itself.
+    Here,
+    Learner(LearnerLink),
+}
+
 /// The part of a replica that only members of ensembles need.
 #[derive(Debug)]
 pub(crate) struct Ensemble {
     service: Service,
-    /// Leading: which learner serves a session. Sessions that are served here are not in it.
-    pub(crate) owners: BTreeMap<SessionId, LearnerLink>,
+    /// Leading: where the client of a session opened its last connection, as far as is known. It
+    /// stays when that connection, or the learner, is gone: what another one sends late is refused
+    /// until the client comes to it.
+    pub(crate) owners: BTreeMap<SessionId, Owner>,
     /// Learning: sessions heard from since the leader last asked.
     pub(crate) touched: BTreeMap<SessionId, i32>,
     /// Learning: connections whose session the leader is making.
@@ -231,10 +241,7 @@ pub(crate) fn news(node: &mut Node, now: Now, news: News, out: &mut Vec<Effect>)
                 }
             }
         }
-        News::LearnerLeft(link) => {
-            node.ensemble.owners.retain(|_session, owner| *owner != link);
-            node.ensemble.walks.end(link);
-        }
+        News::LearnerLeft(link) => node.ensemble.walks.end(link),
         News::Confirmed(confirmation) => {
             node.proposals.confirmed = node.proposals.confirmed.max(confirmation);
             tell_doubted(node, now, out);

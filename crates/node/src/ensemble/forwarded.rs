@@ -3,7 +3,7 @@
 //! A session belongs to one server at a time: the one whose connection its client opened last.
 //! What another one still forwards for it is refused.
 
-use super::Doubt;
+use super::{Doubt, Owner};
 use crate::effect::Effect;
 use crate::flow::session::{self, Admitted, Origin};
 use crate::node::Node;
@@ -41,7 +41,7 @@ pub(crate) fn request(
                 return;
             };
             node.expiry.touch(session, now.mono_ms, timeout_ms);
-            node.ensemble.owners.insert(session, link);
+            node.ensemble.owners.insert(session, Owner::Learner(link));
             Write::CreateSession { timeout_ms }
         }
         // Apache closes it for whoever asks, and with it what its client does elsewhere since.
@@ -77,7 +77,8 @@ fn owns(node: &mut Node, link: LearnerLink, session: SessionId) -> bool {
     if node.connections.owner_of(session).is_some() {
         return false;
     }
-    *node.ensemble.owners.entry(session).or_insert(link) == link
+    let asking = Owner::Learner(link);
+    *node.ensemble.owners.entry(session).or_insert(asking) == asking
 }
 
 /// A client of a learner wants its session back there.
@@ -92,7 +93,7 @@ pub(crate) fn revalidate(
         return;
     }
     node.expiry.touch(session, now.mono_ms, timeout_ms);
-    node.ensemble.owners.insert(session, link);
+    node.ensemble.owners.insert(session, Owner::Learner(link));
     if let Some(conn) = node.connections.owner_of(session) {
         out.push(Effect::Close(conn));
         session::drop_connection(node, conn);

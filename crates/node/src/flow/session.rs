@@ -7,7 +7,7 @@
 use crate::audit::Asked;
 use crate::connections::{Connection, Queued, Waiting};
 use crate::effect::Effect;
-use crate::ensemble::{self, Doubt};
+use crate::ensemble::{self, Doubt, Owner};
 use crate::event::ConnId;
 use crate::flow::{prepare, propose, reply};
 use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_MAX};
@@ -165,7 +165,9 @@ fn resume_session(
         return;
     }
     node.expiry.touch(session, now.mono_ms, connection.timeout_ms);
-    node.ensemble.owners.remove(&session);
+    if !node.ensemble.is_alone() {
+        node.ensemble.owners.insert(session, Owner::Here);
+    }
     take_over(node, (conn, connection), out);
 }
 
@@ -516,6 +518,7 @@ pub(crate) fn expire(node: &mut Node, now: Now, mut visits: usize, out: &mut Vec
         visits = visits.saturating_sub(1 + node.tree.ephemerals_count_of(session));
         debug!(%session, "a session expires");
         node.counters.sessions_expired += 1;
+        node.ensemble.owners.remove(&session);
         let identities = Arc::new([]);
         let write = Write::CloseSession;
         let origin = Origin::Internal;
