@@ -209,6 +209,15 @@ impl Node {
         self.go_on(now, out);
     }
 
+    /// Takes an input of the peer to which others will follow at once. What waits for it goes on
+    /// with the next step, which the last of them, or [`Event::Continue`], has to be.
+    pub fn take(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        if !self.log_failed {
+            self.notice_stall(now);
+            self.tell_peer(now, input, out);
+        }
+    }
+
     fn handle(&mut self, now: Now, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::Tick => self.tick(now, out),

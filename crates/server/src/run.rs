@@ -411,18 +411,15 @@ impl Core {
         deadline
     }
 
-    /// One step of the node, and what it asks for. Frames, and packets of other members, come in
-    /// runs and cost less than a look at the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
+    /// One step of the node, and what it asks for. Frames come in runs and cost less than a look at
+    /// the clock does: it is read once per [`FRAMES_PER_CLOCK`] of them. The end of one step is the
     /// beginning of the next.
     fn step(&mut self, event: Event) {
-        let comes_in_runs = matches!(
-            event,
-            Event::Frame { .. } | Event::Peer(Input::FromLearner(..) | Input::FromLeader(..))
-        );
+        let is_frame = matches!(event, Event::Frame { .. });
         let mut effects = std::mem::take(&mut self.effects);
         self.node.step(self.clock.at(self.instant), event, &mut effects);
         self.unclocked += 1;
-        if !comes_in_runs || self.unclocked == FRAMES_PER_CLOCK {
+        if !is_frame || self.unclocked == FRAMES_PER_CLOCK {
             self.read_clock();
         }
         for effect in effects.drain(..) {
@@ -431,11 +428,14 @@ impl Core {
         self.effects = effects;
     }
 
-    /// A run of frames or packets is over.
-    fn end_run(&mut self) {
-        if self.unclocked > 0 {
-            self.read_clock();
+    /// Hands the node a packet of another member, one of several.
+    fn take(&mut self, input: Input) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.node.take(self.clock.at(self.instant), input, &mut effects);
+        for effect in effects.drain(..) {
+            self.perform(effect);
         }
+        self.effects = effects;
     }
 
     /// Ends the time of the steps since the clock was last read.

@@ -100,12 +100,17 @@ pub fn split(path: &str) -> Option<(&str, &str)> {
 
 /// Whether there are only printable ASCII characters, and no component that is empty or begins with
 /// a dot. Nearly all paths are like this, and then nothing else can be wrong.
+///
+/// It looks at every byte whatever it finds, so that many are looked at together.
 fn is_plain(relative: &[u8]) -> bool {
-    let mut previous = b'/';
-    relative.iter().all(|&byte| {
-        let starts = std::mem::replace(&mut previous, byte) == b'/';
-        matches!(byte, 0x20..=0x7e) && !(starts && matches!(byte, b'/' | b'.'))
-    })
+    let is_odd_start = |byte: u8| byte == b'/' || byte == b'.';
+    let Some((first, rest)) = relative.split_first() else { return true };
+    let printable = relative.iter().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
+    let pairs = relative.iter().zip(rest);
+    let odd = pairs.fold(is_odd_start(*first), |odd, (before, byte)| {
+        odd | ((*before == b'/') & is_odd_start(*byte))
+    });
+    printable & !odd
 }
 
 fn check_component(component: &str, start: usize) -> Result<(), PathError> {

@@ -13,9 +13,10 @@ const EVERYBODY: i64 = 0;
 /// Who votes, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quorum {
-    voters: BTreeMap<ServerId, Share>,
+    /// By their ids. They are few, and asked about for every transaction.
+    voters: Vec<(ServerId, Share)>,
     /// The weights of the groups that count. Invariant: none is 0.
-    groups: BTreeMap<i64, i64>,
+    groups: Vec<(i64, i64)>,
 }
 
 /// What one voter adds, and to what.
@@ -29,11 +30,11 @@ impl Quorum {
     /// That of an ensemble.
     pub fn of(config: &EnsembleConfig) -> Quorum {
         let mut totals: BTreeMap<i64, i64> = BTreeMap::new();
-        let mut voters = BTreeMap::new();
+        let mut voters = Vec::new();
         match &config.quorums {
             Quorums::Majority => {
                 for (server, _) in config.participants() {
-                    voters.insert(server, Share { group: EVERYBODY, weight: 1 });
+                    voters.push((server, Share { group: EVERYBODY, weight: 1 }));
                     *totals.entry(EVERYBODY).or_default() += 1;
                 }
             }
@@ -46,12 +47,13 @@ impl Quorum {
                 for (server, _) in config.participants() {
                     let group = groups.get(&server).copied();
                     let group = group.expect("every participant is in a group");
-                    voters.insert(server, Share { group, weight: weight(&server) });
+                    voters.push((server, Share { group, weight: weight(&server) }));
                 }
             }
         }
         totals.retain(|_group, weight| *weight != 0);
-        Quorum { voters, groups: totals }
+        voters.sort_by_key(|(server, _)| *server);
+        Quorum { voters, groups: totals.into_iter().collect() }
     }
 
     /// Whether these are one. Who does not vote counts for nothing.
@@ -61,31 +63,35 @@ impl Quorum {
 
     /// Whether those of whom this holds are one. Who does not vote is not asked about.
     pub fn holds(&self, of: impl Fn(ServerId) -> bool) -> bool {
-        let has_won = |(group, total): &(&i64, &i64)| {
-            let members = self.voters.iter().filter(|(_, share)| share.group == **group);
+        let has_won = |(group, total): &&(i64, i64)| {
+            let members = self.voters.iter().filter(|(_, share)| share.group == *group);
             let mut have: i64 = 0;
             for (server, share) in members {
                 if of(*server) {
                     have = have.saturating_add(share.weight);
                 }
             }
-            have > **total / 2
+            have > *total / 2
         };
         self.groups.iter().filter(has_won).count() > self.groups.len() / 2
     }
 
     /// Whether it votes.
     pub fn is_voter(&self, server: ServerId) -> bool {
-        self.voters.contains_key(&server)
+        self.share(server).is_some()
     }
 
     /// Whether it may lead.
     pub fn may_lead(&self, server: ServerId) -> bool {
-        self.voters.get(&server).is_some_and(|share| share.weight != 0)
+        self.share(server).is_some_and(|share| share.weight != 0)
     }
 
     /// Everybody who votes.
     pub fn voters(&self) -> impl Iterator<Item = ServerId> + '_ {
-        self.voters.keys().copied()
+        self.voters.iter().map(|(server, _)| *server)
+    }
+
+    fn share(&self, server: ServerId) -> Option<Share> {
+        self.voters.iter().find(|(voter, _)| *voter == server).map(|(_, share)| *share)
     }
 }

@@ -211,12 +211,12 @@ impl Core {
             if !self.sockets().links.contains_key(&end) {
                 break;
             }
-            self.step(Event::Peer(match end {
+            self.take(match end {
                 LinkEnd::Learner(link) => Input::FromLearner(link, packet),
                 LinkEnd::Leader(link) => Input::FromLeader(link, packet),
-            }));
+            });
         }
-        self.end_run();
+        self.step(Event::Continue);
     }
 
     /// The link is gone, or is ended from here.

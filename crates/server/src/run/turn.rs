@@ -133,7 +133,9 @@ impl Core {
     /// Takes frames while it may; returns how many bytes they were and why it stopped.
     fn take_frames(&mut self, conn: ConnId, input: &[u8]) -> (usize, Stopped) {
         let result = self.take_run(conn, input);
-        self.end_run();
+        if self.unclocked > 0 {
+            self.read_clock();
+        }
         result
     }
 

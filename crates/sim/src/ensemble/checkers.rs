@@ -270,7 +270,7 @@ impl Checkers {
         }
         self.shows(member, tree.last_processed())?;
         if let Serves::AsLeader { epoch } = serves {
-            primary_integrity::leads(member, last, &self.truth)?;
+            primary_integrity::leads(member, (epoch, last), &self.truth)?;
             self.leaders.leads(epoch, (member, life))?;
             if epoch >= self.leaders.newest() {
                 self.began_at = last;

@@ -348,6 +348,8 @@ impl World {
         let now_us = self.now_us();
         self.tell(|| "--- everything heals".to_string());
         self.faults.over = true;
+        let load = &mut self.plan.faultload;
+        (load.late_report_one_in, load.lost_record_one_in) = (None, None);
         self.net.heal(now_us);
         for member in 1..=self.members.len() {
             self.faults.set_stall(member, 0);
@@ -357,6 +359,7 @@ impl World {
             }
             self.resume(member)?;
             self.start(member)?;
+            self.with(member, None, super::member::Process::healed)?;
         }
         self.faults.active = 0;
         self.faults.calm_since_us = now_us;

@@ -174,7 +174,7 @@ impl Process {
         }
         loop {
             if let Some(event) = self.inbox.pop_front() {
-                self.step(event, around)?;
+                self.take(event, around)?;
             } else if let Some(event) = self.links.next_frame() {
                 self.step(event, around)?;
             } else {
@@ -225,6 +225,23 @@ impl Process {
     pub(super) fn woken(&mut self, around: &mut Around<'_>) -> Step<()> {
         self.wake_us = u64::MAX;
         self.run(around)
+    }
+
+    /// Packets that came together are handed over together.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is no packet")]
+    fn take(&mut self, event: Event, around: &mut Around<'_>) -> Step<()> {
+        let is_packet = |event: &Event| {
+            matches!(event, Event::Peer(Input::FromLearner(..) | Input::FromLeader(..)))
+        };
+        let more_follow = is_packet(&event) && self.inbox.front().is_some_and(is_packet);
+        match event {
+            Event::Peer(input) if more_follow => {
+                let mut out = Vec::new();
+                self.node.take(around.now(), input, &mut out);
+                self.perform_all(out, around)
+            }
+            event => self.step(event, around),
+        }
     }
 
     fn step(&mut self, event: Event, around: &mut Around<'_>) -> Step<()> {
@@ -367,6 +384,12 @@ impl Process {
     /// What the log's thread did a while ago is heard of.
     pub(super) fn late_report(&mut self, around: &mut Around<'_>) -> Step<()> {
         self.inbox.extend(self.disk.late_report());
+        self.run(around)
+    }
+
+    /// Everything is in order again.
+    pub(super) fn healed(&mut self, around: &mut Around<'_>) -> Step<()> {
+        self.inbox.extend(self.disk.late_reports());
         self.run(around)
     }
 

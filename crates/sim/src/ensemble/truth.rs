@@ -68,6 +68,13 @@ impl Truth {
         self.committed.last().map_or(Zxid::ZERO, |committed| committed.record.header.zxid)
     }
 
+    /// The last transaction below this zxid.
+    pub(super) fn last_before(&self, zxid: Zxid) -> Zxid {
+        let place = self.committed.partition_point(|one| one.record.header.zxid < zxid);
+        let last = place.checked_sub(1).and_then(|place| self.record(place));
+        last.map_or(Zxid::ZERO, |record| record.header.zxid)
+    }
+
     pub(super) fn record(&self, place: usize) -> Option<&Arc<TxnRecord>> {
         self.committed.get(place).map(|committed| &committed.record)
     }

@@ -6,9 +6,14 @@ use crate::checkers::Checked;
 use crate::ensemble::truth::Truth;
 use bellwether_wire::Zxid;
 
-/// A member begins to serve as the leader of `epoch`, and its log ends at `last`.
-pub(in crate::ensemble) fn leads(member: usize, last: Zxid, truth: &Truth) -> Checked {
-    let committed = truth.last();
+/// A member begins to serve as the leader of `epoch`, and its log ends at `last`. One that was slow,
+/// and whose followers have the next leader by now, need not have what that one committed.
+pub(in crate::ensemble) fn leads(
+    member: usize,
+    (epoch, last): (u32, Zxid),
+    truth: &Truth,
+) -> Checked {
+    let committed = truth.last_before(Zxid::first_of(epoch));
     if last < committed {
         let seen = format!("{member} leads and ends at {last}, but {committed} was committed");
         return violation("primary integrity", seen);

@@ -226,6 +226,12 @@ impl DiskWork {
         self.late.pop_front()
     }
 
+    /// Nothing is late any more.
+    pub(super) fn late_reports(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.reports_from_us = 0;
+        self.late.drain(..)
+    }
+
     /// Cuts the log and reads what is left.
     fn cut(
         &mut self,
