@@ -131,7 +131,7 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Verdict {
     let mut loads = true;
     for item in reader {
         whole &= item.is_ok();
-        loads = loads && item.is_ok_and(|item| loader.item(item).is_ok());
+        loads = loads && item.is_ok_and(|item| loader.item(&item).is_ok());
     }
     assert_eq!(whole, verified, "a snapshot was verified and read differently");
     Verdict::accepted_if(loads && finish(loader).is_some())
@@ -331,7 +331,7 @@ fn recover(disk: &MemoryDisk, options: &StoreOptions) -> Option<Loaded> {
     for recovered in &mut recovery {
         let recovered = recovered.ok()?;
         match &recovered {
-            Recovered::Item(item) => loader.item(item.clone()).ok()?,
+            Recovered::Item(item) => loader.item(item).ok()?,
             Recovered::Txn(record) => loader.replay(record).ok()?,
         }
         state.push(recovered);

@@ -125,7 +125,7 @@ impl Shell {
         }
         let fresh = *recovery.origin() == Origin::Fresh;
         for item in items {
-            loader.item(item).map_err(|error| not_loaded(&error))?;
+            loader.item(&item).map_err(|error| not_loaded(&error))?;
         }
         for record in replayed(&read, made.broken) {
             loader.replay(&record).map_err(|error| not_loaded(&error))?;

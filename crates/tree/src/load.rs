@@ -1,11 +1,12 @@
 //! From a snapshot and the log to a tree.
 //!
 //! The snapshot may be fuzzy, so every transaction after its start is replayed, whether its effect
-//! is in already or not. Digests are compared from the zxid on at which the snapshot was complete.
+//! is in already or not. Digests are compared from the zxid on at which the snapshot was complete;
+//! where it does not say so, from the first one that is right.
 
 use crate::acl_table::grants_nothing;
 use crate::change::split;
-use crate::nodes::ROOT;
+use crate::nodes::{NodeId, ROOT};
 use crate::tree::{Now, Tree, TreeOptions};
 use bellwether_wire::disk::txn::{Txn, TxnHeader};
 use bellwether_wire::disk::{SnapshotItem, SnapshotNode, TxnDigest, TxnRecord};
@@ -18,10 +19,23 @@ pub struct Loader {
     stage: Stage,
     /// The zxid in the snapshot's name.
     start: Option<Zxid>,
-    /// The digest at the time when the snapshot was complete. Before that time the tree is a
-    /// mixture, and no digest means anything.
-    complete: Option<(Zxid, TxnDigest)>,
+    digests: Digests,
+    /// The parent of the node before, and its path: most nodes have the one of the node before.
+    parent: Option<(String, NodeId)>,
     report: LoadReport,
+}
+
+/// From where on digests are compared. Before a snapshot was complete the tree is a mixture, and no
+/// digest means anything.
+#[derive(Clone, Copy)]
+enum Digests {
+    /// From here.
+    Compared,
+    /// From this zxid on, at which the snapshot was complete and this was the digest.
+    ComparedFrom(Zxid, TxnDigest),
+    /// From the first that is right: the snapshot of a leader, which was walked while it wrote,
+    /// does not say where it was complete.
+    ComparedOnceRight,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,7 +105,8 @@ impl Loader {
     /// Starts with an empty tree.
     pub fn new(options: TreeOptions) -> Loader {
         let report = LoadReport::default();
-        Loader { tree: Tree::new(options), stage: Stage::New, start: None, complete: None, report }
+        let (stage, digests) = (Stage::New, Digests::Compared);
+        Loader { tree: Tree::new(options), stage, start: None, digests, parent: None, report }
     }
 
     /// Says which zxid the snapshot's name has: the last transaction that it is sure to hold. It
@@ -105,31 +120,32 @@ impl Loader {
     }
 
     /// Takes the next item of a snapshot.
-    pub fn item(&mut self, item: SnapshotItem) -> Result<(), LoadError> {
+    pub fn item(&mut self, item: &SnapshotItem) -> Result<(), LoadError> {
         match self.stage {
             Stage::New => {
                 let start = self.start.ok_or(LoadError::NoStart)?;
                 self.tree = Tree::bare(self.tree.options.clone());
                 self.tree.last_processed = start;
                 self.stage = Stage::Snapshot { has_root: false };
+                self.digests = Digests::ComparedOnceRight;
             }
             Stage::Snapshot { .. } => {}
             Stage::Log => return Err(LoadError::OutOfOrder),
         }
         match item {
             SnapshotItem::Session { id, timeout_ms } => {
-                self.tree.sessions.insert(id, timeout_ms);
+                self.tree.sessions.insert(*id, *timeout_ms);
             }
-            SnapshotItem::Acl { id, .. } if !ACL_IDS.contains(&id) => {
-                return Err(LoadError::AclId { id });
+            SnapshotItem::Acl { id, .. } if !ACL_IDS.contains(id) => {
+                return Err(LoadError::AclId { id: *id });
             }
-            SnapshotItem::Acl { id, acl } => self.tree.acls.load(id, acl),
+            SnapshotItem::Acl { id, acl } => self.tree.acls.load(*id, acl.clone()),
             SnapshotItem::Node(node) => self.node(node)?,
             // 0 is what a server writes that has applied nothing since it started.
-            SnapshotItem::Digest { zxid, digest } if zxid > Zxid::ZERO => {
-                self.complete = Some((zxid, digest));
+            SnapshotItem::Digest { zxid, digest } if *zxid > Zxid::ZERO => {
+                self.digests = Digests::ComparedFrom(*zxid, *digest);
             }
-            SnapshotItem::Digest { .. } => {}
+            SnapshotItem::Digest { .. } => self.digests = Digests::Compared,
             SnapshotItem::LastProcessed(_) => {} // See `start_at`.
         }
         Ok(())
@@ -142,16 +158,17 @@ impl Loader {
         // Nobody watches, and the clocks of containers and TTL nodes start in the end.
         let outcome = self.tree.apply(Now { mono_ms: 0, wall_ms: 0 }, record, None);
         let zxid = record.header.zxid;
-        if let Some((complete_at, digest)) = self.complete {
-            if zxid < complete_at {
-                return Ok(());
+        match self.digests {
+            Digests::Compared => {}
+            Digests::ComparedFrom(complete_at, _) if zxid < complete_at => return Ok(()),
+            Digests::ComparedFrom(complete_at, digest) => {
+                self.begin_to_compare();
+                if zxid == complete_at {
+                    self.compare(digest);
+                }
             }
-            self.complete = None;
-            // Up to here the tree was a mixture.
-            self.tree.digest_log.clear();
-            if zxid == complete_at {
-                self.compare(digest);
-            }
+            Digests::ComparedOnceRight if outcome.digest_matches != Some(true) => return Ok(()),
+            Digests::ComparedOnceRight => self.begin_to_compare(),
         }
         if outcome.digest_matches == Some(false) {
             self.report.digest_mismatches += 1;
@@ -159,11 +176,18 @@ impl Loader {
         Ok(())
     }
 
+    /// Up to here the tree was a mixture.
+    fn begin_to_compare(&mut self) {
+        self.digests = Digests::Compared;
+        self.tree.digest_log.clear();
+    }
+
     /// The tree.
     pub fn finish(mut self, now: Now) -> Result<(Tree, LoadReport), LoadError> {
         self.end_snapshot()?;
-        if self.complete.is_some() {
-            self.tree.digest_log.clear();
+        match self.digests {
+            Digests::Compared => {}
+            Digests::ComparedFrom(..) | Digests::ComparedOnceRight => self.tree.digest_log.clear(),
         }
         self.tree.add_system_nodes();
         self.delete_orphans();
@@ -173,13 +197,14 @@ impl Loader {
         Ok((self.tree, self.report))
     }
 
-    fn node(&mut self, node: SnapshotNode) -> Result<(), LoadError> {
+    fn node(&mut self, node: &SnapshotNode) -> Result<(), LoadError> {
         let SnapshotNode { path, data, acl_id, stat } = node;
+        let (data, acl_id, stat) = (data.clone(), *acl_id, *stat);
         let tree = &mut self.tree;
         tree.loaded_max = tree.loaded_max.max(stat.czxid);
         if path.is_empty() {
             if self.stage == (Stage::Snapshot { has_root: true }) {
-                return Err(LoadError::Duplicate { path });
+                return Err(LoadError::Duplicate { path: path.clone() });
             }
             self.stage = Stage::Snapshot { has_root: true };
             tree.set_node_data("", ROOT, data, |root| *root = stat);
@@ -188,19 +213,26 @@ impl Loader {
             tree.nodes.get_mut(ROOT).acl = acl;
             return Ok(());
         }
-        let Some((parent_path, name)) = split(&path) else {
-            return Err(LoadError::BadPath { path });
+        let Some((parent_path, name)) = split(path) else {
+            return Err(LoadError::BadPath { path: path.clone() });
         };
         let has_root = self.stage == (Stage::Snapshot { has_root: true });
-        let Some(parent) = tree.nodes.find(parent_path).filter(|_| has_root) else {
-            return Err(LoadError::MissingParent { path });
+        let parent = match &self.parent {
+            Some((known, parent)) if known == parent_path => Some(*parent),
+            Some(_) | None => tree.nodes.find(parent_path),
         };
-        if tree.nodes.find(&path).is_some() {
-            return Err(LoadError::Duplicate { path });
+        let Some(parent) = parent.filter(|_| has_root) else {
+            return Err(LoadError::MissingParent { path: path.clone() });
+        };
+        if tree.nodes.find(path).is_some() {
+            return Err(LoadError::Duplicate { path: path.clone() });
         }
         let acl = tree.acls.loaded(acl_id);
         let acl = acl.unwrap_or_else(|| tree.acls.acquire(&[grants_nothing()]));
-        tree.attach_to(parent, &path, name, data, (acl, stat));
+        tree.attach_to(parent, path, name, data, (acl, stat));
+        if self.parent.as_ref().is_none_or(|(_, known)| *known != parent) {
+            self.parent = Some((parent_path.to_owned(), parent));
+        }
         Ok(())
     }
 
@@ -216,14 +248,15 @@ impl Loader {
             Stage::Log => return Ok(()),
         }
         self.stage = Stage::Log;
-        match self.complete {
-            Some((zxid, digest)) if zxid == self.tree.last_processed => {
-                self.complete = None;
+        let start = self.tree.last_processed;
+        if let Digests::ComparedFrom(complete_at, digest) = self.digests
+            && complete_at <= start
+        {
+            self.digests = Digests::Compared;
+            // Its start may be later than the last transaction before it.
+            if complete_at == start {
                 self.compare(digest);
             }
-            // It was not fuzzy: its start is later than the last transaction before it.
-            Some((zxid, _)) if zxid < self.tree.last_processed => self.complete = None,
-            Some(_) | None => {}
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ pub(crate) fn items(
         return; // Of a link that was given up.
     }
     for item in &items {
-        if let Err(error) = loader.item(item.clone()) {
+        if let Err(error) = loader.item(item) {
             warn!(%error, "the leader's snapshot cannot be loaded; asking again");
             fail(node, now, out);
             return;

@@ -125,7 +125,7 @@ fn read(recovery: &mut Recovery, mut loader: Loader, clock: Clock) -> Result<Rea
     let mut txns = 0;
     for recovered in recovery.by_ref() {
         match recovered? {
-            Recovered::Item(item) => loader.item(item).map_err(LogFailure::Load)?,
+            Recovered::Item(item) => loader.item(&item).map_err(LogFailure::Load)?,
             Recovered::Txn(record) => {
                 snapshot_loaded.get_or_insert_with(|| begun.elapsed());
                 txns += 1;

@@ -471,7 +471,7 @@ fn load(mut recovery: bellwether_store::Recovery, settings: &Settings, now: Now)
     let mut records = Vec::new();
     for piece in &mut recovery {
         match piece? {
-            Recovered::Item(item) => loader.item(item).map_err(|error| not_loaded(&error))?,
+            Recovered::Item(item) => loader.item(&item).map_err(|error| not_loaded(&error))?,
             Recovered::Txn(record) => {
                 loader.replay(&record).map_err(|error| not_loaded(&error))?;
                 records.push(Arc::new(record));
@@ -480,9 +480,11 @@ fn load(mut recovery: bellwether_store::Recovery, settings: &Settings, now: Now)
     }
     let epochs = recovery.epochs().expect("it is a member's directory, read to its end");
     let recent = recovery.take_recent().into_iter().map(Arc::new).collect();
-    // The snapshot that a leader sent does not say where its end is, and before its end the digest
-    // is that of no transaction: trees are compared node by node when the member serves.
-    let (tree, _report) = loader.finish(now).map_err(|error| not_loaded(&error))?;
+    let (tree, report) = loader.finish(now).map_err(|error| not_loaded(&error))?;
+    if report.digest_mismatches > 0 {
+        let seen = format!("{} digests differ after a start", report.digest_mismatches);
+        return Err(Violation { promise: "equal trees", seen }.into());
+    }
     let store = recovery.finish()?;
     if fresh {
         first_snapshot(&store, &tree)?;

@@ -200,7 +200,7 @@ fn loading_makes_the_statistics_anew() {
     let mut loader = Loader::new(options());
     loader.start_at(cursor.zxid());
     for item in items {
-        assert_eq!(loader.item(item), Ok(()));
+        assert_eq!(loader.item(&item), Ok(()));
     }
     for record in world.log.iter().filter(|record| record.header.zxid > cursor.zxid()) {
         assert_eq!(loader.replay(record), Ok(()));
