@@ -7,6 +7,10 @@ use bellwether_wire::disk::TxnRecord;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// How much data the records may hold that are kept in memory for learners: five hundred records, the
+/// least that Apache keeps, may be 500 MB. Learners that lack more are served from the log.
+const RECENT_BYTES_MAX: usize = 64 << 20;
+
 /// A record on its way to the disk. Grows with every append and never repeats, not even when
 /// records are taken back, so that a completion still in flight cannot stand for a later record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +56,8 @@ pub struct History {
     /// Handed to the tree, the newest last: what learners that are not far behind are sent.
     recent: VecDeque<Arc<TxnRecord>>,
     recent_max: usize,
+    /// The data in `recent`.
+    recent_bytes: usize,
     /// Appended, and not handed to the tree.
     in_flight: VecDeque<Arc<TxnRecord>>,
     /// How many at the front of `in_flight` are committed.
@@ -72,6 +78,7 @@ impl History {
         let mut history = History {
             recent: VecDeque::new(),
             recent_max,
+            recent_bytes: 0,
             in_flight: VecDeque::new(),
             deliverable: 0,
             unsynced: VecDeque::new(),
@@ -92,6 +99,7 @@ impl History {
         self.deliverable = 0;
         self.unsynced.clear();
         self.recent.clear();
+        self.recent_bytes = 0;
         (self.received, self.durable, self.committed, self.delivered) = (last, last, last, last);
         self.keep(recent);
     }
@@ -99,7 +107,7 @@ impl History {
     fn keep(&mut self, recent: Vec<Arc<TxnRecord>>) {
         let skipped = recent.len().saturating_sub(self.recent_max);
         for record in recent.into_iter().skip(skipped) {
-            self.recent.push_back(record);
+            self.remember(record);
         }
     }
 
@@ -169,12 +177,19 @@ impl History {
         self.deliverable -= 1;
         self.delivered = record.header.zxid;
         if self.recent_max > 0 {
-            if self.recent.len() == self.recent_max {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(record.clone());
+            self.remember(record.clone());
         }
         Some(record)
+    }
+
+    /// Keeps a record for learners, and so many of those before it as may be.
+    fn remember(&mut self, record: Arc<TxnRecord>) {
+        self.recent_bytes += record.txn.data_bytes();
+        self.recent.push_back(record);
+        while self.recent.len() > self.recent_max || self.recent_bytes > RECENT_BYTES_MAX {
+            let oldest = self.recent.pop_front();
+            self.recent_bytes -= oldest.map_or(0, |oldest| oldest.txn.data_bytes());
+        }
     }
 
     /// Whether a committed record waits for the tree.
@@ -361,6 +376,27 @@ mod tests {
         assert_eq!(zxids(history.records()), [7, 8, 9]);
         history.replace(Zxid(20), Vec::new());
         assert_eq!((history.recent_min(), history.in_flight()), (None, 0));
+    }
+
+    #[test]
+    fn memory_is_bounded_in_bytes_too() {
+        let large = |zxid: i64| {
+            let data = Some(vec![0; RECENT_BYTES_MAX / 2].into());
+            let txn = Txn::SetData { path: "/a".into(), data, version: 1 };
+            Arc::new(TxnRecord { txn, ..(*record(zxid)).clone() })
+        };
+        let mut history = History::new(Zxid(0), Vec::new(), 500);
+        for zxid in 1..=3 {
+            history.append(large(zxid));
+        }
+        history.append(record(4));
+        history.commit_to(Zxid(4));
+        while history.deliver().is_some() {}
+        assert_eq!(zxids(history.records()), [2, 3, 4]);
+        history.append(large(5));
+        history.commit_to(Zxid(5));
+        while history.deliver().is_some() {}
+        assert_eq!(zxids(history.records()), [3, 4, 5]);
     }
 
     #[test]

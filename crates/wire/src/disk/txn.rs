@@ -249,6 +249,24 @@ impl Txn {
         })
     }
 
+    /// How many bytes of data it puts into nodes, which is what makes a transaction large.
+    pub fn data_bytes(&self) -> usize {
+        let len = |data: &Option<Data>| data.as_ref().map_or(0, |data| data.len());
+        match self {
+            Txn::Create { create, .. }
+            | Txn::CreateContainer(create)
+            | Txn::CreateTtl { create, .. } => len(&create.data),
+            Txn::SetData { data, .. } => len(data),
+            Txn::Multi(parts) => parts.iter().map(|(_, part)| part.data_bytes()).sum(),
+            Txn::Delete { .. }
+            | Txn::SetAcl { .. }
+            | Txn::Check { .. }
+            | Txn::CreateSession { .. }
+            | Txn::CloseSession { .. }
+            | Txn::Error { .. } => 0,
+        }
+    }
+
     /// How long the body is, in bytes.
     pub fn encoded_bytes(&self) -> usize {
         let mut length = Length(0);
