@@ -8,11 +8,17 @@
 //! What it leaves to others: rounds, medians and the page; `cargo xtask bench` does that.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Connection, Terms, set};
+use bellwether_wire::client::Request;
+
+use crate::client::{Connection, Terms, create, set};
 use crate::ensemble::{Ensemble, Ground};
+use crate::load::{Load, ROOT};
 use crate::member::{BadDisk, Kind, Part};
 use crate::say;
 use crate::settings::Settings;
@@ -36,6 +42,14 @@ const IMPATIENT: Terms = Terms { timeout_ms: 10_000, patience: Duration::from_se
 /// How far a member is behind, in writes, and how many nodes there are for a snapshot.
 const BEHIND: u64 = 100_000;
 const NODES: u64 = 1_000_000;
+/// Who writes meanwhile, and how much before it begins.
+const WRITERS: usize = 3;
+const WRITES: u64 = 200;
+/// How often the leader is asked for a node.
+const READ_EVERY: Duration = Duration::from_millis(5);
+/// A tree of 1.1 GB.
+const LARGE_NODES: u64 = 1_150;
+const LARGE_BYTES: usize = 950_000;
 /// What a slow disk takes for each sync.
 const SLOW: &str = "sync delay_ms=200";
 
@@ -52,6 +66,7 @@ const MEASURES: &[Measure] = &[
     Measure { name: "failover", run: failover },
     Measure { name: "behind", run: behind },
     Measure { name: "snapshot", run: snapshot },
+    Measure { name: "large-snapshot", run: large_snapshot },
     Measure { name: "sessions", run: sessions },
     Measure { name: "slow-follower", run: slow_follower },
 ];
@@ -125,7 +140,7 @@ fn failover(bench: &mut Bench<'_>) -> Result<(), String> {
                 Ok(Ok(_)) => Some(begun.elapsed()),
                 Ok(Err(_)) | Err(_) if begun.elapsed() > crate::wait::LIMIT => Some(Duration::MAX),
                 Ok(Err(_)) | Err(_) => {
-                    std::thread::sleep(REDIAL_AFTER);
+                    thread::sleep(REDIAL_AFTER);
                     None
                 }
             }
@@ -159,6 +174,59 @@ fn snapshot(bench: &mut Bench<'_>) -> Result<(), String> {
     let back = bench.back(follower)?;
     figure("snapshot_back_ms", back.as_secs_f64() * 1000.0);
     Ok(())
+}
+
+/// A member without anything joins an ensemble that holds a gigabyte and writes; what a reader of
+/// the leader notices. Apache's heap of 1,000 MB does not hold it.
+fn large_snapshot(bench: &mut Bench<'_>) -> Result<(), String> {
+    if bench.settings.subject == Kind::Apache {
+        return Ok(());
+    }
+    let (leader, follower) = (bench.ensemble.leader()?, bench.follower()?);
+    bench.ensemble.write_nodes(leader, LARGE_NODES, LARGE_BYTES)?;
+    bench.ensemble.connection(leader)?.expect(&create(ROOT, b""))?;
+    bench.ensemble.member_mut(follower).stop()?;
+    bench.ensemble.member(follower).wipe()?;
+    let address = bench.ensemble.member(leader).address();
+    let before = bench.ensemble.member(leader).peak_bytes()?;
+    let writers = Load::start(&[address], WRITERS, 1);
+    writers.more(WRITES)?;
+    let joined = AtomicBool::new(false);
+    let (back, worst) = thread::scope(|scope| {
+        let reader = scope.spawn(|| worst_read(address, &joined));
+        let back = bench.back(follower);
+        joined.store(true, Ordering::Relaxed);
+        (back, reader.join().expect("a reader does not panic"))
+    });
+    let record = writers.end();
+    let (back, worst) = (back?, worst?);
+    if record.lost > 0 {
+        return Err(format!("{} connections of the leader were lost", record.lost));
+    }
+    let grown = bench.ensemble.member(leader).peak_bytes()?.saturating_sub(before);
+    figure("large_snapshot_back_ms", back.as_secs_f64() * 1000.0);
+    figure("large_snapshot_worst_read_ms", worst.as_secs_f64() * 1000.0);
+    figure("large_snapshot_leader_grown_bytes", precise(grown));
+    Ok(())
+}
+
+/// Asks for a node again and again.
+fn worst_read(address: SocketAddr, over: &AtomicBool) -> Result<Duration, String> {
+    let told = |error: std::io::Error| format!("reading at the leader: {error}");
+    let mut connection = Connection::begin(address, Terms::CALM).map_err(told)?;
+    let mut worst = Duration::ZERO;
+    while !over.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        let root = Request::Exists { path: "/".into(), watch: false };
+        connection.call(&root).map_err(told)?.map_err(|code| format!("error {code}"))?;
+        worst = worst.max(begun.elapsed());
+        thread::sleep(READ_EVERY);
+    }
+    Ok(worst)
+}
+
+fn precise(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) * 1024.0
 }
 
 fn sessions(bench: &mut Bench<'_>) -> Result<(), String> {

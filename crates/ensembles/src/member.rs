@@ -260,6 +260,16 @@ impl Member {
         line.and_then(|value| value.trim().parse().ok())
     }
 
+    /// The most memory that its process has had.
+    pub(crate) fn peak_bytes(&self) -> Result<u64, String> {
+        let pid = self.pid().ok_or_else(|| format!("member {} is not up", self.sid))?;
+        let path = format!("/proc/{pid}/status");
+        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| format!("{path} says nothing of VmHWM"))
+    }
+
     fn log(&self) -> PathBuf {
         self.home.join(format!("log-{}.txt", self.starts))
     }

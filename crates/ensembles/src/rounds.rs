@@ -21,6 +21,7 @@ use crate::settings::Settings;
 
 mod contact;
 mod faults;
+mod words;
 
 use Kind::{Apache, Bellwether};
 use Part::{Observer, Participant};
@@ -36,6 +37,8 @@ const THEIRS: (Kind, Part) = (Apache, Participant);
 /// Short ticks, so that what is dropped is dropped within seconds; small files, so that a round has
 /// many logs and snapshots, and a log can be searched.
 const QUICK: &str = "tickTime=500\ninitLimit=20\nsyncLimit=5\npreAllocSize=64\nsnapCount=2000\n";
+/// Nobody is dropped for silence.
+const PATIENT: &str = "tickTime=500\ninitLimit=120\nsyncLimit=120\n";
 /// A configuration as people copy it from articles.
 const BOOK: &str = "tickTime=2000\ninitLimit=5\nsyncLimit=2\n";
 
@@ -59,12 +62,18 @@ struct Round {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
     Nothing,
+    /// Members of ours, who alone promise it.
+    Ours,
     /// Members whose disk can be made to fail: ours, with the library of `crates/faults`.
     BadDisks,
 }
 
 const fn round(name: &'static str, run: fn(&mut Stand) -> Result<(), String>) -> Round {
     Round { name, needs: Needs::Nothing, run }
+}
+
+const fn own_round(name: &'static str, run: fn(&mut Stand) -> Result<(), String>) -> Round {
+    Round { name, needs: Needs::Ours, run }
 }
 
 const fn disk_round(name: &'static str, run: fn(&mut Stand) -> Result<(), String>) -> Round {
@@ -109,6 +118,9 @@ const SUITES: &[Suite] = &[
     Suite { name: "book", members: &[OURS; 3], lines: BOOK, by_name: true, rounds: &[
         round("each-killed", faults::each_killed),
     ] },
+    Suite { name: "patient", members: &[OURS; 3], lines: PATIENT, by_name: false, rounds: &[
+        own_round("follower-stalled", faults::follower_stalled),
+    ] },
     Suite { name: "contact", members: &[OURS, THEIRS, THEIRS], lines: QUICK, by_name: false, rounds: &[
         round("writes-under-apache", contact::writes_under_theirs),
         round("ours-follows-by-diff", contact::ours_follows_by_diff),
@@ -130,6 +142,9 @@ const SUITES: &[Suite] = &[
         round("observer-by-diff", contact::observer_by_diff),
         round("observer-by-snap", contact::observer_by_snap),
         round("leader-killed", faults::leader_killed),
+    ] },
+    Suite { name: "words", members: &[OURS, THEIRS, THEIRS, (Bellwether, Observer), (Apache, Observer)], lines: QUICK, by_name: false, rounds: &[
+        own_round("members-say-what-apaches-say", words::members_say_what_apaches_say),
     ] },
     Suite { name: "contact-majority", members: &[OURS, THEIRS, OURS], lines: QUICK, by_name: false, rounds: &[
         round("leader-killed", faults::leader_killed),
@@ -245,9 +260,16 @@ fn run_suite(settings: &Settings, suite: &Suite, number: u64, totals: &mut Total
         if !settings.wants(&name) {
             continue;
         }
-        let bad_disks = settings.subject == Bellwether && settings.faults.is_some();
-        if round.needs == Needs::BadDisks && !bad_disks {
-            say(&format!("skip {name}: it needs members of ours and --faults"));
+        let lacks = if round.needs == Needs::Nothing {
+            None
+        } else if settings.subject != Bellwether {
+            Some("members of ours")
+        } else {
+            let needs_library = round.needs == Needs::BadDisks && settings.faults.is_none();
+            needs_library.then_some("--faults")
+        };
+        if let Some(lacks) = lacks {
+            say(&format!("skip {name}: it needs {lacks}"));
             continue;
         }
         let begun = Instant::now();

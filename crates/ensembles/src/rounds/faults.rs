@@ -4,9 +4,10 @@
 //! What it keeps true: a fault lasts until its effect can be seen, never for a time.
 
 use super::Stand;
-use crate::client::set;
+use crate::client::{create, set};
 use crate::ensemble::Ensemble;
 use crate::member::{BadDisk, Sync};
+use crate::say;
 use crate::wait::wait_for;
 
 /// Writes while a member is away: many, and more than a leader keeps in memory (500).
@@ -22,6 +23,15 @@ const SNAPSHOT_WRITES: u64 = 2_500;
 /// (Apache does not count the first log that it would read.)
 const FAR_WRITES: u64 = 5_000;
 const FAR_BYTES: usize = 2_000;
+/// What a leader sends to a follower that takes nothing: much more than it may hold.
+const STALLED_WRITES: u64 = 800;
+const STALLED_BYTES: usize = 900_000;
+/// What it may hold for one (`LINK_UNSENT_BYTES_MAX` of the server) and of records for learners that
+/// come back (`RECENT_BYTES_MAX` of the peer), and what all the rest may take: large pieces that the
+/// allocator rounds up or has not given back, and requests on their way.
+const LINK_BYTES_MAX: u64 = 96 << 20;
+const RECENT_BYTES_MAX: u64 = 64 << 20;
+const OTHER_BYTES_MAX: u64 = 160 << 20;
 /// How many writes a leader is left alone with.
 const SUFFIX: u64 = 20;
 
@@ -130,6 +140,38 @@ pub(super) fn leader_paused(stand: &mut Stand) -> Result<(), String> {
         written?;
         ensemble.leader().map(drop)
     })
+}
+
+/// It is paused, and nobody is dropped for silence: the leader drops it when its link holds too
+/// much, and has not kept more than that.
+pub(super) fn follower_stalled(stand: &mut Stand) -> Result<(), String> {
+    let leader = stand.ensemble.leader()?;
+    let follower = a_follower(&stand.ensemble)?;
+    let ensemble = &stand.ensemble;
+    let write = |count: u64| {
+        let mut connection = ensemble.connection(leader)?;
+        // It may be there.
+        let _made = connection.call(&create("/stalled", b"")).map_err(|e| e.to_string())?;
+        let data = vec![b'#'; STALLED_BYTES];
+        let each = |_| connection.expect(&set("/stalled", &data, -1)).map(drop);
+        (0..count).try_for_each(each)
+    };
+    write(20)?;
+    let before = ensemble.member(leader).peak_bytes()?;
+    ensemble.member(follower).pause()?;
+    let written = write(STALLED_WRITES);
+    let followers = ensemble.member(leader).metric("zk_synced_followers");
+    ensemble.member(follower).resume()?;
+    written?;
+    if followers != Some(1) {
+        return Err(format!("the leader says that it has {followers:?} followers in step, not 1"));
+    }
+    let grown = ensemble.member(leader).peak_bytes()?.saturating_sub(before);
+    if grown > LINK_BYTES_MAX + RECENT_BYTES_MAX + OTHER_BYTES_MAX {
+        return Err(format!("the leader held {grown} bytes more than before"));
+    }
+    say(&format!("     the leader held at most {} MiB more than before", grown >> 20));
+    Ok(())
 }
 
 pub(super) fn two_paused(stand: &mut Stand) -> Result<(), String> {
