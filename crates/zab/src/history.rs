@@ -7,8 +7,8 @@ use bellwether_wire::disk::TxnRecord;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How much data the records may hold that are kept in memory for learners: five hundred records, the
-/// least that Apache keeps, may be 500 MB. Learners that lack more are served from the log.
+/// How much data the records may hold that are kept in memory for learners: five hundred records,
+/// the least that Apache keeps, may be 500 MB. Learners that lack more are served from the log.
 const RECENT_BYTES_MAX: usize = 64 << 20;
 
 /// A record on its way to the disk. Grows with every append and never repeats, not even when

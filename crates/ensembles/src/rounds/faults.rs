@@ -26,8 +26,8 @@ const FAR_BYTES: usize = 2_000;
 /// What a leader sends to a follower that takes nothing: much more than it may hold.
 const STALLED_WRITES: u64 = 800;
 const STALLED_BYTES: usize = 900_000;
-/// What it may hold for one (`LINK_UNSENT_BYTES_MAX` of the server) and of records for learners that
-/// come back (`RECENT_BYTES_MAX` of the peer), and what all the rest may take: large pieces that the
+/// What it may hold for one (`LINK_UNSENT_BYTES_MAX` of the server), of records for learners that
+/// come back (`RECENT_BYTES_MAX` of the peer), and what the rest may take: large pieces that the
 /// allocator rounds up or has not given back, and requests on their way.
 const LINK_BYTES_MAX: u64 = 96 << 20;
 const RECENT_BYTES_MAX: u64 = 64 << 20;

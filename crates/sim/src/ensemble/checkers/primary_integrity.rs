@@ -6,8 +6,8 @@ use crate::checkers::Checked;
 use crate::ensemble::truth::Truth;
 use bellwether_wire::Zxid;
 
-/// A member begins to serve as the leader of `epoch`, and its log ends at `last`. One that was slow,
-/// and whose followers have the next leader by now, need not have what that one committed.
+/// A member begins to serve as the leader of `epoch`, and its log ends at `last`. One that was
+/// slow, and whose followers have the next leader by now, need not have what that one committed.
 pub(in crate::ensemble) fn leads(
     member: usize,
     (epoch, last): (u32, Zxid),
