@@ -116,6 +116,12 @@ impl Ensemble {
         matches!(self.serving(), Some(Serving::Alone | Serving::Leader { .. }))
     }
 
+    /// Whether the tree may be saved: not while another takes its place, and not while it is a
+    /// mixture, since the digest at the end of the snapshot would be that of no transaction.
+    pub(crate) fn may_save(&self) -> bool {
+        self.receiving.is_none() && !self.fuzzy
+    }
+
     pub(crate) fn is_learner(&self) -> bool {
         matches!(self.serving(), Some(Serving::Follower { .. } | Serving::Observer { .. }))
     }

@@ -120,10 +120,18 @@ impl Node {
         out: &mut Vec<Effect>,
     ) -> Node {
         let Membership { settings: place, recent, accepted_epoch, current_epoch } = membership;
+        let newest_ms = recent.iter().map(|record| record.header.time_ms).max();
+        let own = |session: &SessionId| session.server() == settings.server_id;
+        let sessions = recent.iter().map(|record| record.header.session);
+        let newest = sessions.filter(own).max().map(SessionId::next);
         let found = Found { last: tree.last_processed(), recent, accepted_epoch, current_epoch };
         let mut said = Out::default();
         let peer = Peer::member(place, found, now.mono_ms, &mut said);
         let mut node = Node::with(settings, tree, now, (peer, Ensemble::member()));
+        // As `pass_session_ids`, for sessions that ended before this start.
+        let at_newest = newest_ms.map(|ms| SessionId::first(ms, node.settings.server_id));
+        let known = [newest, at_newest].into_iter().flatten();
+        node.next_session = known.fold(node.next_session, SessionId::max);
         milestones::looks(&mut node, now);
         node.show_config(now);
         node.pass_on(now, said, out);
@@ -374,7 +382,7 @@ impl Node {
             for path in self.reaper.candidates(now, &self.tree, visits) {
                 session::reap(self, now, path, out);
             }
-        } else if visits > 0 && self.ensemble.receiving.is_none() {
+        } else if visits > 0 && self.ensemble.may_save() {
             self.snapshots.go_on(&self.settings, (&self.tree, visits), out);
         }
     }

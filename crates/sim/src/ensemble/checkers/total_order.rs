@@ -53,7 +53,9 @@ impl Trail {
         up_to: Zxid,
     ) -> Option<Vec<Arc<TxnRecord>>> {
         let place = |zxid| self.records.binary_search_by_key(&zxid, |record| record.header.zxid);
-        let from = if after == self.base { 0 } else { place(after).ok()? + 1 };
+        // A snapshot may be named by the first zxid of an epoch, which no transaction has.
+        let begins_behind = after == self.base || self.base.counter() == 0 && after < self.base;
+        let from = if begins_behind { 0 } else { place(after).ok()? + 1 };
         let records = self.records.range(from..=place(up_to).ok()?);
         Some(records.cloned().collect())
     }
