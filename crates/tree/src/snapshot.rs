@@ -23,6 +23,15 @@ use bellwether_wire::disk::{SnapshotItem, SnapshotNode, TxnDigest};
 use bellwether_wire::{SessionId, Zxid};
 use std::ops::Bound::{Excluded, Unbounded};
 
+/// How much data a slice holds, give or take a node's: whoever takes slices waits for room between
+/// them, and with data of 1 MB each a thousand nodes would be a gigabyte.
+const SLICE_BYTES_MAX: usize = 1 << 20;
+
+fn data_len(item: &SnapshotItem) -> usize {
+    let SnapshotItem::Node(node) = item else { return 0 };
+    node.data.as_ref().map_or(0, |data| data.len())
+}
+
 /// How far a snapshot has come.
 #[derive(Debug)]
 pub struct SnapshotCursor {
@@ -77,14 +86,17 @@ impl Tree {
         }
     }
 
-    /// Appends the items of up to `visits_max` sessions, ACLs or nodes.
+    /// Appends the items of up to `visits_max` sessions, ACLs or nodes; fewer where their data
+    /// reach [`SLICE_BYTES_MAX`].
     pub fn snapshot_next(
         &self,
         cursor: &mut SnapshotCursor,
         visits_max: usize,
         out: &mut Vec<SnapshotItem>,
     ) -> Progress {
+        let mut bytes = 0;
         for _ in 0..visits_max.max(1) {
+            let begun = out.len();
             match cursor.stage {
                 Stage::Sessions { after } => self.snapshot_session(cursor, after, out),
                 Stage::Acls { after } => self.snapshot_acl(cursor, after, out),
@@ -94,6 +106,10 @@ impl Tree {
                     cursor.stage = Stage::Done;
                 }
                 Stage::Done => return Progress::Done,
+            }
+            bytes += out.get(begun..).unwrap_or_default().iter().map(data_len).sum::<usize>();
+            if bytes >= SLICE_BYTES_MAX {
+                break;
             }
         }
         if matches!(cursor.stage, Stage::Done) { Progress::Done } else { Progress::More }

@@ -386,3 +386,44 @@ fn what_remains_of_a_time_to_live_is_fixed_when_it_is_loaded() {
     assert_eq!(due(&tree, 411, 0), "/older /over");
     assert_eq!(due(&tree, 1011, 0), "/now /older /over /ahead");
 }
+
+#[test]
+fn a_slice_is_bounded_in_bytes() {
+    let mut world = World::new(options());
+    world.run("s1 open", false);
+    let mut tree = world.tree;
+    for number in 0..5 {
+        let zxid = tree.last_processed().next().expect("zxids are left");
+        let header = TxnHeader {
+            session: world.log[0].header.session,
+            cxid: 1,
+            zxid,
+            time_ms: 0,
+            op: OpCode::Create,
+        };
+        let create = CreateTxn {
+            path: format!("/n{number}").into(),
+            data: Some(vec![0; 600_000].into()),
+            acl: Vec::new(),
+            parent_cversion: number + 1,
+        };
+        let txn = Txn::Create { create, ephemeral: false };
+        tree.apply(at(0), &TxnRecord { header, txn, digest: None }, None);
+    }
+    let (mut cursor, mut slices) = (tree.snapshot_start(), 0);
+    loop {
+        let mut items = Vec::new();
+        let progress = tree.snapshot_next(&mut cursor, 1000, &mut items);
+        let is_large = |item: &&SnapshotItem| {
+            let SnapshotItem::Node(node) = item else { return false };
+            node.data.as_ref().is_some_and(|data| data.len() > 9)
+        };
+        let large = items.iter().filter(is_large);
+        assert!(large.count() <= 2);
+        slices += 1;
+        if progress == Progress::Done {
+            break;
+        }
+    }
+    assert!(slices >= 3);
+}
