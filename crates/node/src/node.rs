@@ -120,18 +120,12 @@ impl Node {
         out: &mut Vec<Effect>,
     ) -> Node {
         let Membership { settings: place, recent, accepted_epoch, current_epoch } = membership;
-        let newest_ms = recent.iter().map(|record| record.header.time_ms).max();
-        let own = |session: &SessionId| session.server() == settings.server_id;
-        let sessions = recent.iter().map(|record| record.header.session);
-        let newest = sessions.filter(own).max().map(SessionId::next);
+        let unused = unused_session(&recent, settings.server_id);
         let found = Found { last: tree.last_processed(), recent, accepted_epoch, current_epoch };
         let mut said = Out::default();
         let peer = Peer::member(place, found, now.mono_ms, &mut said);
         let mut node = Node::with(settings, tree, now, (peer, Ensemble::member()));
-        // As `pass_session_ids`, for sessions that ended before this start.
-        let at_newest = newest_ms.map(|ms| SessionId::first(ms, node.settings.server_id));
-        let known = [newest, at_newest].into_iter().flatten();
-        node.next_session = known.fold(node.next_session, SessionId::max);
+        node.next_session = unused.map_or(node.next_session, |id| id.max(node.next_session));
         milestones::looks(&mut node, now);
         node.show_config(now);
         node.pass_on(now, said, out);
@@ -549,4 +543,15 @@ impl Node {
         self.next_session = id.next();
         id
     }
+}
+
+/// An id behind those that the log tells of: what [`Node::pass_session_ids`] does for sessions that
+/// ended before this start. The time of a record stands for the ids that were given out then.
+fn unused_session(recent: &[Arc<TxnRecord>], server: u8) -> Option<SessionId> {
+    let behind = |record: &Arc<TxnRecord>| {
+        let (session, then) = (record.header.session, record.header.time_ms);
+        let given_out = SessionId::first(then, server);
+        if session.server() == server { given_out.max(session.next()) } else { given_out }
+    };
+    recent.iter().map(behind).max()
 }

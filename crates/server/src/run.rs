@@ -422,16 +422,18 @@ impl Core {
         if !is_frame || self.unclocked == FRAMES_PER_CLOCK {
             self.read_clock();
         }
-        for effect in effects.drain(..) {
-            self.perform(effect);
-        }
-        self.effects = effects;
+        self.perform_all(effects);
     }
 
     /// Hands the node a packet of another member, one of several.
     fn take(&mut self, input: Input) {
         let mut effects = std::mem::take(&mut self.effects);
         self.node.take(self.clock.at(self.instant), input, &mut effects);
+        self.perform_all(effects);
+    }
+
+    /// Does what the node asks for, and keeps the room for what it asks next.
+    fn perform_all(&mut self, mut effects: Vec<Effect>) {
         for effect in effects.drain(..) {
             self.perform(effect);
         }
