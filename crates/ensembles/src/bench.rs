@@ -206,7 +206,8 @@ fn large_snapshot(bench: &mut Bench<'_>) -> Result<(), String> {
     let grown = bench.ensemble.member(leader).peak_bytes()?.saturating_sub(before);
     figure("large_snapshot_back_ms", back.as_secs_f64() * 1000.0);
     figure("large_snapshot_worst_read_ms", worst.as_secs_f64() * 1000.0);
-    figure("large_snapshot_leader_grown_bytes", precise(grown));
+    let mib = u32::try_from(grown >> 20).map_err(|error| error.to_string())?;
+    figure("large_snapshot_leader_grown_mib", f64::from(mib));
     Ok(())
 }
 
@@ -223,10 +224,6 @@ fn worst_read(address: SocketAddr, over: &AtomicBool) -> Result<Duration, String
         thread::sleep(READ_EVERY);
     }
     Ok(worst)
-}
-
-fn precise(bytes: u64) -> f64 {
-    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) * 1024.0
 }
 
 fn sessions(bench: &mut Bench<'_>) -> Result<(), String> {

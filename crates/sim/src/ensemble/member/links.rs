@@ -124,7 +124,6 @@ impl Links {
         (client.session != SessionId::NONE && client.frames.has_whole()).then_some(client.session)
     }
 
-    /// A client's connection is gone.
     /// A client has closed its connection: what it sent before is read first, as from a socket.
     pub(in crate::ensemble) fn client_gone(&mut self, conn: ConnId) {
         if let Some(client) = self.clients.get_mut(&conn) {
@@ -278,11 +277,11 @@ impl Links {
             let to = around.peer_of(learner.stream, Side::Accepted);
             around.tale.packet(around.queue.now_us(), (member, &format!("=> {to}")), packet);
         }
-        if let Some(held) = learner.held.take_if(|_| packet.record().is_some()) {
+        let is_record = packet.record().is_some();
+        if let Some(held) = learner.held.take_if(|_| is_record) {
             around.tale.tell(around.queue.now_us(), || format!("--- lost: {held:?}"));
         }
         learner.say_held();
-        let is_record = packet.record().is_some();
         let lost = around.load.lost_record_one_in.filter(|_| is_record);
         if lost.is_some_and(|of| around.chance.one_in(of)) {
             learner.held = Some(packet.clone());
