@@ -23,7 +23,7 @@ use crate::wait::wait_for;
 const WORD_LIMIT: Duration = Duration::from_secs(1);
 const CLIENT_PORT: u16 = 2181;
 /// How much of a log is shown when something failed.
-const LOG_LINES: usize = 12;
+const LOG_LINES: usize = 30;
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
