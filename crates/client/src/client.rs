@@ -1,11 +1,12 @@
 //! The operations, a method each.
 
+use crate::certainty::Certainty;
 use crate::chroot::Chroot;
 use crate::connection::{Answer, Command, Control, NewWatch};
 use crate::error::{Error, Sent, SessionEnd};
 use crate::hosts::Host;
 use crate::limits::EVENT_QUEUE;
-use crate::request::{ANY_VERSION, Create, Multi, Reconfiguration};
+use crate::request::{ANY_VERSION, Create, Multi, MultiRead, ReadResult, Reconfiguration};
 use crate::session::{SessionEvent, encode};
 use crate::watcher::{Change, Handle, Listener, OneshotWatcher, PersistentWatcher};
 use crate::watches::{WatchId, WatchKind};
@@ -60,7 +61,10 @@ pub(crate) struct Shared {
     pub(crate) notifications: broadcast::WeakSender<WatchEvent>,
     /// Weak, so that its subscribers see the end when the connection task has ended.
     pub(crate) events: broadcast::WeakSender<SessionEvent>,
+    pub(crate) certainty: Arc<Certainty>,
     pub(crate) next_watch: AtomicU64,
+    /// For names that nobody else gives.
+    pub(crate) next_name: AtomicU64,
     pub(crate) chroot: Chroot,
     pub(crate) request_bytes_max: usize,
 }
@@ -246,6 +250,14 @@ impl Client {
         }
     }
 
+    /// Reads several nodes in one request (3.6). Each has a result of its own.
+    pub async fn multi_read(&self, reads: MultiRead) -> Result<Vec<ReadResult>, Error> {
+        let request = reads.into_request(&self.shared.chroot)?;
+        let body = self.call("", &request, None).await?;
+        let results: Vec<OpResult> = expect_body!(body, ReplyBody::Multi(results) => results)?;
+        Ok(results.into_iter().map(ReadResult::from).collect())
+    }
+
     /// Sets a watch that fires until it is removed: for the node and its children's names, or for
     /// the node and everything below it.
     pub async fn add_watch(
@@ -328,6 +340,13 @@ impl Client {
         let mut state = self.shared.state.clone();
         // An error says that the task is gone: just as well.
         state.wait_for(|state| matches!(state, SessionState::Ended(_))).await.ok();
+    }
+
+    /// 32 hexadecimal digits that no session and no other call gives.
+    pub fn unique_name(&self) -> String {
+        // Relaxed: the numbers only have to differ.
+        let number = self.shared.next_name.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}{number:016x}", self.session_id().0)
     }
 
     /// How the session is at this moment.

@@ -5,6 +5,7 @@
 //! socket allows. While too much is unanswered or unwritten it takes no further request, so that
 //! a slow server slows its callers and nothing grows.
 
+use crate::certainty::Certainty;
 use crate::error::{Error, Sent};
 use crate::limits::{
     EVENT_QUEUE, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX, REQUESTS_MAX,
@@ -23,6 +24,7 @@ use bellwether_wire::{ErrorCode, OpCode};
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -80,6 +82,7 @@ pub(crate) struct Channels {
     pub(crate) peer: watch::Sender<Option<Peer>>,
     pub(crate) notifications: broadcast::Sender<WatchEvent>,
     pub(crate) events: EventSender,
+    pub(crate) certainty: Arc<Certainty>,
 }
 
 /// The socket, or what there is of it.
@@ -311,6 +314,7 @@ impl<T: Transport> Connection<T> {
     }
 
     fn perform(&mut self) {
+        self.channels.certainty.follow(&self.session);
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Dial(host) => self.wire = Wire::Dialing(self.transport.connect(&host)),

@@ -1,5 +1,6 @@
 //! How a session begins: the options, and the wait for the first connection.
 
+use crate::certainty::Certainty;
 use crate::chroot::Chroot;
 use crate::client::{Client, SessionEvents, SessionState, Shared};
 use crate::connection::{Channels, Connection, event_channel};
@@ -128,6 +129,8 @@ impl Connector {
         let (peer_sender, peer) = watch::channel(None);
         let (notification_sender, _) = broadcast::channel(EVENT_QUEUE);
         let (event_sender, events) = event_channel();
+        let start = Instant::now();
+        let certainty = Arc::new(Certainty::new(start));
         let shared = Shared {
             commands: command_sender,
             control: control_sender,
@@ -135,7 +138,9 @@ impl Connector {
             peer,
             events: event_sender.downgrade(),
             notifications: notification_sender.downgrade(),
+            certainty: certainty.clone(),
             next_watch: AtomicU64::new(0),
+            next_name: AtomicU64::new(0),
             chroot: Chroot(servers.chroot.clone()),
             request_bytes_max: self.request_bytes_max,
         };
@@ -146,8 +151,9 @@ impl Connector {
             peer: peer_sender,
             notifications: notification_sender,
             events: event_sender,
+            certainty,
         };
-        let connection = Connection::new(transport, session, channels, Instant::now());
+        let connection = Connection::new(transport, session, channels, start);
         tokio::spawn(connection.run());
         let events = SessionEvents { events: Some(events) };
         (Client { shared: Arc::new(shared) }, events)

@@ -27,6 +27,7 @@
 //! Retrying, and the recipes (locks, elections, caches …), are left to the layers above.
 #![warn(missing_docs)]
 
+mod certainty;
 mod chroot;
 mod client;
 mod connection;
@@ -35,7 +36,9 @@ mod error;
 mod hosts;
 mod limits;
 mod random;
+pub mod recipes;
 mod request;
+mod retrying;
 mod session;
 mod time;
 mod transport;
@@ -52,7 +55,8 @@ pub use client::{Client, Created, Notifications, Peer, SessionEvents, SessionSta
 pub use connector::Connector;
 pub use error::{Error, Fate, Sent, SessionEnd};
 pub use hosts::{Host, Servers, ServersError};
-pub use request::{Create, CreateMode, Multi, Reconfiguration};
+pub use request::{Create, CreateMode, Multi, MultiRead, ReadResult, Reconfiguration};
+pub use retrying::Retrying;
 pub use session::{Access, Resumed, SessionEvent};
 pub use transport::{Connecting, Tcp, Transport};
 pub use watcher::{Change, OneshotWatcher, PersistentWatcher};

@@ -2,9 +2,9 @@
 
 use crate::chroot::Chroot;
 use crate::error::Error;
-use bellwether_wire::client::Request;
 use bellwether_wire::client::request;
-use bellwether_wire::{Acl, Data};
+use bellwether_wire::client::{OpResult, Request};
+use bellwether_wire::{Acl, Data, ErrorCode, Stat};
 use std::time::Duration;
 
 /// What kind of node to create.
@@ -40,6 +40,18 @@ impl CreateMode {
         }
     }
 
+    /// Whether it ends with the session.
+    pub fn is_ephemeral(self) -> bool {
+        match self {
+            CreateMode::Ephemeral | CreateMode::EphemeralSequential => true,
+            CreateMode::Persistent
+            | CreateMode::PersistentSequential
+            | CreateMode::Container
+            | CreateMode::PersistentWithTtl(_)
+            | CreateMode::PersistentSequentialWithTtl(_) => false,
+        }
+    }
+
     /// Whether the server appends a number.
     pub fn is_sequential(self) -> bool {
         match self {
@@ -58,9 +70,9 @@ impl CreateMode {
 #[derive(Clone, Debug)]
 pub struct Create {
     pub(crate) path: Box<str>,
-    mode: CreateMode,
-    data: Option<Data>,
-    acl: Vec<Acl>,
+    pub(crate) mode: CreateMode,
+    pub(crate) data: Option<Data>,
+    pub(crate) acl: Vec<Acl>,
 }
 
 impl Create {
@@ -201,5 +213,76 @@ impl Multi {
             })
         });
         ops.collect::<Result<_, _>>().map(Request::Multi)
+    }
+}
+
+/// Several reads in one request.
+#[derive(Clone, Debug, Default)]
+pub struct MultiRead {
+    reads: Vec<Read>,
+}
+
+#[derive(Clone, Debug)]
+enum Read {
+    Data(Box<str>),
+    Children(Box<str>),
+}
+
+/// What one read of a [`MultiRead`] gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadResult {
+    /// A node's data and stat.
+    Data(Option<Data>, Stat),
+    /// The names of a node's children.
+    Children(Vec<Box<str>>),
+    /// Why there is none.
+    Refused(ErrorCode),
+}
+
+impl MultiRead {
+    /// Without a read yet.
+    pub fn new() -> MultiRead {
+        MultiRead::default()
+    }
+
+    /// And a node's data.
+    #[must_use]
+    pub fn get_data(mut self, path: &str) -> MultiRead {
+        self.reads.push(Read::Data(path.into()));
+        self
+    }
+
+    /// And the names of a node's children.
+    #[must_use]
+    pub fn get_children(mut self, path: &str) -> MultiRead {
+        self.reads.push(Read::Children(path.into()));
+        self
+    }
+
+    pub(crate) fn into_request(self, chroot: &Chroot) -> Result<Request, Error> {
+        let reads = self.reads.into_iter().map(|read| {
+            Ok(match read {
+                Read::Data(path) => Request::GetData { path: chroot.apply(&path)?, watch: false },
+                Read::Children(path) => {
+                    Request::GetChildren { path: chroot.apply(&path)?, watch: false }
+                }
+            })
+        });
+        reads.collect::<Result<_, _>>().map(Request::MultiRead)
+    }
+}
+
+impl From<OpResult> for ReadResult {
+    fn from(result: OpResult) -> ReadResult {
+        match result {
+            OpResult::GetData(data, stat) => ReadResult::Data(data, stat),
+            OpResult::GetChildren(names) => ReadResult::Children(names.names()),
+            OpResult::Error(code) => ReadResult::Refused(code),
+            OpResult::Create(_)
+            | OpResult::CreateStat(..)
+            | OpResult::Delete
+            | OpResult::SetData(_)
+            | OpResult::Check => ReadResult::Refused(ErrorCode::DataInconsistency),
+        }
     }
 }

@@ -178,6 +178,9 @@ struct Identity {
     /// as expired, as in Apache's client: whoever holds a lock by it must learn of that even when
     /// there is nobody to tell.
     last_heard: Millis,
+    /// When the newest thing that was answered had been sent: no server has counted the silence of
+    /// this client from an earlier moment.
+    contact: Millis,
 }
 
 /// Who knows a session.
@@ -204,7 +207,7 @@ enum State {
     /// The connection is being made.
     Dialing { server: Host, deadline: Millis },
     /// The connect request is sent.
-    Greeting { server: Host, deadline: Millis },
+    Greeting { server: Host, sent_at: Millis, deadline: Millis },
     /// A server has the session.
     Linked(Box<Link>),
     /// It is over.
@@ -268,6 +271,23 @@ impl Session {
             State::Ended(_) => return None,
         };
         Some(self.expiry().map_or(own, |expiry| own.min(expiry)))
+    }
+
+    /// Until when the session lives for certain: two thirds of the timeout after what the server
+    /// answered last had been sent. The third that is left covers clocks that run at other speeds.
+    pub(crate) fn certain_until(&self) -> Option<Millis> {
+        let ending = match &self.state {
+            State::Ended(_) => true,
+            State::Linked(link) => link.is_closing(),
+            State::Pausing { .. } | State::Dialing { .. } | State::Greeting { .. } => false,
+        };
+        let identity = self.identity.as_ref().filter(|_| !ending)?;
+        Some(identity.contact.plus(Millis(identity.timeout.0.saturating_mul(2) / 3)))
+    }
+
+    /// The number that the last server gave it.
+    pub(crate) fn id(&self) -> Option<SessionId> {
+        self.identity.as_ref().map(|identity| identity.id)
     }
 
     /// How the session ended, if it has.
@@ -338,7 +358,8 @@ impl Session {
         let mut bytes = Vec::new();
         frame::write(&mut bytes, |out| request.encode(out));
         out.push(Effect::Send(bytes));
-        self.state = State::Greeting { server, deadline: self.attempt_deadline(now) };
+        let deadline = self.attempt_deadline(now);
+        self.state = State::Greeting { server, sent_at: now, deadline };
     }
 
     fn on_frame(&mut self, now: Millis, bytes: &[u8], out: &mut Vec<Effect>) {
@@ -351,7 +372,11 @@ impl Session {
                 if let Some(identity) = &mut self.identity {
                     identity.last_heard = now;
                 }
-                link.on_frame(now, bytes, out)
+                let heard = link.on_frame(now, bytes, out);
+                if let Some(identity) = &mut self.identity {
+                    identity.contact = link.contact();
+                }
+                heard
             }
             // What arrives on a connection that was given up is of no interest.
             State::Pausing { .. } | State::Dialing { .. } | State::Ended(_) => return,
@@ -366,8 +391,8 @@ impl Session {
         let Ok(timeout_ms @ 1..) = u32::try_from(response.timeout_ms) else {
             return self.end(SessionEnd::Expired, out);
         };
-        let State::Greeting { server, .. } = &self.state else { return };
-        let server = server.clone();
+        let State::Greeting { server, sent_at, .. } = &self.state else { return };
+        let (server, greeted) = (server.clone(), *sent_at);
         let timeout = Millis(u64::from(timeout_ms));
         let access = match response.read_only {
             Some(true) => Access::ReadOnlyAllowed,
@@ -382,11 +407,12 @@ impl Session {
             (Access::ReadWrite, _) | (_, Some(Known::ToAll)) => Known::ToAll,
             (Access::ReadOnlyAllowed, Some(Known::ToOne) | None) => Known::ToOne,
         };
-        self.identity = Some(Identity { id, password, timeout, known, last_heard: now });
+        self.identity =
+            Some(Identity { id, password, timeout, known, last_heard: now, contact: greeted });
         self.turn.succeeded();
         let event = SessionEvent::Connected { server, session: id, timeout_ms, resumed, access };
         out.push(Effect::Session(event));
-        let mut link = Box::new(Link::new(now, timeout));
+        let mut link = Box::new(Link::new(now, greeted, timeout));
         for (place, auth) in self.auths.iter().enumerate() {
             link.send_auth(place, (&auth.scheme, &auth.auth), out);
         }

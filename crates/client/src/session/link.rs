@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 
 #[derive(Debug)]
 pub(super) struct Link {
+    /// A sixth of the session timeout, so that two pings may be lost before the session is in doubt.
+    ping_interval: Millis,
     /// Two thirds of the session timeout: silence for so long means that the server is gone, and
     /// leaves a third to find another one.
     read_timeout: Millis,
@@ -24,6 +26,11 @@ pub(super) struct Link {
     last_received: Millis,
     next_xid: i32,
     in_flight: VecDeque<InFlight>,
+    /// When the pings that are not answered were sent.
+    pings: VecDeque<Millis>,
+    /// When the newest thing that was answered had been sent: the server had the session then, or
+    /// later.
+    contact: Millis,
     /// Places in the session's list of identities, in the order of sending.
     auths: VecDeque<usize>,
     closing: Option<Closing>,
@@ -39,6 +46,7 @@ struct Closing {
 struct InFlight {
     xid: i32,
     op: OpCode,
+    sent_at: Millis,
     /// Who waits; `None` if nobody does.
     id: Option<RequestId>,
     watch: Option<Armed>,
@@ -70,13 +78,17 @@ pub(super) enum Heard {
 }
 
 impl Link {
-    pub(super) fn new(now: Millis, timeout: Millis) -> Link {
+    /// A connection whose connect request was sent at `greeted`.
+    pub(super) fn new(now: Millis, greeted: Millis, timeout: Millis) -> Link {
         Link {
+            ping_interval: Millis((timeout.0 / 6).clamp(1, PING_INTERVAL_MS_MAX)),
             read_timeout: Millis((timeout.0.saturating_mul(2) / 3).max(1)),
             last_sent: now,
             last_received: now,
             next_xid: 1,
             in_flight: VecDeque::new(),
+            pings: VecDeque::new(),
+            contact: greeted,
             auths: VecDeque::new(),
             closing: None,
         }
@@ -93,7 +105,12 @@ impl Link {
     }
 
     fn ping_at(&self) -> Millis {
-        self.last_sent.plus(Millis((self.read_timeout.0 / 2).clamp(1, PING_INTERVAL_MS_MAX)))
+        self.last_sent.plus(self.ping_interval)
+    }
+
+    /// When the newest thing that was answered had been sent.
+    pub(super) fn contact(&self) -> Millis {
+        self.contact
     }
 
     fn silent_at(&self) -> Millis {
@@ -114,6 +131,7 @@ impl Link {
         }
         if self.ping_at() <= now {
             self.touch(now);
+            self.pings.push_back(now);
             send_request(xid::PING, &Request::Ping, out);
         }
         Ok(())
@@ -137,7 +155,7 @@ impl Link {
         let place = frame.get_mut(4..8).expect("a submission is a whole frame");
         place.copy_from_slice(&xid.to_be_bytes());
         let watch = watch.map(|registration| Armed { registration, wanted: Wanted::Yes });
-        self.in_flight.push_back(InFlight { xid, op, id: Some(id), watch });
+        self.in_flight.push_back(InFlight { xid, op, sent_at: now, id: Some(id), watch });
         self.touch(now);
         out.push(Effect::Send(frame));
     }
@@ -171,7 +189,7 @@ impl Link {
     ) {
         let xid = self.take_xid();
         let op = OpCode::RemoveWatches;
-        self.in_flight.push_back(InFlight { xid, op, id: waiting, watch: None });
+        self.in_flight.push_back(InFlight { xid, op, sent_at: now, id: waiting, watch: None });
         self.touch(now);
         send_request(
             xid,
@@ -186,7 +204,7 @@ impl Link {
         }
         let xid = self.take_xid();
         let op = OpCode::CloseSession;
-        self.in_flight.push_back(InFlight { xid, op, id: None, watch: None });
+        self.in_flight.push_back(InFlight { xid, op, sent_at: now, id: None, watch: None });
         self.closing = Some(Closing { xid, deadline });
         self.touch(now);
         send_request(xid, &Request::CloseSession, out);
@@ -235,7 +253,11 @@ impl Link {
                 let event = WatchEvent::decode_body(header.zxid, r);
                 Ok(Heard::Watch(event.map_err(|error| error.to_string())?))
             }
-            xid::PING => Ok(Heard::Nothing),
+            xid::PING => {
+                let sent_at = self.pings.pop_front().ok_or("an answer to no ping")?;
+                self.contact = self.contact.max(sent_at);
+                Ok(Heard::Nothing)
+            }
             xid::AUTH if header.err == 0 => {
                 let place = self.auths.pop_front().ok_or("an answer to no authentication")?;
                 Ok(Heard::AuthAccepted(place))
@@ -264,6 +286,7 @@ impl Link {
         let op = self.in_flight.front().map_or(OpCode::Ping, |sent| sent.op);
         let result = decode_body(op, header.err, r).map_err(|error| error.to_string())?;
         let sent = self.in_flight.pop_front().expect("its xid was compared above");
+        self.contact = self.contact.max(sent.sent_at);
         if self.closing.as_ref().is_some_and(|closing| closing.xid == header.xid) {
             return Ok(Heard::Closed);
         }

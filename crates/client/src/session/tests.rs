@@ -215,7 +215,9 @@ fn silence_is_met_with_pings_then_the_connection_is_given_up_then_the_session() 
         trace.lines().filter(|line| !line.contains("dial") && !line.contains("attempt")).collect();
     let expected = expect![[r#"
         0 send 1 GetData { path: "/a", watch: false }
+        1500 send -2 Ping
         3000 send -2 Ping
+        4500 send -2 Ping
         6000 complete 0 ConnectionLost
         6000 hang up
         6000 disconnected: the server was silent for 6000 ms
@@ -232,14 +234,38 @@ fn silence_is_met_with_pings_then_the_connection_is_given_up_then_the_session() 
 fn answered_pings_keep_the_connection() {
     let mut scene = Scene::connected();
     for _ in 0..3 {
-        scene.pass(scene.now + 3_000);
+        scene.pass(scene.now + 1_500);
         scene.reply(xid::PING, 0, Ok(ReplyBody::Empty));
     }
     scene.check(expect![[r#"
+        1500 send -2 Ping
         3000 send -2 Ping
-        6000 send -2 Ping
-        9000 send -2 Ping
+        4500 send -2 Ping
     "#]]);
+}
+
+#[test]
+fn the_session_is_certain_for_two_thirds_of_its_timeout_after_what_was_answered_was_sent() {
+    let mut scene = Scene::connected();
+    let certain = |scene: &Scene| scene.session.certain_until().map(|until| until.0);
+    assert_eq!(certain(&scene), Some(6_000));
+    scene.pass(1_000);
+    scene.submit(&get("/a", false), None);
+    scene.pass(1_400);
+    assert_eq!(certain(&scene), Some(6_000), "a question proves nothing");
+    scene.reply(1, 0, Err(ErrorCode::NoNode));
+    assert_eq!(certain(&scene), Some(7_000), "an answer counts from its question");
+    scene.pass(2_600);
+    scene.step(Event::Lost("reset".into()));
+    assert_eq!(certain(&scene), Some(7_000), "the ping that went before was not answered");
+    scene.pass(scene.session.next_deadline().unwrap().0);
+    let asked = scene.now;
+    scene.step(Event::Opened);
+    scene.pass(asked + 100);
+    scene.greeted(7, 9_000);
+    assert_eq!(certain(&scene), Some(asked + 6_000), "the greeting counts from its request");
+    scene.pass(asked + 15_000);
+    assert_eq!(certain(&scene), None, "it has expired");
 }
 
 #[test]
@@ -603,6 +629,7 @@ fn closing_does_not_wait_for_ever() {
     scene.pass(5_000);
     scene.check(expect![[r#"
         0 send 1 CloseSession
+        1500 send -2 Ping
         3000 hang up
         3000 ended Closed
     "#]]);
@@ -654,7 +681,7 @@ fn a_server_that_cannot_set_the_watches_again_is_left() {
 
 #[test]
 fn xids_stay_above_the_ones_with_a_meaning() {
-    let mut link = Link::new(Millis(0), Millis(9_000));
+    let mut link = Link::new(Millis(0), Millis(0), Millis(9_000));
     let out = &mut Vec::new();
     link.set_next_xid(i32::MAX);
     for id in 0..2 {

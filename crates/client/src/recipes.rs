@@ -1,0 +1,31 @@
+//! Recipes: locks, elections and whatever else processes agree on through a few nodes.
+//!
+//! Each is made of a [`Client`](crate::Client)'s public operations and nothing else. What they have
+//! in common:
+//!
+//! - They go on after a lost connection, and end with the session: [`Error::SessionEnded`].
+//! - What is held ends when its value is dropped, and is known to be held only while
+//!   [`Client::is_certain`](crate::Client::is_certain) says so. A process that was stopped for long
+//!   finds that out before it does harm, if it asks; what it changes elsewhere is safe if it sends
+//!   the fencing token along.
+//! - Waiting ends when its future is dropped: nothing is left behind in the line.
+//! - Where kazoo has a layout that is sound, it is used: a holder of ours and one of kazoo's
+//!   exclude each other.
+//!
+//! `docs/recipes/README.md` leads to a page for each: what it guarantees, what not, and its nodes.
+//!
+//! [`Error::SessionEnded`]: crate::Error::SessionEnded
+
+mod election;
+mod held;
+mod line;
+mod lock;
+mod rwlock;
+mod semaphore;
+
+pub use election::{Candidate, Election, LeaderWatch, Leadership};
+pub use held::{Fence, Held, Lost};
+pub use line::Contender;
+pub use lock::Lock;
+pub use rwlock::RwLock;
+pub use semaphore::Semaphore;
