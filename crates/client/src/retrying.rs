@@ -1,7 +1,8 @@
 //! Operations that outlive a lost connection: they find out what became of a write and go on.
 //!
 //! What it keeps true: when a method returns `Ok`, its write has happened, and the tree shows it
-//! once, however often the connection was lost meanwhile. Each waits for the next connection as long as the session may
+//! once, however often the connection was lost meanwhile. Each waits for the next connection as
+//! long as the session may
 //! live; the session's end, and every answer of a server, is the caller's.
 //!
 //! How it finds out: what was under way when a connection was lost is refused by the leader after

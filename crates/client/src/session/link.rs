@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 #[derive(Debug)]
 pub(super) struct Link {
-    /// A sixth of the session timeout, so that two pings may be lost before the session is in doubt.
+    /// A sixth of the session timeout: two pings may be lost before the session is in doubt.
     ping_interval: Millis,
     /// Two thirds of the session timeout: silence for so long means that the server is gone, and
     /// leaves a third to find another one.
