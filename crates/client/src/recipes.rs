@@ -16,16 +16,24 @@
 //!
 //! [`Error::SessionEnded`]: crate::Error::SessionEnded
 
+mod assignment;
 mod election;
+mod group;
 mod held;
 mod line;
 mod lock;
 mod rwlock;
 mod semaphore;
+mod setting;
+mod subtree;
 
+pub use assignment::{Worker, assign, moves, rendezvous};
 pub use election::{Candidate, Election, LeaderWatch, Leadership};
+pub use group::{Group, GroupWatch, Member, MemberChange, Membership};
 pub use held::{Fence, Held, Lost};
 pub use line::Contender;
 pub use lock::Lock;
 pub use rwlock::RwLock;
 pub use semaphore::Semaphore;
+pub use setting::{Reading, Setting, SettingWatch, Value};
+pub use subtree::{Node, NodeChange, Snapshot, Subtree, SubtreeWatch};

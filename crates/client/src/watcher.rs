@@ -147,6 +147,21 @@ impl PersistentWatcher {
         }
     }
 
+    /// What has arrived and was not taken, without waiting; `None` if there is nothing.
+    ///
+    /// A server tells of a change before it answers any request that shows it. So when this has
+    /// nothing after an answer, the answer's state is what the changes so far have led to.
+    pub fn try_changed(&mut self) -> Option<Result<Change, SessionEnd>> {
+        let news = self.news.as_mut()?;
+        Some(match news.try_recv() {
+            Ok(News::Fired(event)) => Ok(Change::Event(self.handle.inside(event))),
+            Ok(News::Gap) | Err(broadcast::error::TryRecvError::Lagged(_)) => Ok(Change::Gap),
+            Ok(News::Ended(end)) => Err(end),
+            Err(broadcast::error::TryRecvError::Closed) => Err(SessionEnd::Closed),
+            Err(broadcast::error::TryRecvError::Empty) => return None,
+        })
+    }
+
     /// Removes the watch and waits until the server has done so.
     pub async fn remove(mut self) -> Result<(), Error> {
         let done = self.handle.remove().await;
