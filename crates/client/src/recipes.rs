@@ -17,6 +17,7 @@
 //! [`Error::SessionEnded`]: crate::Error::SessionEnded
 
 mod assignment;
+mod ballot;
 mod election;
 mod group;
 mod held;
@@ -28,6 +29,7 @@ mod setting;
 mod subtree;
 
 pub use assignment::{Worker, assign, moves, rendezvous};
+pub use ballot::{Ballot, Cast, Outcome, Proposal, Tally, Verdict, Vote};
 pub use election::{Candidate, Election, LeaderWatch, Leadership};
 pub use group::{Group, GroupWatch, Member, MemberChange, Membership};
 pub use held::{Fence, Held, Lost};
