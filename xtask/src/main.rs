@@ -21,6 +21,7 @@ mod kazoo_suite;
 mod layers;
 mod maven;
 mod process;
+mod recipes;
 mod report;
 mod server;
 mod stages;

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::workspace::Workspace;
 use crate::{
     apache, conformance, core, crash, differential, ensemble, fast, files, gozk, java, kazoo,
-    kazoo_suite, layers, tidy, zkcli,
+    kazoo_suite, layers, recipes, tidy, zkcli,
 };
 
 /// What kind of waiting a stage asks for.
@@ -64,7 +64,8 @@ const STAGES: &[Stage] = &[
     stage("apache",   Group::Deep, (300, 20),  "the original from Maven Central, and both servers start", apache::stage),
     stage("conformance", Group::Deep, (180, 90), "text scenarios print the same on both servers", conformance::stage),
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
-    stage("kazoo-suite", Group::Deep, (420, 300), "kazoo's own tests against both servers", kazoo_suite::stage),
+    stage("recipes",  Group::Deep, (100, 60),  "locks, elections, views and ballots on both servers, across crashes, beside kazoo's", recipes::stage),
+    stage("kazoo-suite", Group::Deep, (320, 260), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),
     stage("zkcli",    Group::Deep, (60, 40),   "Apache's shell prints the same against both servers, and ours prints it too", zkcli::stage),

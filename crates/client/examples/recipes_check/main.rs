@@ -1,0 +1,146 @@
+//! Checks the recipes against a server: a line per check, and a last line `N passed, N failed`.
+//!
+//! ```text
+//! recipes_check ADDRESS [NAME …]              the checks, or those whose names begin so
+//! recipes_check ADDRESS --crash               a shared resource while the server is killed: prints
+//!                                             CRASH and waits for a line, thrice
+//! recipes_check ADDRESS --hold KIND PATH      takes part beside another client library
+//! ```
+//!
+//! What it keeps true: a check waits for states, never for times, and nothing that it wrote is left.
+
+use bellwether_client::{Client, Connector, Error};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+mod crash;
+mod hold;
+mod lines;
+mod views;
+mod votes;
+
+/// What a check may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+type Checked = Result<(), String>;
+type Check = (&'static str, fn(Bench) -> Pin<Box<dyn Future<Output = Checked>>>);
+
+/// Where a check works.
+#[derive(Clone)]
+struct Bench {
+    address: String,
+    /// A path that is this check's own.
+    path: String,
+}
+
+impl Bench {
+    async fn client(&self) -> Result<Client, String> {
+        let connector = Connector::new().session_timeout(Duration::from_secs(6));
+        connector.connect(&self.address).await.map_err(|error| format!("connecting: {error}"))
+    }
+}
+
+/// Says what went wrong where.
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Checked {
+    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
+}
+
+fn holds(what: &str, condition: bool) -> Checked {
+    if condition { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// Tries until `look` has something to give.
+async fn until<T, F: Future<Output = Result<Option<T>, String>>>(
+    mut look: impl FnMut() -> F,
+) -> Result<T, String> {
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Removes a node and everything below it.
+fn remove<'a>(client: &'a Client, path: &'a str) -> Pin<Box<dyn Future<Output = Checked> + 'a>> {
+    Box::pin(async move {
+        for name in client.retrying().get_children(path).await.unwrap_or_default() {
+            remove(client, &format!("{path}/{name}")).await?;
+        }
+        match client.retrying().delete(path, None).await {
+            Err(Error::Refused { code: bellwether_client::ErrorCode::NoNode, .. }) | Ok(()) => {
+                Ok(())
+            }
+            Err(error) => Err(told(error)),
+        }
+    })
+}
+
+async fn run(address: &str, wanted: &[String]) -> Result<(u32, u32), String> {
+    let (mut passed, mut failed) = (0, 0);
+    let checks = lines::CHECKS.iter().chain(views::CHECKS).chain(votes::CHECKS);
+    for (name, check) in checks {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| name.starts_with(wanted.as_str())) {
+            continue;
+        }
+        let path = format!("/check-{}", name.replace(' ', "-"));
+        let bench = Bench { address: address.to_owned(), path };
+        let cleaner = bench.client().await?;
+        let done = tokio::time::timeout(LIMIT, check(bench.clone())).await;
+        let done = done.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}")));
+        let done = match done {
+            Ok(()) => remove(&cleaner, &bench.path).await,
+            failed => failed,
+        };
+        cleaner.close().await;
+        match done {
+            Ok(()) => {
+                passed += 1;
+                say(&format!("ok   {name}"));
+            }
+            Err(why) => {
+                failed += 1;
+                say(&format!("FAIL {name}: {why}"));
+            }
+        }
+    }
+    Ok((passed, failed))
+}
+
+#[expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let totals = match words.as_slice() {
+        [address, flag] if flag == "--crash" => crash::run(address).await.map(|()| (1, 0)),
+        [address, flag, kind, path] if flag == "--hold" => {
+            return ended(hold::run(address, kind, path).await.map(|()| (0, 0)));
+        }
+        [address, wanted @ ..] => run(address, wanted).await,
+        [] => Err("the address of a server is missing".to_owned()),
+    };
+    if let Ok((passed, failed)) = &totals {
+        say(&format!("{passed} passed, {failed} failed"));
+    }
+    ended(totals)
+}
+
+fn ended(totals: Result<(u32, u32), String>) -> ExitCode {
+    match totals {
+        Ok((_, 0)) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            say(&format!("FAIL {why}\n0 passed, 1 failed"));
+            ExitCode::FAILURE
+        }
+    }
+}
