@@ -116,11 +116,14 @@ def election_has_one_leader(kazoo):
         thread.join()
 
 
+CHECKS = [lock_excludes, kazoo_waits_for_ours, readers_and_writers, election_has_one_leader]
+
+
 def main():
     kazoo = KazooClient(ADDRESS)
     kazoo.start()
     passed = failed = 0
-    for check in [lock_excludes, kazoo_waits_for_ours, readers_and_writers, election_has_one_leader]:
+    for check in CHECKS:
         name = check.__name__.replace("_", " ")
         try:
             check(kazoo)

@@ -1,7 +1,7 @@
 //! Workers that change a shared node in two steps under a lock, while the server is killed.
 //!
-//! What it shows: the lock excludes, across crashes. A worker reads a number and writes the next one
-//! without a version, so that two at a time would lose one.
+//! What it shows: the lock excludes, across crashes. A worker reads a number and writes the next
+//! one without a version, so that two at a time would lose one.
 
 use super::{Bench, Checked, equal, holds, told};
 use bellwether_client::recipes::{Fence, Lock};

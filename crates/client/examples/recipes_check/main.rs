@@ -7,7 +7,7 @@
 //! recipes_check ADDRESS --hold KIND PATH      takes part beside another client library
 //! ```
 //!
-//! What it keeps true: a check waits for states, never for times, and nothing that it wrote is left.
+//! What it keeps true: a check waits for states, never for times, and leaves nothing behind.
 
 use bellwether_client::{Client, Connector, Error};
 use std::pin::Pin;
