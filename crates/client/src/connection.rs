@@ -22,9 +22,11 @@ use crate::{Access, Peer, SessionEnd, SessionState};
 use bellwether_wire::client::{ReplyBody, WatchEvent, frame};
 use bellwether_wire::{ErrorCode, OpCode};
 use std::collections::BTreeMap;
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -99,6 +101,14 @@ struct Open<S> {
     /// Invariant: `written <= unsent.len()`, and both are 0 if they are equal.
     unsent: Vec<u8>,
     written: usize,
+    /// Which way is looked at first; the other one has had its turn.
+    first: Way,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
 }
 
 /// What the socket did.
@@ -117,17 +127,32 @@ enum Input<S> {
     Time,
 }
 
-/// Waits for what is ready; of several, each has its turn.
+/// Waits for what is ready; of several, the one that is `first` and then the ones behind it in the
+/// order wire, control, commands. No chance is involved: a run can be repeated.
 async fn next_input<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     channels: &mut Channels,
     listening: bool,
+    first: usize,
 ) -> Input<S> {
-    tokio::select! {
-        moved = wire.moved() => Input::Wire(moved),
-        Some(control) = channels.control.recv() => Input::Control(control),
-        command = channels.commands.recv(), if listening => Input::Command(command),
-    }
+    let mut moved = pin!(wire.moved());
+    poll_fn(|cx| {
+        for place in 0..3 {
+            let ready = match (first + place) % 3 {
+                0 => moved.as_mut().poll(cx).map(|moved| Some(Input::Wire(moved))),
+                1 => channels.control.poll_recv(cx).map(|control| control.map(Input::Control)),
+                _ if listening => {
+                    channels.commands.poll_recv(cx).map(|command| Some(Input::Command(command)))
+                }
+                _ => Poll::Pending,
+            };
+            if let Poll::Ready(Some(input)) = ready {
+                return Poll::Ready(input);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The task's state.
@@ -143,6 +168,8 @@ pub(crate) struct Connection<T: Transport> {
     listeners: BTreeMap<WatchId, Listener>,
     start: Instant,
     effects: Vec<Effect>,
+    /// Which input is looked at first, in turn.
+    turn: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -170,6 +197,7 @@ impl<T: Transport> Connection<T> {
             listeners: BTreeMap::new(),
             start,
             effects: Vec::new(),
+            turn: 0,
         }
     }
 
@@ -181,10 +209,13 @@ impl<T: Transport> Connection<T> {
             self.set_timer(timer.as_mut(), deadline);
             let room = self.has_room();
             let listening = self.callers == Callers::Present && room;
+            self.turn = self.turn.wrapping_add(1);
             let input = tokio::select! {
                 // What the server said counts before the time it took to be heard.
                 biased;
-                input = next_input(&mut self.wire, &mut self.channels, listening) => input,
+                input = next_input(&mut self.wire, &mut self.channels, listening, self.turn) => {
+                    input
+                }
                 () = timer.as_mut() => Input::Time,
             };
             match input {
@@ -436,34 +467,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
+impl Way {
+    fn other(self) -> Way {
+        match self {
+            Way::In => Way::Out,
+            Way::Out => Way::In,
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Open<S> {
     fn new(stream: S) -> Open<S> {
         let (reader, writer) = tokio::io::split(stream);
-        Open { reader, writer, received: Vec::new(), unsent: Vec::new(), written: 0 }
+        let (received, unsent) = (Vec::new(), Vec::new());
+        Open { reader, writer, received, unsent, written: 0, first: Way::In }
     }
 
     async fn moved(&mut self) -> Moved<S> {
+        match self.read_or_written().await {
+            (Way::In, Ok(0)) => Moved::Lost(io::Error::other("the server closed the connection")),
+            (Way::In, Ok(_)) => Moved::Received,
+            (Way::Out, Ok(0)) => Moved::Lost(io::ErrorKind::WriteZero.into()),
+            (Way::Out, Ok(bytes)) => {
+                self.written += bytes;
+                if self.written == self.unsent.len() {
+                    self.unsent.clear();
+                    self.written = 0;
+                }
+                Moved::Wrote
+            }
+            (Way::In | Way::Out, Err(error)) => Moved::Lost(error),
+        }
+    }
+
+    /// Reads or writes, whichever can be done; in turn if both can.
+    async fn read_or_written(&mut self) -> (Way, io::Result<usize>) {
         self.received.reserve(READ_BYTES);
         let unsent = self.unsent.get(self.written..).unwrap_or_default();
-        tokio::select! {
-            read = self.reader.read_buf(&mut self.received) => match read {
-                Ok(0) => Moved::Lost(io::Error::other("the server closed the connection")),
-                Ok(_) => Moved::Received,
-                Err(error) => Moved::Lost(error),
-            },
-            wrote = self.writer.write(unsent), if !unsent.is_empty() => match wrote {
-                Ok(0) => Moved::Lost(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => {
-                    self.written += bytes;
-                    if self.written == self.unsent.len() {
-                        self.unsent.clear();
-                        self.written = 0;
-                    }
-                    Moved::Wrote
+        let first = self.first;
+        let both = {
+            let read = self.reader.read_buf(&mut self.received);
+            let written = async {
+                match unsent.is_empty() {
+                    true => std::future::pending().await,
+                    false => self.writer.write(unsent).await,
                 }
-                Err(error) => Moved::Lost(error),
-            },
-        }
+            };
+            let (mut read, mut written) = (pin!(read), pin!(written));
+            poll_fn(move |cx| {
+                let mut ready = |way| match way {
+                    Way::In => read.as_mut().poll(cx).map(|done| (way, done)),
+                    Way::Out => written.as_mut().poll(cx).map(|done| (way, done)),
+                };
+                match ready(first) {
+                    Poll::Ready(done) => Poll::Ready(done),
+                    Poll::Pending => ready(first.other()),
+                }
+            })
+            .await
+        };
+        self.first = both.0.other();
+        both
     }
 
     /// Keeps the last `left` bytes received.
