@@ -21,6 +21,7 @@ mod faultload;
 mod faults;
 mod member;
 mod network;
+mod outside;
 mod plan;
 mod queue;
 mod run;
@@ -32,4 +33,5 @@ mod workload;
 mod world;
 
 pub use broken::{Break as EnsembleBreak, ShellBreak};
+pub use outside::{NoConnection, Outside, Received, Setup, Stream, faultload};
 pub use run::{EnsembleRun, run_ensemble, run_for_speed};

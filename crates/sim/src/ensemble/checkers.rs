@@ -73,6 +73,17 @@ pub(super) struct Checkers {
     calm_since_us: Option<u64>,
     /// The newest write that any client was told of.
     told: Zxid,
+    /// Whose numbers tell the order in which a session asked.
+    numbers: Numbers,
+}
+
+/// How clients number their requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// On through the whole session, as ours do.
+    OfTheSession,
+    /// Anew on each connection, as a client may: they say nothing about two connections.
+    OfTheConnection,
 }
 
 /// Who serves a client.
@@ -105,7 +116,13 @@ impl Checkers {
             clients: vec![Served { session: SessionId::NONE, member: 0, since_us: None }; clients],
             calm_since_us: Some(0),
             told: Zxid::ZERO,
+            numbers: Numbers::OfTheSession,
         }
+    }
+
+    /// The clients are not of this crate, and number their requests as they like.
+    pub(super) fn numbered_by_connection(&mut self) {
+        self.numbers = Numbers::OfTheConnection;
     }
 
     fn member(&mut self, member: usize) -> &mut Member {
@@ -312,7 +329,10 @@ impl Checkers {
         let holders = voters.clone().filter(holds).count();
         acknowledged_writes::shown(zxid, (holders, voters.count()))?;
         primary_integrity::commits(zxid, (self.leaders.newest(), self.began_at))?;
-        self.fifo.committed(&record)?;
+        match self.numbers {
+            Numbers::OfTheSession => self.fifo.committed(&record)?,
+            Numbers::OfTheConnection => {}
+        }
         match self.truth.commit(record) {
             Ok(()) => Ok(()),
             Err(seen) => violation("total order", seen),

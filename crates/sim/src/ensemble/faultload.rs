@@ -98,7 +98,7 @@ impl Faultload {
         Some(Faultload::parse(name, text))
     }
 
-    fn parse(name: &str, text: &str) -> Result<Faultload, String> {
+    pub(super) fn parse(name: &str, text: &str) -> Result<Faultload, String> {
         let mut load = Faultload {
             rows: Vec::new(),
             delay_us: Span { min: 100, max: 1000 },

@@ -103,6 +103,29 @@ impl Plan {
         plan
     }
 
+    /// For clients that are not of this crate: members as a seed makes them, and what is to go
+    /// wrong.
+    pub(super) fn for_outside(
+        (voters, observers): (usize, usize),
+        tick_ms: u64,
+        faultload: Faultload,
+        chance: &mut Chance,
+    ) -> Plan {
+        let drawn = Plan::draw(chance);
+        Plan {
+            workload_name: "none of ours",
+            faultload_name: "told",
+            faultload,
+            voters,
+            observers,
+            tick_ms,
+            clients: 0,
+            operations: 0,
+            notify_ms_max: drawn.notify_ms_max.min(3200),
+            ..drawn
+        }
+    }
+
     /// Keeps only so many records in memory for learners.
     pub(super) fn keep_in_memory(&mut self, records: usize) {
         self.commit_log_count = records;

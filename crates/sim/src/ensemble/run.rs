@@ -79,11 +79,7 @@ const LOOK_US: u64 = 50_000;
 
 impl World {
     fn live(&mut self) -> Result<(), Violation> {
-        for member in 1..=self.members.len() {
-            let us = self.chance.below(500_000);
-            let restart = super::faults::Mend::Restart(member);
-            self.queue.after(us, super::world::Action::Mend(restart));
-        }
+        self.start_all();
         for client in 0..self.clients.len() {
             self.client_turn_after(client, 1000);
         }
@@ -95,6 +91,15 @@ impl World {
         self.heal()?;
         self.recover()?;
         self.fall_silent()
+    }
+
+    /// Every member starts soon.
+    pub(super) fn start_all(&mut self) {
+        for member in 1..=self.members.len() {
+            let us = self.chance.below(500_000);
+            let restart = super::faults::Mend::Restart(member);
+            self.queue.after(us, super::world::Action::Mend(restart));
+        }
     }
 
     /// Everything has healed: the ensemble must serve everybody again, and be of one mind.

@@ -20,6 +20,11 @@ impl Tale {
         Tale { told, lines: Vec::new(), shown: None, names: Names::new(1_600_000_000_000) }
     }
 
+    /// Everything is told from here on.
+    pub(super) fn tell_from_here(&mut self) {
+        self.told = true;
+    }
+
     /// Whether anybody listens.
     pub(super) fn is_told(&self) -> bool {
         self.told
@@ -162,6 +167,10 @@ impl Tale {
         if let Some(shown) = &mut self.shown {
             shown.push(line(&mut self.names));
         }
+    }
+
+    pub(super) fn lines(&self) -> &[String] {
+        &self.lines
     }
 
     pub(super) fn into_lines(self) -> Vec<String> {

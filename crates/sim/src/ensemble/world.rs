@@ -8,6 +8,7 @@ use super::clients::Habits;
 use super::faults::Faults;
 use super::member::{Around, Member, Process, Step, Stop};
 use super::network::{Arrival, Arrived, Delays, Host, Network, Side, StreamId};
+use super::outside::Mailboxes;
 use super::plan::Plan;
 use super::queue::Queue;
 use super::tale::Tale;
@@ -87,10 +88,24 @@ pub(super) enum Action {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Client(usize),
-    Conn { member: usize, conn: ConnId },
-    Learner { member: usize, link: LearnerLink },
-    Leader { member: usize, link: LeaderLink },
-    Election { member: usize, peer: usize },
+    /// Whoever steps the run.
+    Outside(StreamId),
+    Conn {
+        member: usize,
+        conn: ConnId,
+    },
+    Learner {
+        member: usize,
+        link: LearnerLink,
+    },
+    Leader {
+        member: usize,
+        link: LeaderLink,
+    },
+    Election {
+        member: usize,
+        peer: usize,
+    },
 }
 
 /// Everything there is.
@@ -113,6 +128,8 @@ pub(super) struct World {
     pub(super) held: Vec<Vec<Action>>,
     /// What clients do.
     pub(super) mode: Mode,
+    /// What came for clients that are not of this crate.
+    pub(super) outside: Mailboxes,
     next_conn: u64,
 }
 
@@ -160,6 +177,7 @@ impl World {
             starts: 0,
             held: members.iter().map(|_| Vec::new()).collect(),
             mode: Mode::Work,
+            outside: Mailboxes::default(),
             next_conn: 0,
             chance: chance.clone(),
             members,
@@ -177,13 +195,16 @@ impl World {
 
     /// Lets things happen until then.
     pub(super) fn go_on_until(&mut self, until_us: u64) -> Result<(), Violation> {
-        self.look_later();
-        while let Some(action) = self.queue.next_until(until_us) {
-            self.act(action)?;
-            self.look_later();
-        }
+        while self.go_on(until_us)? {}
         self.queue.pass_to(until_us);
         Ok(())
+    }
+
+    /// The next thing that happens not later than then; gives whether there was one.
+    pub(super) fn go_on(&mut self, until_us: u64) -> Result<bool, Violation> {
+        self.look_later();
+        let Some(action) = self.queue.next_until(until_us) else { return Ok(false) };
+        self.act(action).map(|()| true)
     }
 
     fn look_later(&mut self) {
@@ -373,6 +394,10 @@ impl World {
     fn arrived(&mut self, owner: Owner, bytes: &[u8]) -> Result<(), Violation> {
         let member = match owner {
             Owner::Client(client) => return self.client_reads(client, bytes),
+            Owner::Outside(stream) => {
+                self.outside_reads(stream, bytes);
+                return Ok(());
+            }
             Owner::Conn { member, .. }
             | Owner::Learner { member, .. }
             | Owner::Leader { member, .. }
@@ -406,7 +431,7 @@ impl World {
                 }
             }
             Owner::Election { peer, .. } => process.voted(peer, bytes),
-            Owner::Client(_) => unreachable!("clients have read theirs"),
+            Owner::Client(_) | Owner::Outside(_) => unreachable!("clients have read theirs"),
         }
         if paused { Ok(()) } else { self.with(member, None, Process::run) }
     }
@@ -421,6 +446,10 @@ impl World {
                 if self.clients.get(client).and_then(Client::stream) == Some(arrival.stream) {
                     self.client_gone(client);
                 }
+                return Ok(());
+            }
+            Owner::Outside(stream) => {
+                self.outside.ended(stream);
                 return Ok(());
             }
             Owner::Election { member, peer } => {
@@ -523,20 +552,26 @@ impl World {
         if !self.net.reaches(from, to) || self.process(member).is_none() {
             return false;
         }
-        self.next_conn += 1;
-        let conn = ConnId(self.next_conn);
-        let stream = self.net.connect(from, to);
+        let stream = self.join_client(client, member);
         self.owners.insert((stream, Side::Dialled), Owner::Client(client));
-        self.owners.insert((stream, Side::Accepted), Owner::Conn { member, conn });
-        if let Some(process) = self.process(member) {
-            process.links().accept_client(conn, stream);
-        }
-        self.tell(|| format!("client {client} connects to {member} as c{}", conn.0));
         let now_us = self.now_us();
         if let Some(client) = self.clients.get_mut(client) {
             client.connect(stream, member, now_us);
         }
         true
+    }
+
+    /// A connection of a client with a member that answers.
+    pub(super) fn join_client(&mut self, client: usize, member: usize) -> StreamId {
+        self.next_conn += 1;
+        let conn = ConnId(self.next_conn);
+        let stream = self.net.connect(Host::Client(client), Host::Member(member));
+        self.owners.insert((stream, Side::Accepted), Owner::Conn { member, conn });
+        if let Some(process) = self.process(member) {
+            process.links().accept_client(conn, stream);
+        }
+        self.tell(|| format!("client {client} connects to {member} as c{}", conn.0));
+        stream
     }
 
     /// A client has lost its connection.
@@ -581,7 +616,7 @@ impl Action {
 impl Owner {
     fn is_of(&self, number: usize) -> bool {
         match self {
-            Owner::Client(_) => false,
+            Owner::Client(_) | Owner::Outside(_) => false,
             Owner::Conn { member, .. }
             | Owner::Learner { member, .. }
             | Owner::Leader { member, .. }

@@ -12,6 +12,7 @@
 mod bounded;
 mod canaries;
 mod ensembles;
+mod outside;
 mod scenarios;
 mod seeds;
 mod site;

@@ -475,6 +475,7 @@ impl Around<'_> {
                 | Owner::Conn { member, .. },
             ) => member.to_string(),
             Some(Owner::Client(client)) => format!("client {client}"),
+            Some(Owner::Outside(_)) => "somebody outside".to_string(),
             None => "nobody".to_string(),
         }
     }
