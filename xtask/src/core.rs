@@ -18,6 +18,8 @@ const SIM_LIMIT: Duration = Duration::from_mins(15);
 const SEEDS: &str = "10000";
 /// How many of them for ensembles.
 const ENSEMBLE_SEEDS: &str = "2000";
+/// How many of them for each property of the client and its recipes.
+const CLIENT_SEEDS: &str = "200";
 
 /// The stage `clippy`.
 pub(crate) fn clippy(workspace: &Workspace, report: &mut Report) {
@@ -56,6 +58,20 @@ pub(crate) fn simulation(workspace: &Workspace, report: &mut Report) {
     report.check("simulated ensembles", || {
         let arguments = ["ensemble", "--seeds", ENSEMBLE_SEEDS];
         counted(&mut simulator(workspace, &arguments), SIM_LIMIT, "seeds")
+    });
+    report.check("clients over simulated ensembles", || {
+        let arguments = [
+            "test",
+            "--profile",
+            "sim",
+            "-p",
+            "bellwether-client",
+            "--test",
+            "it",
+            "--no-fail-fast",
+        ];
+        let mut cargo = workspace.cargo(&arguments);
+        judge_tests(&run(cargo.env("SEEDS", CLIENT_SEEDS), SIM_LIMIT)?)
     });
 }
 
