@@ -134,7 +134,8 @@ impl Shown {
         match body {
             ReplyBody::Empty => "ok".into(),
             ReplyBody::ErrorRecord => "ok error=0".into(),
-            ReplyBody::NullToken => "ok token".into(),
+            ReplyBody::Token(None) => "ok token".into(),
+            ReplyBody::Token(Some(token)) => format!("ok token of {} bytes", token.len()),
             ReplyBody::Path(path) => format!("ok {}", self.path(path)),
             ReplyBody::PathStat(path, stat) => {
                 format!("ok {} {}", self.path(path), self.stat(stat))

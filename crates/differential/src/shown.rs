@@ -119,7 +119,8 @@ impl Shown {
     pub(crate) fn body(&mut self, op: OpCode, err: i32, body: Option<&ReplyBody>) -> String {
         let Some(body) = body else { return format!("{op} {}", self.error(err)) };
         match body {
-            ReplyBody::Empty | ReplyBody::ErrorRecord | ReplyBody::NullToken => "ok".into(),
+            ReplyBody::Empty | ReplyBody::ErrorRecord | ReplyBody::Token(None) => "ok".into(),
+            ReplyBody::Token(Some(token)) => format!("token {}", bytes(Some(token))),
             ReplyBody::Path(path) => format!("{:?}", self.path(path)),
             ReplyBody::PathStat(path, stat) => {
                 format!("{:?} {}", self.path(path), self.stat(stat))

@@ -97,7 +97,8 @@ impl Names {
             ReplyBody::Ephemerals(paths) => format!("ok [{}]", sorted(paths)),
             ReplyBody::Count(count) => format!("ok {count}"),
             ReplyBody::ErrorRecord => "ok error=0".to_string(),
-            ReplyBody::NullToken => "ok token=null".to_string(),
+            ReplyBody::Token(None) => "ok token=null".to_string(),
+            ReplyBody::Token(Some(token)) => format!("ok token of {} bytes", token.len()),
             ReplyBody::WhoAmI(infos) => {
                 let infos: Vec<_> =
                     infos.iter().map(|info| format!("{}:{}", info.scheme, info.user)).collect();

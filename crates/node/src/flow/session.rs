@@ -270,7 +270,7 @@ fn answer_sasl(node: &mut Node, asked: Call, out: &mut Vec<Effect>) {
     match asked.body {
         Some(Ok(_)) => {
             // Without a provider Apache answers with a null token.
-            let result = Ok(ReplyBody::NullToken);
+            let result = Ok(ReplyBody::Token(None));
             out.push(Effect::Reply(conn, Reply { xid, zxid: Zxid::ZERO, result }));
         }
         Some(Err(error)) => {

@@ -42,7 +42,7 @@ pub(super) fn proof(seen: &mut Seen, reply: &Reply) -> Checked {
 /// What is answered outside the order: sasl, and operations that clients may not send.
 pub(super) fn outside(seen: &mut Seen, reply: &Reply) -> Option<Checked> {
     let expected = match &reply.result {
-        Ok(ReplyBody::NullToken) => "sasl",
+        Ok(ReplyBody::Token(None)) => "sasl",
         Err(ErrorCode::Unimplemented) => "an unknown operation",
         Ok(_) | Err(_) => return None,
     };

@@ -47,8 +47,8 @@ pub enum ReplyBody {
     Count(i32),
     /// addWatch, which answers with an error record that says 0.
     ErrorRecord,
-    /// sasl, without a provider.
-    NullToken,
+    /// sasl: the server's next word; null if it has none, or takes no part.
+    Token(Option<Data>),
     /// whoAmI.
     WhoAmI(Vec<ClientInfo>),
 }
@@ -210,7 +210,7 @@ impl ReplyBody {
             ReplyBody::Ephemerals(paths) => out.put_texts(paths),
             ReplyBody::Count(count) => out.put_int(*count),
             ReplyBody::ErrorRecord => out.put_int(0),
-            ReplyBody::NullToken => out.put_buffer(None),
+            ReplyBody::Token(token) => out.put_data(token.as_ref()),
             ReplyBody::WhoAmI(infos) => {
                 out.put_len(infos.len());
                 for info in infos {
@@ -246,10 +246,7 @@ impl ReplyBody {
                 ReplyBody::ErrorRecord
             }
             Op::WhoAmI => ReplyBody::WhoAmI(decode_infos(r)?),
-            Op::Sasl => {
-                r.buffer("token")?;
-                ReplyBody::NullToken
-            }
+            Op::Sasl => ReplyBody::Token(r.buffer("token")?.map(Data::from)),
             Op::Delete
             | Op::Ping
             | Op::Check

@@ -210,7 +210,7 @@ fn reply_body(op: OpCode, u: U<'_, '_>) -> Result<ReplyBody> {
         Op::GetEphemerals => ReplyBody::Ephemerals(list(u, text)?),
         Op::GetAllChildrenNumber => ReplyBody::Count(any(u)?),
         Op::AddWatch => ReplyBody::ErrorRecord,
-        Op::Sasl => ReplyBody::NullToken,
+        Op::Sasl => ReplyBody::Token(data(u)?),
         Op::WhoAmI => {
             ReplyBody::WhoAmI(list(u, |u| Ok(ClientInfo { scheme: text(u)?, user: text(u)? }))?)
         }
