@@ -7,6 +7,9 @@ use crate::connection::{Channels, Connection, event_channel};
 use crate::error::{Error, SessionEnd};
 use crate::hosts::Servers;
 use crate::limits::{COMMAND_QUEUE, EVENT_QUEUE};
+use crate::sasl::Mechanism;
+#[cfg(feature = "sasl")]
+use crate::sasl::digest_md5::Credentials;
 use crate::session::{Access, Config, Session, SessionEvent};
 use crate::time::Millis;
 use crate::transport::{Tcp, Transport};
@@ -26,6 +29,7 @@ pub struct Connector {
     access: Access,
     seed: Option<u64>,
     request_bytes_max: usize,
+    sasl: Option<Arc<dyn Mechanism>>,
 }
 
 impl Default for Connector {
@@ -36,6 +40,7 @@ impl Default for Connector {
             access: Access::ReadWrite,
             seed: None,
             request_bytes_max: MAX_BUFFER_BYTES,
+            sasl: None,
         }
     }
 }
@@ -83,6 +88,18 @@ impl Connector {
         self
     }
 
+    /// Proves who the client is by SASL DIGEST-MD5, first thing on every connection. Without the
+    /// proof there is no session: it ends with [`SessionEnd::AuthFailed`], also when the server
+    /// takes no part in SASL or does not know the password itself.
+    #[cfg(feature = "sasl")]
+    #[must_use]
+    pub fn sasl_digest_md5(mut self, user: &str, password: &str) -> Connector {
+        let random = || RandomState::new().build_hasher().finish();
+        let key = (u128::from(random()) << 64) | u128::from(random());
+        self.sasl = Some(Arc::new(Credentials::new(user, password, key.to_be_bytes())));
+        self
+    }
+
     /// Begins a session over TCP with one of `host:port,host:port…/chroot`.
     pub async fn connect(&self, servers: &str) -> Result<Client, Error> {
         self.connect_over(Tcp, servers).await
@@ -120,7 +137,8 @@ impl Connector {
 
     fn start<T: Transport>(&self, transport: T, servers: &Servers) -> (Client, SessionEvents) {
         let timeout_ms = u64::try_from(self.session_timeout.as_millis()).unwrap_or(u64::MAX);
-        let config = Config { timeout: Millis(timeout_ms), access: self.access };
+        let (timeout, sasl) = (Millis(timeout_ms), self.sasl.clone());
+        let config = Config { timeout, access: self.access, sasl };
         let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         let session = Session::new(config, servers.hosts.clone(), seed, Millis(0));
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);

@@ -30,17 +30,58 @@ pub enum SessionEnd {
     Closed,
     /// The server let it expire, or no server answered for so long that it must have expired.
     Expired,
+    /// The client could not prove who it is, or the server could not.
+    AuthFailed(AuthFailure),
+}
+
+/// What went wrong with the authentication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthFailure {
     /// The server refused an identity that was given with `add_auth`.
-    AuthFailed,
+    Identity,
+    /// The server refused the SASL exchange with the number of this error: a wrong user or
+    /// password.
+    SaslRefused(i32),
+    /// The server takes no part in SASL.
+    SaslNotOffered,
+    /// The server's SASL challenge cannot be answered.
+    SaslChallenge(&'static str),
+    /// The server did not prove that it knows the password: it is not who it says it is.
+    ServerNotProven,
+}
+
+impl fmt::Display for AuthFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AuthFailure::Identity => write!(f, "the server refused the authentication"),
+            AuthFailure::SaslRefused(code) => {
+                write!(f, "the server refused the SASL user or password (")?;
+                match ErrorCode::from_code(*code) {
+                    Some(code) => write!(f, "{code})"),
+                    None => write!(f, "error {code})"),
+                }
+            }
+            AuthFailure::SaslNotOffered => f.write_str(
+                "the server takes no part in SASL DIGEST-MD5: it needs an authProvider with \
+                 SASLAuthenticationProvider, a JAAS section Server, and zookeeper.fips-mode=false",
+            ),
+            AuthFailure::SaslChallenge(problem) => {
+                write!(f, "the server's SASL challenge cannot be answered: {problem}")
+            }
+            AuthFailure::ServerNotProven => {
+                f.write_str("the server did not prove that it knows the SASL password")
+            }
+        }
+    }
 }
 
 impl fmt::Display for SessionEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SessionEnd::Closed => "the client was closed",
-            SessionEnd::Expired => "the session has expired",
-            SessionEnd::AuthFailed => "the server refused the authentication",
-        })
+        match self {
+            SessionEnd::Closed => f.write_str("the client was closed"),
+            SessionEnd::Expired => f.write_str("the session has expired"),
+            SessionEnd::AuthFailed(failure) => failure.fmt(f),
+        }
     }
 }
 

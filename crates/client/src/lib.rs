@@ -39,6 +39,7 @@ mod random;
 pub mod recipes;
 mod request;
 mod retrying;
+mod sasl;
 mod session;
 mod time;
 mod transport;
@@ -53,10 +54,12 @@ pub use bellwether_wire::{
 };
 pub use client::{Client, Created, Notifications, Peer, SessionEvents, SessionState};
 pub use connector::Connector;
-pub use error::{Error, Fate, Sent, SessionEnd};
+pub use error::{AuthFailure, Error, Fate, Sent, SessionEnd};
 pub use hosts::{Host, Servers, ServersError};
 pub use request::{Create, CreateMode, Multi, MultiRead, ReadResult, Reconfiguration};
 pub use retrying::Retrying;
 pub use session::{Access, Resumed, SessionEvent};
 pub use transport::{Connecting, Tcp, Transport};
+#[cfg(feature = "tls")]
+pub use transport::{Tls, TlsBuilder, TlsError, TlsInput, TlsProblem, TlsSource, TlsStream};
 pub use watcher::{Change, OneshotWatcher, PersistentWatcher};

@@ -45,5 +45,22 @@ pub(crate) const PAUSE_MS_MAX: u64 = 5_000;
 /// by its timeout.
 pub(crate) const CLOSE_MS: u64 = 3_000;
 
+/// The longest challenge of DIGEST-MD5, in bytes (RFC 2831, 2.1.1).
+#[cfg(feature = "sasl")]
+pub(crate) const SASL_CHALLENGE_BYTES_MAX: usize = 2047;
+
+/// The largest file of certificates and keys that is read, in bytes. Java's own store of all public
+/// authorities has a tenth of that.
+#[cfg(feature = "tls")]
+pub(crate) const KEY_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// How often a key store may have its password hashed. Java does it 10,000 times; a number beyond
+/// this would take seconds, and is a mistake or malice.
+#[cfg(feature = "tls")]
+pub(crate) const KEY_STORE_ITERATIONS_MAX: u32 = 5_000_000;
+
+/// Rounds of one SASL exchange. DIGEST-MD5 takes two; a server that goes on asking is given up.
+pub(crate) const SASL_ROUNDS_MAX: u32 = 8;
+
 /// Identities of one session; each is sent again on every connection.
 pub(crate) const AUTHS_MAX: usize = 64;

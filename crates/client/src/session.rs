@@ -1,9 +1,9 @@
 //! A client's session without IO: events in, effects out, time an argument.
 //!
-//! It decides when to connect and to whom, what to send after a connection is there (the
-//! identities, then the watches, then what waited), when to ping, when to give a connection or the
-//! session up, and which request a reply belongs to. The shell in [`crate::connection`] performs
-//! the effects in order and knows none of this.
+//! It decides when to connect and to whom, what to send after a connection is there (the proof by
+//! SASL, then the identities, then the watches, then what waited), when to ping, when to give a
+//! connection or the session up, and which request a reply belongs to. The shell in
+//! [`crate::connection`] performs the effects in order and knows none of this.
 //!
 //! What it keeps true:
 //! - Every request that was submitted is completed exactly once.
@@ -11,18 +11,22 @@
 //! - Requests leave in the order in which they were submitted.
 //! - After the session has ended nothing is sent and everything is refused.
 
-use crate::error::{Sent, SessionEnd};
+use crate::error::{AuthFailure, Sent, SessionEnd};
 use crate::hosts::{Host, Turn};
 use crate::limits::{AUTHS_MAX, CLOSE_MS, CONNECT_MS_MIN};
+use crate::sasl::Mechanism;
 use crate::time::Millis;
 use crate::watches::{WatchId, WatchKind, WatchTable};
 use bellwether_wire::client::{ConnectRequest, ConnectResponse, ReplyBody, WatchEvent, frame};
 use bellwether_wire::{OpCode, Password, SessionId, Zxid};
 use link::Link;
 pub(crate) use link::encode;
+use proof::{Proof, Proven};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 mod link;
+mod proof;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +50,8 @@ pub(crate) struct Config {
     /// The session timeout to ask for.
     pub(crate) timeout: Millis,
     pub(crate) access: Access,
+    /// How the client proves who it is on every connection, before anything else is sent.
+    pub(crate) sasl: Option<Arc<dyn Mechanism>>,
 }
 
 /// A request, encoded but for its xid.
@@ -208,7 +214,9 @@ enum State {
     Dialing { server: Host, deadline: Millis },
     /// The connect request is sent.
     Greeting { server: Host, sent_at: Millis, deadline: Millis },
-    /// A server has the session.
+    /// A server has the session, and the client is proving who it is.
+    Proving(Box<Proof>),
+    /// A server has the session and takes requests.
     Linked(Box<Link>),
     /// It is over.
     Ended(SessionEnd),
@@ -221,6 +229,11 @@ pub(crate) struct Session {
     turn: Turn,
     /// `None` until a server has given it.
     identity: Option<Identity>,
+    /// The session that callers were last told of: with a proof to be made, the connection that
+    /// began it may be gone before they were.
+    announced: Option<SessionId>,
+    /// Exchanges of SASL that were begun.
+    proofs: u64,
     /// The newest transaction that a reply has shown. Not advanced by watch events: one transaction
     /// may fire several, and those that a lost connection kept back must fire again.
     last_zxid: Zxid,
@@ -238,6 +251,8 @@ impl Session {
             config,
             turn: Turn::new(hosts, seed),
             identity: None,
+            announced: None,
+            proofs: 0,
             last_zxid: Zxid::ZERO,
             auths: Vec::new(),
             watches: WatchTable::default(),
@@ -267,6 +282,7 @@ impl Session {
         let own = match &self.state {
             State::Pausing { until } => *until,
             State::Dialing { deadline, .. } | State::Greeting { deadline, .. } => *deadline,
+            State::Proving(proof) => proof.deadline,
             State::Linked(link) => link.next_deadline(),
             State::Ended(_) => return None,
         };
@@ -279,7 +295,10 @@ impl Session {
         let ending = match &self.state {
             State::Ended(_) => true,
             State::Linked(link) => link.is_closing(),
-            State::Pausing { .. } | State::Dialing { .. } | State::Greeting { .. } => false,
+            State::Pausing { .. }
+            | State::Dialing { .. }
+            | State::Greeting { .. }
+            | State::Proving(_) => false,
         };
         let identity = self.identity.as_ref().filter(|_| !ending)?;
         Some(identity.contact.plus(Millis(identity.timeout.0.saturating_mul(2) / 3)))
@@ -297,6 +316,7 @@ impl Session {
             State::Pausing { .. }
             | State::Dialing { .. }
             | State::Greeting { .. }
+            | State::Proving(_)
             | State::Linked(_) => None,
         }
     }
@@ -326,6 +346,9 @@ impl Session {
             State::Greeting { deadline, .. } if *deadline <= now => {
                 self.on_lost(now, "the server did not answer the connect request".into(), out);
             }
+            State::Proving(proof) if proof.deadline <= now => {
+                self.on_lost(now, "the server did not finish the SASL exchange".into(), out);
+            }
             State::Linked(link) => match link.on_tick(now, out) {
                 Ok(()) => {}
                 Err(reason) => self.on_lost(now, reason, out),
@@ -333,6 +356,7 @@ impl Session {
             State::Pausing { .. }
             | State::Dialing { .. }
             | State::Greeting { .. }
+            | State::Proving(_)
             | State::Ended(_) => {} // Nothing is due.
         }
     }
@@ -368,10 +392,15 @@ impl Session {
                 Ok(response) => return self.on_greeted(now, response, out),
                 Err(error) => Err(error.to_string().into()),
             },
-            State::Linked(link) => {
-                if let Some(identity) = &mut self.identity {
-                    identity.last_heard = now;
+            State::Proving(proof) => {
+                hear(&mut self.identity, now);
+                match proof.on_frame(bytes, out) {
+                    Ok(proven) => return self.on_proven(now, proven, out),
+                    Err(reason) => Err(reason),
                 }
+            }
+            State::Linked(link) => {
+                hear(&mut self.identity, now);
                 let heard = link.on_frame(now, bytes, out);
                 if let Some(identity) = &mut self.identity {
                     identity.contact = link.contact();
@@ -399,20 +428,45 @@ impl Session {
             Some(false) | None => Access::ReadWrite,
         };
         let (id, password) = (response.session, response.password);
-        let resumed = match &self.identity {
-            Some(before) if before.id == id => Resumed::Yes,
-            Some(_) | None => Resumed::No,
-        };
         let known = match (access, self.identity.map(|before| before.known)) {
             (Access::ReadWrite, _) | (_, Some(Known::ToAll)) => Known::ToAll,
             (Access::ReadOnlyAllowed, Some(Known::ToOne) | None) => Known::ToOne,
         };
         self.identity =
             Some(Identity { id, password, timeout, known, last_heard: now, contact: greeted });
+        let Some(mechanism) = &self.config.sasl else {
+            return self.link(now, (server, access), out);
+        };
+        self.proofs += 1;
+        let exchange = mechanism.begin(self.proofs);
+        let deadline = self.attempt_deadline(now);
+        let proof = Proof::begin((server, access), exchange, deadline, out);
+        self.state = State::Proving(Box::new(proof));
+    }
+
+    fn on_proven(&mut self, now: Millis, proven: Proven, out: &mut Vec<Effect>) {
+        match proven {
+            Proven::NotYet => {} // The next token is on its way.
+            Proven::Yes => {
+                let State::Proving(proof) = &self.state else { return };
+                let place = (proof.server.clone(), proof.access);
+                self.link(now, place, out);
+            }
+            Proven::No(failure) => self.end(SessionEnd::AuthFailed(failure), out),
+        }
+    }
+
+    /// The connection takes requests: first what it has to know, then what waited.
+    fn link(&mut self, now: Millis, (server, access): (Host, Access), out: &mut Vec<Effect>) {
+        let Identity { id, timeout, contact, .. } =
+            self.identity.expect("the server has just given it");
+        let resumed = if self.announced == Some(id) { Resumed::Yes } else { Resumed::No };
+        self.announced = Some(id);
         self.turn.succeeded();
+        let timeout_ms = u32::try_from(timeout.0).expect("it came as one");
         let event = SessionEvent::Connected { server, session: id, timeout_ms, resumed, access };
         out.push(Effect::Session(event));
-        let mut link = Box::new(Link::new(now, greeted, timeout));
+        let mut link = Box::new(Link::new(now, contact, timeout));
         for (place, auth) in self.auths.iter().enumerate() {
             link.send_auth(place, (&auth.scheme, &auth.auth), out);
         }
@@ -436,7 +490,9 @@ impl Session {
                 let waiting = self.auths.get_mut(place).and_then(|auth| auth.waiting.take());
                 out.extend(waiting.map(|id| Effect::Complete(id, Ok(ReplyBody::Empty))));
             }
-            link::Heard::AuthRefused => self.end(SessionEnd::AuthFailed, out),
+            link::Heard::AuthRefused => {
+                self.end(SessionEnd::AuthFailed(AuthFailure::Identity), out);
+            }
             link::Heard::Closed => self.end(SessionEnd::Closed, out),
             link::Heard::Reply { zxid, watch } => {
                 self.last_zxid = self.last_zxid.max(zxid);
@@ -460,9 +516,10 @@ impl Session {
                 out.push(Effect::Complete(submission.id, Err(failure)));
             }
             State::Linked(link) => link.send(now, submission, out),
-            State::Pausing { .. } | State::Dialing { .. } | State::Greeting { .. } => {
-                self.waiting.push_back(submission);
-            }
+            State::Pausing { .. }
+            | State::Dialing { .. }
+            | State::Greeting { .. }
+            | State::Proving(_) => self.waiting.push_back(submission),
         }
     }
 
@@ -516,9 +573,10 @@ impl Session {
     fn on_close(&mut self, now: Millis, out: &mut Vec<Effect>) {
         match &mut self.state {
             State::Linked(link) => link.send_close(now, now.plus(Millis(CLOSE_MS)), out),
-            State::Pausing { .. } | State::Dialing { .. } | State::Greeting { .. } => {
-                self.end(SessionEnd::Closed, out);
-            }
+            State::Pausing { .. }
+            | State::Dialing { .. }
+            | State::Greeting { .. }
+            | State::Proving(_) => self.end(SessionEnd::Closed, out),
             State::Ended(_) => {} // It cannot end twice.
         }
     }
@@ -527,6 +585,9 @@ impl Session {
         let event = match &mut self.state {
             State::Dialing { server, .. } | State::Greeting { server, .. } => {
                 SessionEvent::AttemptFailed { server: server.clone(), reason }
+            }
+            State::Proving(proof) => {
+                SessionEvent::AttemptFailed { server: proof.server.clone(), reason }
             }
             State::Linked(link) if link.is_closing() => {
                 return self.end(SessionEnd::Closed, out);
@@ -559,5 +620,12 @@ impl Session {
         self.state = State::Ended(end);
         out.push(Effect::HangUp);
         out.push(Effect::Session(SessionEvent::Ended(end)));
+    }
+}
+
+/// A server was heard of: the session has not expired yet.
+fn hear(identity: &mut Option<Identity>, now: Millis) {
+    if let Some(identity) = identity {
+        identity.last_heard = now;
     }
 }

@@ -7,12 +7,18 @@ use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "tls")]
+mod tls;
+
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsBuilder, TlsError, TlsInput, TlsProblem, TlsSource, TlsStream};
+
 /// A connection that is being made. Dropping it gives the attempt up.
 pub type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
 
 /// A way to connect to a server.
 pub trait Transport: Send + 'static {
-    /// A connection.
+    /// A connection. What is written to it leaves while it is read, without being flushed.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Starts to connect. The host's name is resolved here, at each attempt. There is no time limit

@@ -148,7 +148,9 @@ impl Reporter {
             SessionEvent::AttemptFailed { .. } => return None, // One line per change is enough.
             SessionEvent::Ended(SessionEnd::Closed) => (KeeperState::Closed, Resumed::No),
             SessionEvent::Ended(SessionEnd::Expired) => (KeeperState::Expired, Resumed::No),
-            SessionEvent::Ended(SessionEnd::AuthFailed) => (KeeperState::AuthFailed, Resumed::No),
+            SessionEvent::Ended(SessionEnd::AuthFailed(_)) => {
+                (KeeperState::AuthFailed, Resumed::No)
+            }
         };
         if self.mode == Mode::Once {
             return None; // Only the command's own result is of interest.

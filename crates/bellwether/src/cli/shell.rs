@@ -190,7 +190,7 @@ impl Shell {
             Some(SessionState::Connected) => "CONNECTED",
             Some(SessionState::ConnectedReadOnly) => "CONNECTEDREADONLY",
             Some(SessionState::Connecting) => "CONNECTING",
-            Some(SessionState::Ended(SessionEnd::AuthFailed)) => "AUTH_FAILED",
+            Some(SessionState::Ended(SessionEnd::AuthFailed(_))) => "AUTH_FAILED",
             Some(SessionState::Ended(SessionEnd::Closed | SessionEnd::Expired)) | None => "CLOSED",
         }
     }

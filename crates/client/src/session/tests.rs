@@ -10,6 +10,8 @@ use bellwether_wire::client::{
 use bellwether_wire::{ErrorCode, Reader, Stat};
 use expect_test::{Expect, expect};
 
+mod sasl;
+
 /// A session, its clock, and the trace of its effects.
 struct Scene {
     session: Session,
@@ -21,7 +23,7 @@ struct Scene {
 impl Scene {
     fn new(servers: &str) -> Scene {
         let hosts = Servers::parse(servers).unwrap().hosts;
-        let config = Config { timeout: Millis(9_000), access: Access::ReadWrite };
+        let config = Config { timeout: Millis(9_000), access: Access::ReadWrite, sasl: None };
         let session = Session::new(config, hosts, 1, Millis(0));
         Scene { session, now: 0, trace: String::new(), next_id: 0 }
     }
@@ -460,10 +462,10 @@ fn a_refused_identity_ends_the_session() {
     scene.check(expect![[r#"
         0 send 1 GetData { path: "/a", watch: false }
         0 send -4 Auth { scheme: "nonsense", auth: Some([]) }
-        0 complete 0 Ended(AuthFailed, Yes)
-        0 complete 50 Ended(AuthFailed, Yes)
+        0 complete 0 Ended(AuthFailed(Identity), Yes)
+        0 complete 50 Ended(AuthFailed(Identity), Yes)
         0 hang up
-        0 ended AuthFailed
+        0 ended AuthFailed(Identity)
     "#]]);
 }
 
