@@ -8,17 +8,17 @@
 use crate::certainty::Certainty;
 use crate::error::{Error, Sent};
 use crate::limits::{
-    EVENT_QUEUE, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX, REQUESTS_MAX,
+    EVENT_QUEUE, PROBE_MS, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX, REQUESTS_MAX,
     WRITE_BUFFER_BYTES,
 };
 use crate::session::{
-    Effect, Event, Failure, Registration, RequestId, Session, SessionEvent, Submission,
+    Effect, Event, Failure, Registration, RequestId, Session, SessionEvent, Submission, Writes,
 };
 use crate::time::Millis;
 use crate::transport::{Connecting, Transport};
 use crate::watcher::{Listener, News};
 use crate::watches::{WatchId, WatchKind};
-use crate::{Access, Peer, SessionEnd, SessionState};
+use crate::{Access, Host, Peer, SessionEnd, SessionState};
 use bellwether_wire::client::{ReplyBody, WatchEvent, frame};
 use bellwether_wire::{ErrorCode, OpCode};
 use std::collections::BTreeMap;
@@ -124,23 +124,25 @@ enum Input<S> {
     Wire(Moved<S>),
     Control(Control),
     Command(Option<Command>),
+    Probed(Host, Writes),
     Time,
 }
 
 /// Waits for what is ready; of several, the one that is `first` and then the ones behind it in the
-/// order wire, control, commands. No chance is involved: a run can be repeated.
+/// order wire, control, probes, commands. No chance is involved: a run can be repeated.
 async fn next_input<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
-    channels: &mut Channels,
+    (channels, probes): (&mut Channels, &mut mpsc::UnboundedReceiver<(Host, Writes)>),
     listening: bool,
     first: usize,
 ) -> Input<S> {
     let mut moved = pin!(wire.moved());
     poll_fn(|cx| {
-        for place in 0..3 {
-            let ready = match (first + place) % 3 {
+        for place in 0..4 {
+            let ready = match (first + place) % 4 {
                 0 => moved.as_mut().poll(cx).map(|moved| Some(Input::Wire(moved))),
                 1 => channels.control.poll_recv(cx).map(|control| control.map(Input::Control)),
+                2 => probes.poll_recv(cx).map(|probed| probed.map(|(h, w)| Input::Probed(h, w))),
                 _ if listening => {
                     channels.commands.poll_recv(cx).map(|command| Some(Input::Command(command)))
                 }
@@ -168,6 +170,9 @@ pub(crate) struct Connection<T: Transport> {
     listeners: BTreeMap<WatchId, Listener>,
     start: Instant,
     effects: Vec<Effect>,
+    /// Servers that were asked whether they write: at most one is under way.
+    probe: mpsc::UnboundedSender<(Host, Writes)>,
+    probes: mpsc::UnboundedReceiver<(Host, Writes)>,
     /// Which input is looked at first, in turn.
     turn: usize,
 }
@@ -186,6 +191,7 @@ impl<T: Transport> Connection<T> {
         channels: Channels,
         start: Instant,
     ) -> Connection<T> {
+        let (probe, probes) = mpsc::unbounded_channel();
         Connection {
             transport,
             session,
@@ -197,6 +203,8 @@ impl<T: Transport> Connection<T> {
             listeners: BTreeMap::new(),
             start,
             effects: Vec::new(),
+            probe,
+            probes,
             turn: 0,
         }
     }
@@ -213,7 +221,7 @@ impl<T: Transport> Connection<T> {
             let input = tokio::select! {
                 // What the server said counts before the time it took to be heard.
                 biased;
-                input = next_input(&mut self.wire, &mut self.channels, listening, self.turn) => {
+                input = next_input(&mut self.wire, (&mut self.channels, &mut self.probes), listening, self.turn) => {
                     input
                 }
                 () = timer.as_mut() => Input::Time,
@@ -222,6 +230,7 @@ impl<T: Transport> Connection<T> {
                 Input::Wire(moved) => self.on_moved(moved),
                 Input::Control(control) => self.on_control(control),
                 Input::Command(command) => self.on_command(command),
+                Input::Probed(server, writes) => self.step(Event::Probed(server, writes)),
                 Input::Time => self.step(Event::Tick),
             }
             self.perform();
@@ -349,6 +358,7 @@ impl<T: Transport> Connection<T> {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Dial(host) => self.wire = Wire::Dialing(self.transport.connect(&host)),
+                Effect::Probe(host) => self.probe(host),
                 Effect::Send(bytes) => self.wire.send(&bytes),
                 Effect::HangUp => self.wire = Wire::None,
                 Effect::Complete(id, answer) => {
@@ -365,6 +375,20 @@ impl<T: Transport> Connection<T> {
                 Effect::Session(event) => self.announce(event),
             }
         }
+    }
+
+    /// Asks a server whether it writes, beside the connection.
+    fn probe(&self, host: Host) {
+        let (connecting, answer) = (self.transport.connect(&host), self.probe.clone());
+        tokio::spawn(async move {
+            let asked = tokio::time::timeout(Duration::from_millis(PROBE_MS), isro(connecting));
+            let writes = match asked.await {
+                Ok(Ok(word)) if word == *b"rw" => Writes::Yes,
+                Ok(Ok(_) | Err(_)) | Err(_) => Writes::No,
+            };
+            // Nobody listens when the session has ended meanwhile.
+            answer.send((host, writes)).ok();
+        });
     }
 
     fn tell(&mut self, watch: WatchId, news: News) {
@@ -436,6 +460,15 @@ impl<T: Transport> Connection<T> {
             reply.send(Err(Failure::Ended(end, Sent::No))).ok();
         }
     }
+}
+
+/// What a server answers to the word `isro`: `rw`, `ro`, or a sentence that begins otherwise.
+async fn isro<S: AsyncRead + AsyncWrite + Unpin>(connecting: Connecting<S>) -> io::Result<[u8; 2]> {
+    let mut stream = connecting.await?;
+    stream.write_all(b"isro").await?;
+    let mut word = [0; 2];
+    stream.read_exact(&mut word).await?;
+    Ok(word)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {

@@ -159,6 +159,18 @@ impl Turn {
         host
     }
 
+    /// Another host than this one, each in turn; `None` if there is none.
+    pub(crate) fn another(&mut self, than: &Host) -> Option<Host> {
+        for _ in 0..self.hosts.len() {
+            let host = self.hosts.get(self.next)?.clone();
+            self.next = (self.next + 1) % self.hosts.len();
+            if host != *than {
+                return Some(host);
+            }
+        }
+        None
+    }
+
     /// A session was established: pauses begin anew.
     pub(crate) fn succeeded(&mut self) {
         self.attempts = 0;

@@ -64,3 +64,16 @@ pub(crate) const SASL_ROUNDS_MAX: u32 = 8;
 
 /// Identities of one session; each is sent again on every connection.
 pub(crate) const AUTHS_MAX: usize = 64;
+
+/// The pause before another server is asked whether it writes, in milliseconds; it doubles with
+/// each that does not.
+pub(crate) const SEEK_MS_FIRST: u64 = 1_000;
+
+/// The longest such pause.
+pub(crate) const SEEK_MS_MAX: u64 = 60_000;
+
+/// How long the move to a server that writes waits for answers that are on their way.
+pub(crate) const SEEK_PATIENCE_MS: u64 = 1_000;
+
+/// What a server is given to say whether it writes.
+pub(crate) const PROBE_MS: u64 = 2_000;

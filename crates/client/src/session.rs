@@ -22,11 +22,14 @@ use bellwether_wire::{OpCode, Password, SessionId, Zxid};
 use link::Link;
 pub(crate) use link::encode;
 use proof::{Proof, Proven};
+use seek::Seek;
+pub(crate) use seek::Writes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 mod link;
 mod proof;
+mod seek;
 #[cfg(test)]
 mod tests;
 
@@ -85,6 +88,8 @@ pub(crate) enum Event<'a> {
     Frame(&'a [u8]),
     /// The connection could not be made or is gone.
     Lost(Box<str>),
+    /// What [`Effect::Probe`] found out.
+    Probed(Host, Writes),
     /// A caller asks for something.
     Submit(Submission),
     /// A caller adds an identity.
@@ -100,6 +105,8 @@ pub(crate) enum Event<'a> {
 pub(crate) enum Effect {
     /// Connect to this server; what was connected before is hung up already.
     Dial(Host),
+    /// Ask this server, over a connection of its own, whether it writes.
+    Probe(Host),
     /// Send these bytes, after those before.
     Send(Vec<u8>),
     /// Close the connection or stop making it; nothing more of it is of interest.
@@ -242,6 +249,8 @@ pub(crate) struct Session {
     /// Not sent yet. Empty while [`State::Linked`].
     waiting: VecDeque<Submission>,
     state: State,
+    /// While a server that only reads has the session, and there are others.
+    seek: Option<(Host, Seek)>,
 }
 
 impl Session {
@@ -258,6 +267,7 @@ impl Session {
             watches: WatchTable::default(),
             waiting: VecDeque::new(),
             state: State::Pausing { until: now },
+            seek: None,
         }
     }
 
@@ -268,6 +278,7 @@ impl Session {
             Event::Opened => self.on_opened(now, out),
             Event::Frame(bytes) => self.on_frame(now, bytes, out),
             Event::Lost(reason) => self.on_lost(now, reason, out),
+            Event::Probed(server, writes) => self.on_probed(now, server, writes, out),
             Event::Submit(submission) => self.on_submit(now, submission, out),
             Event::AddAuth { id, scheme, auth } => {
                 self.on_add_auth(now, Auth { scheme, auth, waiting: Some(id) }, out);
@@ -283,7 +294,10 @@ impl Session {
             State::Pausing { until } => *until,
             State::Dialing { deadline, .. } | State::Greeting { deadline, .. } => *deadline,
             State::Proving(proof) => proof.deadline,
-            State::Linked(link) => link.next_deadline(),
+            State::Linked(link) => {
+                let seek = self.seek.as_ref().and_then(|(_, seek)| seek.next_deadline());
+                seek.map_or(link.next_deadline(), |seek| seek.min(link.next_deadline()))
+            }
             State::Ended(_) => return None,
         };
         Some(self.expiry().map_or(own, |expiry| own.min(expiry)))
@@ -350,7 +364,7 @@ impl Session {
                 self.on_lost(now, "the server did not finish the SASL exchange".into(), out);
             }
             State::Linked(link) => match link.on_tick(now, out) {
-                Ok(()) => {}
+                Ok(()) => self.seek(now, out),
                 Err(reason) => self.on_lost(now, reason, out),
             },
             State::Pausing { .. }
@@ -361,8 +375,34 @@ impl Session {
         }
     }
 
+    /// Goes on looking for a server that writes, if that is to be done.
+    fn seek(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let State::Linked(link) = &self.state else { return };
+        let Some((current, seek)) = self.seek.as_mut().filter(|_| !link.is_closing()) else {
+            return;
+        };
+        if seek.asks(now) {
+            out.extend(self.turn.another(current).map(Effect::Probe));
+        }
+        if let Some(server) = seek.target(now, link.is_idle()).cloned() {
+            self.on_lost(now, format!("moving to {server}, which writes").into(), out);
+            self.dial_to(now, server, out);
+        }
+    }
+
+    fn on_probed(&mut self, now: Millis, server: Host, writes: Writes, out: &mut Vec<Effect>) {
+        if let Some((_, seek)) = &mut self.seek {
+            seek.on_answer(now, server, writes);
+            self.seek(now, out);
+        }
+    }
+
     fn dial(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let server = self.turn.take();
+        self.dial_to(now, server, out);
+    }
+
+    fn dial_to(&mut self, now: Millis, server: Host, out: &mut Vec<Effect>) {
         out.push(Effect::Dial(server.clone()));
         self.state = State::Dialing { server, deadline: self.attempt_deadline(now) };
     }
@@ -411,7 +451,10 @@ impl Session {
             State::Pausing { .. } | State::Dialing { .. } | State::Ended(_) => return,
         };
         match done {
-            Ok(heard) => self.on_heard(now, heard, out),
+            Ok(heard) => {
+                self.on_heard(now, heard, out);
+                self.seek(now, out);
+            }
             Err(reason) => self.on_lost(now, reason, out),
         }
     }
@@ -463,6 +506,12 @@ impl Session {
         let resumed = if self.announced == Some(id) { Resumed::Yes } else { Resumed::No };
         self.announced = Some(id);
         self.turn.succeeded();
+        self.seek = match access {
+            Access::ReadOnlyAllowed if self.turn.count() > 1 => {
+                Some((server.clone(), Seek::new(now)))
+            }
+            Access::ReadOnlyAllowed | Access::ReadWrite => None,
+        };
         let timeout_ms = u32::try_from(timeout.0).expect("it came as one");
         let event = SessionEvent::Connected { server, session: id, timeout_ms, resumed, access };
         out.push(Effect::Session(event));
@@ -600,6 +649,7 @@ impl Session {
         };
         out.push(Effect::HangUp);
         out.push(Effect::Session(event));
+        self.seek = None;
         self.state = State::Pausing { until: now.plus(self.turn.pause()) };
     }
 

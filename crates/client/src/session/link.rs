@@ -100,6 +100,11 @@ impl Link {
         self.next_xid = xid;
     }
 
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing.is_some()
     }

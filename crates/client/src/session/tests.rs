@@ -11,6 +11,7 @@ use bellwether_wire::{ErrorCode, Reader, Stat};
 use expect_test::{Expect, expect};
 
 mod sasl;
+mod seek;
 
 /// A session, its clock, and the trace of its effects.
 struct Scene {
@@ -124,6 +125,7 @@ fn path_of(request: &Request) -> &str {
 fn show(effect: &Effect) -> String {
     match effect {
         Effect::Dial(host) => format!("dial {host}"),
+        Effect::Probe(host) => format!("probe {host}"),
         Effect::Send(bytes) => format!("send {}", show_sent(bytes)),
         Effect::HangUp => "hang up".into(),
         Effect::Complete(id, Ok(ReplyBody::Stat(_))) => format!("complete {} stat", id.0),
