@@ -6,11 +6,12 @@
 //! a slow server slows its callers and nothing grows.
 
 use crate::certainty::Certainty;
-use crate::error::{Error, Sent};
+use crate::error::{Error, Fate, Sent};
 use crate::limits::{
     EVENT_QUEUE, PROBE_MS, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX, REQUESTS_MAX,
     WRITE_BUFFER_BYTES,
 };
+use crate::metrics::{Observation, Observer, RequestResult};
 use crate::session::{
     Effect, Event, Failure, Registration, RequestId, Session, SessionEvent, Submission, Writes,
 };
@@ -85,6 +86,7 @@ pub(crate) struct Channels {
     pub(crate) notifications: broadcast::Sender<WatchEvent>,
     pub(crate) events: EventSender,
     pub(crate) certainty: Arc<Certainty>,
+    pub(crate) observer: Option<Observer>,
 }
 
 /// The socket, or what there is of it.
@@ -157,6 +159,13 @@ async fn next_input<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
+/// Who waits for an answer.
+struct Waiting {
+    reply: oneshot::Sender<Answer>,
+    /// What was asked when, if somebody counts.
+    asked: Option<(OpCode, Instant)>,
+}
+
 /// The task's state.
 pub(crate) struct Connection<T: Transport> {
     transport: T,
@@ -165,7 +174,7 @@ pub(crate) struct Connection<T: Transport> {
     channels: Channels,
     /// False once every client value is gone.
     callers: Callers,
-    replies: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    replies: BTreeMap<RequestId, Waiting>,
     next_request: u64,
     listeners: BTreeMap<WatchId, Listener>,
     start: Instant,
@@ -298,14 +307,19 @@ impl<T: Transport> Connection<T> {
             }
         }
         let left = rest.len();
+        let taken = open.received.len() - left;
         open.drop_all_but(left);
+        if taken > 0 {
+            self.observe(&Observation::Received(taken));
+        }
     }
 
     fn on_control(&mut self, control: Control) {
         match control {
             Control::Unwatch(watch, reply) => {
                 self.listeners.remove(&watch);
-                let waiting = reply.map(|reply| self.expect_reply(reply));
+                let op = OpCode::RemoveWatches;
+                let waiting = reply.map(|reply| self.expect_reply(op, reply));
                 self.step(Event::Unwatch(watch, waiting));
             }
             Control::Close => self.step(Event::Close),
@@ -327,21 +341,38 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    fn expect_reply(&mut self, reply: oneshot::Sender<Answer>) -> RequestId {
+    fn expect_reply(&mut self, op: OpCode, reply: oneshot::Sender<Answer>) -> RequestId {
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        self.replies.insert(id, reply);
+        let asked = self.channels.observer.as_ref().map(|_| (op, Instant::now()));
+        self.replies.insert(id, Waiting { reply, asked });
         id
+    }
+
+    fn observe(&self, observation: &Observation<'_>) {
+        if let Some(observer) = &self.channels.observer {
+            observer.observe(observation);
+        }
+    }
+
+    fn complete(&mut self, id: RequestId, answer: Answer) {
+        let waiting = self.replies.remove(&id).expect("a request is completed once");
+        if let Some((op, asked)) = waiting.asked {
+            let (took, result) = (asked.elapsed(), result_of(&answer));
+            self.observe(&Observation::Request { op, took, result });
+        }
+        // A caller that no longer waits has dropped the other end.
+        waiting.reply.send(answer).ok();
     }
 
     fn submit(&mut self, command: Command) {
         match command {
             Command::AddAuth { scheme, auth, reply } => {
-                let id = self.expect_reply(reply);
+                let id = self.expect_reply(OpCode::Auth, reply);
                 self.step(Event::AddAuth { id, scheme, auth });
             }
             Command::Submit { op, frame, watch, reply } => {
-                let id = self.expect_reply(reply);
+                let id = self.expect_reply(op, reply);
                 // A value that is gone has said so already: nobody would take its watch off.
                 let watch = watch.filter(|watch| !watch.listener.is_gone()).map(|watch| {
                     let NewWatch { id, path, kind, listener } = watch;
@@ -359,14 +390,16 @@ impl<T: Transport> Connection<T> {
             match effect {
                 Effect::Dial(host) => self.wire = Wire::Dialing(self.transport.connect(&host)),
                 Effect::Probe(host) => self.probe(host),
-                Effect::Send(bytes) => self.wire.send(&bytes),
+                Effect::Send(bytes) => {
+                    self.observe(&Observation::Sent(bytes.len()));
+                    self.wire.send(&bytes);
+                }
                 Effect::HangUp => self.wire = Wire::None,
                 Effect::Complete(id, answer) => {
-                    let reply = self.replies.remove(&id).expect("a request is completed once");
-                    // A caller that no longer waits has dropped the other end.
-                    reply.send(answer).ok();
+                    self.complete(id, answer);
                 }
                 Effect::Notification(event) => {
+                    self.observe(&Observation::WatchEvent);
                     // Without a subscriber it is of no interest.
                     self.channels.notifications.send(event).ok();
                 }
@@ -406,6 +439,7 @@ impl<T: Transport> Connection<T> {
     }
 
     fn announce(&mut self, event: SessionEvent) {
+        self.observe(&Observation::Session(&event));
         let state = match &event {
             SessionEvent::Connected { server, session, timeout_ms, access, resumed: _ } => {
                 tracing::info!(%server, %session, timeout_ms, "connected");
@@ -458,6 +492,19 @@ impl<T: Transport> Connection<T> {
         while let Ok(command) = self.channels.commands.try_recv() {
             let (Command::Submit { reply, .. } | Command::AddAuth { reply, .. }) = command;
             reply.send(Err(Failure::Ended(end, Sent::No))).ok();
+        }
+    }
+}
+
+fn result_of(answer: &Answer) -> RequestResult {
+    match answer {
+        Ok(_) => RequestResult::Done,
+        Err(Failure::Code(code)) => RequestResult::Refused(*code),
+        Err(Failure::ConnectionLost | Failure::Ended(_, Sent::Yes)) => {
+            RequestResult::Unanswered(Fate::MayHaveHappened)
+        }
+        Err(Failure::Ended(_, Sent::No) | Failure::TooManyAuths) => {
+            RequestResult::Unanswered(Fate::DidNotHappen)
         }
     }
 }

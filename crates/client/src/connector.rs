@@ -7,6 +7,7 @@ use crate::connection::{Channels, Connection, event_channel};
 use crate::error::{Error, SessionEnd};
 use crate::hosts::Servers;
 use crate::limits::{COMMAND_QUEUE, EVENT_QUEUE};
+use crate::metrics::{Observation, Observer};
 use crate::sasl::Mechanism;
 #[cfg(feature = "sasl")]
 use crate::sasl::digest_md5::Credentials;
@@ -30,6 +31,7 @@ pub struct Connector {
     seed: Option<u64>,
     request_bytes_max: usize,
     sasl: Option<Arc<dyn Mechanism>>,
+    observer: Option<Observer>,
 }
 
 impl Default for Connector {
@@ -41,6 +43,7 @@ impl Default for Connector {
             seed: None,
             request_bytes_max: MAX_BUFFER_BYTES,
             sasl: None,
+            observer: None,
         }
     }
 }
@@ -97,6 +100,14 @@ impl Connector {
         let random = || RandomState::new().build_hasher().finish();
         let key = (u128::from(random()) << 64) | u128::from(random());
         self.sasl = Some(Arc::new(Credentials::new(user, password, key.to_be_bytes())));
+        self
+    }
+
+    /// Calls this for everything that a client does, to count it. It is called in the connection's
+    /// task and must not wait. Without it nothing is measured.
+    #[must_use]
+    pub fn observe(mut self, hook: impl Fn(&Observation<'_>) + Send + Sync + 'static) -> Connector {
+        self.observer = Some(Observer::new(hook));
         self
     }
 
@@ -170,6 +181,7 @@ impl Connector {
             notifications: notification_sender,
             events: event_sender,
             certainty,
+            observer: self.observer.clone(),
         };
         let connection = Connection::new(transport, session, channels, start);
         tokio::spawn(connection.run());

@@ -35,6 +35,7 @@ mod connector;
 mod error;
 mod hosts;
 mod limits;
+mod metrics;
 mod random;
 pub mod recipes;
 mod request;
@@ -56,6 +57,7 @@ pub use client::{Client, Created, Notifications, Peer, SessionEvents, SessionSta
 pub use connector::Connector;
 pub use error::{AuthFailure, Error, Fate, Sent, SessionEnd};
 pub use hosts::{Host, Servers, ServersError};
+pub use metrics::{Observation, RequestResult};
 pub use request::{Create, CreateMode, Multi, MultiRead, ReadResult, Reconfiguration};
 pub use retrying::Retrying;
 pub use session::{Access, Resumed, SessionEvent};

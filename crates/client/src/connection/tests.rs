@@ -341,3 +341,30 @@ async fn a_path_that_cannot_be_is_refused_here() {
     let error = client.get_data("a").await.unwrap_err();
     assert_eq!(error.to_string(), "path \"a\": the path must start with /");
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_counts_is_told_of_every_request_and_every_byte() {
+    let (calls, mut pipes) = mpsc::unbounded_channel();
+    let (seen, mut told) = mpsc::unbounded_channel();
+    let connector = Connector::new().seed(1).observe(move |observation| {
+        seen.send(format!("{observation:?}")).ok();
+    });
+    let (client, peer) =
+        tokio::join!(connector.connect_over(Pipes(calls), "a"), Peer::accept(&mut pipes));
+    let (client, mut peer) = (client.unwrap(), peer);
+    let (found, ()) = tokio::join!(client.exists("/a"), async {
+        let (xid, _) = peer.request().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        peer.reply(xid, Err(ErrorCode::NoNode)).await;
+    });
+    assert_eq!(found, Ok(None));
+    let mut lines = Vec::new();
+    while let Ok(line) = told.try_recv() {
+        lines.push(line);
+    }
+    let kept: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|l| !l.contains("Session")).collect();
+    let request = "Request { op: Exists, took: 20ms, result: Refused(-101) }";
+    // The connect request and its answer; the question and its answer.
+    assert_eq!(kept, ["Sent(49)", "Received(41)", "Sent(19)", "Received(20)", request]);
+}
