@@ -1,7 +1,7 @@
 //! What a client does, for whoever counts it.
 //!
-//! It leaves the counting to the program: a hook is called for each observation, in the connection's
-//! task, and must not wait.
+//! It leaves the counting to the program: a hook is called for each observation, in the
+//! connection's task, and must not wait.
 
 use crate::{Fate, OpCode, SessionEvent};
 use std::fmt;
