@@ -45,6 +45,7 @@ const LAYERS: &[Layer] = &[
     layer("bellwether-server", &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &[]),
     // Its own tests want it with all features.
     layer("bellwether-client", &["bellwether-wire"], &["bellwether-client", "bellwether-sim"]),
+    layer("bellwether-python", &["bellwether-client"], &[]),
     // Its own tests want it with what can be broken.
     layer("bellwether-sim",    &["bellwether-node", "bellwether-store", "bellwether-tree", "bellwether-wire", "bellwether-zab"], &["bellwether-sim"]),
     layer("bellwether-faults", &["bellwether-client", "bellwether-wire"], &[]),
@@ -57,8 +58,13 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// The only crates that may name tokio: the shell, the client, and the programs around them.
-const TOKIO_USERS: [&str; 4] =
-    ["bellwether", "bellwether-client", "bellwether-faults", "bellwether-server"];
+const TOKIO_USERS: [&str; 5] = [
+    "bellwether",
+    "bellwether-client",
+    "bellwether-faults",
+    "bellwether-python",
+    "bellwether-server",
+];
 
 /// Crates whose whole dependency tree is checked in.
 const PURE: [&str; 4] = ["wire", "tree", "zab", "node"];
