@@ -34,9 +34,9 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
 }
 
 fn build(workspace: &Workspace) -> Result<PathBuf, String> {
-    let words = ["build", "-p", "bellwether-client", "--example", "recipes_check"];
+    let words = ["build", "-p", "bellwether-client", "--examples"];
     let done = run(&mut workspace.cargo(&words), BUILD_LIMIT)?;
-    done.success().map_err(|why| format!("building recipes_check: {why}"))?;
+    done.success().map_err(|why| format!("building the examples: {why}"))?;
     Ok(workspace.built("debug", "examples/recipes_check"))
 }
 
@@ -51,6 +51,8 @@ fn checks(workspace: &Workspace, flavour: Flavour, program: &Path) -> Result<Pas
     let mut command = workspace.command(program);
     let done = run(command.arg(server.address()), LIMIT)?;
     let passed = judge(&done)?;
+    let mut tour = workspace.command(workspace.built("debug", "examples/tour"));
+    run(tour.arg(server.address()), LIMIT)?.success().map_err(|why| format!("tour: {why}"))?;
     server.stop()?;
     Ok(passed)
 }
