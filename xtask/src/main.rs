@@ -23,6 +23,7 @@ mod maven;
 mod process;
 mod recipes;
 mod report;
+mod secure;
 mod server;
 mod stages;
 mod tidy;

@@ -229,6 +229,11 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The plain client port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::workspace::Workspace;
 use crate::{
     apache, conformance, core, crash, differential, ensemble, fast, files, gozk, java, kazoo,
-    kazoo_suite, layers, recipes, tidy, zkcli,
+    kazoo_suite, layers, recipes, secure, tidy, zkcli,
 };
 
 /// What kind of waiting a stage asks for.
@@ -65,9 +65,10 @@ const STAGES: &[Stage] = &[
     stage("conformance", Group::Deep, (180, 90), "text scenarios print the same on both servers", conformance::stage),
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
     stage("recipes",  Group::Deep, (100, 60),  "locks, elections, views and ballots on both servers, across crashes, beside kazoo's", recipes::stage),
-    stage("kazoo-suite", Group::Deep, (320, 260), "kazoo's own tests against both servers", kazoo_suite::stage),
-    stage("gozk",     Group::Deep, (240, 180), "go-zookeeper's tests against both servers", gozk::stage),
+    stage("kazoo-suite", Group::Deep, (300, 260), "kazoo's own tests against both servers", kazoo_suite::stage),
+    stage("gozk",     Group::Deep, (200, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),
+    stage("secure",   Group::Deep, (60, 35),   "our client's TLS and SASL against Apache", secure::stage),
     stage("zkcli",    Group::Deep, (60, 40),   "Apache's shell prints the same against both servers, and ours prints it too", zkcli::stage),
     stage("files",    Group::Deep, (330, 270), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),

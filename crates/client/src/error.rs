@@ -62,8 +62,8 @@ impl fmt::Display for AuthFailure {
                 }
             }
             AuthFailure::SaslNotOffered => f.write_str(
-                "the server takes no part in SASL DIGEST-MD5: it needs an authProvider with \
-                 SASLAuthenticationProvider, a JAAS section Server, and zookeeper.fips-mode=false",
+                "the server takes no part in SASL: it needs an authProvider with \
+                 SASLAuthenticationProvider and a JAAS section Server",
             ),
             AuthFailure::SaslChallenge(problem) => {
                 write!(f, "the server's SASL challenge cannot be answered: {problem}")

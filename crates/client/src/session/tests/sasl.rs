@@ -152,6 +152,36 @@ fn an_answer_to_something_else_during_the_proof_ends_the_connection() {
     assert_eq!(scene.session.ended(), None);
 }
 
+/// Every step that a session can take, and tokens that are due, not due, null, or refusals.
+#[test]
+fn whatever_happens_nothing_is_sent_before_the_proof() {
+    arbtest::arbtest(|u| {
+        let mut scene = proving();
+        for _ in 0..u.int_in_range(0..=60)? {
+            match u.int_in_range(0..=8)? {
+                0 => scene.greeted(7, 9_000),
+                1 => scene.token(1, CHALLENGE),
+                2 => scene.token(2, PROOFS[usize::from(u.arbitrary::<bool>()?)]),
+                3 => {
+                    let due = u.int_in_range(1..=2)?;
+                    scene.reply(due, 0, Ok(ReplyBody::Token(None)));
+                }
+                _ => random_step(&mut scene, u)?,
+            }
+        }
+        let mut linked = false;
+        for line in scene.trace.lines() {
+            let (_, effect) = line.split_once(' ').unwrap_or_default();
+            linked |= effect.starts_with("connected ");
+            linked &= !effect.starts_with("hang up");
+            let of_the_proof = effect.starts_with("send connect ") || effect.contains(" Sasl {");
+            assert!(linked || !effect.starts_with("send ") || of_the_proof, "{}", scene.trace);
+            assert!(!linked || !of_the_proof, "{}", scene.trace);
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn closing_during_the_proof_ends_at_once() {
     let mut scene = proving();

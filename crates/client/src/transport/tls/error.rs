@@ -69,7 +69,7 @@ pub enum TlsProblem {
     Password,
     /// The password opens the store, but not what is in it.
     KeyPassword,
-    /// It is encrypted with RC2 or triple DES, as stores were before Java 12.
+    /// It is encrypted with RC2 or triple DES, as stores were before Java 16.
     OldEncryption,
     /// It uses an algorithm that is not known.
     Algorithm(&'static str),

@@ -1,7 +1,7 @@
-//! Key stores in PKCS12 (RFC 7292), as `keytool` of Java 9 and later and OpenSSL 3 write them.
+//! Key stores in PKCS12 (RFC 7292), as `keytool` of Java 17 and OpenSSL 3 write them.
 //!
 //! Read are stores whose integrity an HMAC protects and whose content AES in CBC mode encrypts
-//! (PBES2): what Java has written since 8u301 and 12, and OpenSSL since 3.0. Older stores are
+//! (PBES2): what Java writes since 16, and OpenSSL since 3.0. Older stores are
 //! encrypted with RC2 and triple DES; they are refused with the words that convert them.
 //!
 //! What it keeps true: nothing of a store is used before its MAC was checked with the password.
