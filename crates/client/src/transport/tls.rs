@@ -434,17 +434,15 @@ impl Transport for Tls {
         let connecting = super::Tcp.connect(host);
         Box::pin(async move {
             let name = name?;
-            let stream = connecting.await?;
-            let stream = connector.connect(name, stream).await.map_err(explained_in_handshake)?;
-            Ok(TlsStream { stream: Box::new(stream), flush: Flush::Done })
+            TlsStream::handshake(connector, name, connecting.await?).await
         })
     }
 }
 
 /// A connection over TLS.
 #[derive(Debug)]
-pub struct TlsStream {
-    stream: Box<tokio_rustls::client::TlsStream<TcpStream>>,
+pub struct TlsStream<S = TcpStream> {
+    stream: Box<tokio_rustls::client::TlsStream<S>>,
     flush: Flush,
 }
 
@@ -455,15 +453,24 @@ enum Flush {
     Due,
 }
 
-impl TlsStream {
-    fn inner(&mut self) -> Pin<&mut tokio_rustls::client::TlsStream<TcpStream>> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
+    async fn handshake(
+        connector: TlsConnector,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
+        let stream = connector.connect(name, stream).await.map_err(explained_in_handshake)?;
+        Ok(TlsStream { stream: Box::new(stream), flush: Flush::Done })
+    }
+
+    fn inner(&mut self) -> Pin<&mut tokio_rustls::client::TlsStream<S>> {
         Pin::new(&mut self.stream)
     }
 }
 
 // A server of TLS 1.3 judges the client's certificate when the handshake is over for the client:
 // its refusal is the first thing that is read.
-impl AsyncRead for TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -478,7 +485,7 @@ impl AsyncRead for TlsStream {
     }
 }
 
-impl AsyncWrite for TlsStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,8 +1,8 @@
 //! Key stores in PKCS12 (RFC 7292), as `keytool` of Java 17 and OpenSSL 3 write them.
 //!
 //! Read are stores whose integrity an HMAC protects and whose content AES in CBC mode encrypts
-//! (PBES2): what Java writes since 16, and OpenSSL since 3.0. Older stores are
-//! encrypted with RC2 and triple DES; they are refused with the words that convert them.
+//! (PBES2): what Java writes since 16, and OpenSSL since 3.0. Older stores are encrypted with RC2
+//! and triple DES; they are refused with the words that convert them.
 //!
 //! What it keeps true: nothing of a store is used before its MAC was checked with the password.
 //! Leaves to [`super::der`] that no length is believed, and to its caller which role a store has.
@@ -294,9 +294,7 @@ fn derive(derivation: &mut Der<'_>, password: &str, key: &mut [u8]) -> Read<()> 
     let mut parameters = derivation.enter(SEQUENCE)?;
     let salt = parameters.take(OCTET_STRING)?;
     let count = iterations(parameters.number()?)?;
-    if parameters.take_if(INTEGER)?.is_some() {
-        // The length of the key, which the cipher tells too.
-    }
+    parameters.take_if(INTEGER)?; // The length of the key, which the cipher tells too.
     let hash = match parameters.take_if(SEQUENCE)? {
         None => oid::HMAC_SHA1,
         Some(function) => Der::new(function).take(OBJECT_ID)?,

@@ -2,6 +2,7 @@
 //! tried against a real server, by the stage `secure`.
 
 use super::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const CA: &[u8] = include_bytes!("../../../testdata/ca.pem");
 const CHAIN: &[u8] = include_bytes!("../../../testdata/chain.pem");
@@ -116,4 +117,46 @@ fn the_name_is_the_connect_strings_unless_another_is_given() {
     let tls = trusting().verify_host_name(false).build().unwrap();
     assert_eq!(shown(&tls, "a b"), "0.0.0.0");
     check(trusting().server_name("a b"), TlsInput::ServerName, TlsProblem::BadName);
+}
+
+/// The other end: it has the client's certificate, which is as good as any here.
+fn acceptor() -> tokio_rustls::TlsAcceptor {
+    let (chain, key) = (certificates(CHAIN).unwrap(), private_key(KEY).unwrap());
+    let key = key::completed(key, &chain[0]);
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config).into()
+}
+
+/// The clock is paused: when nobody can go on, the limit passes at once.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_leaves_while_the_answer_is_awaited() {
+    let tls = trusting().verify_host_name(false).build().unwrap();
+    // The pipe is much shorter than the question, so that most of it has to wait.
+    let (near, far) = tokio::io::duplex(64);
+    let question = vec![7; 10_000];
+    let length = question.len();
+    let server = tokio::spawn(async move {
+        let mut stream = acceptor().accept(far).await.unwrap();
+        let mut read = vec![0; length];
+        stream.read_exact(&mut read).await.unwrap();
+        stream.write_all(b"answer").await.unwrap();
+        stream.flush().await.unwrap();
+        read
+    });
+    let name = ServerName::try_from("any.example").unwrap();
+    let talk = async {
+        let mut stream = TlsStream::handshake(tls.connector.clone(), name, near).await.unwrap();
+        stream.write_all(&question).await.unwrap();
+        let mut answer = [0; 6];
+        stream.read_exact(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(10), talk).await;
+    assert_eq!(answer.as_ref().map(|it| &it[..]), Ok(&b"answer"[..]));
+    assert_eq!(server.await.unwrap(), question);
 }
