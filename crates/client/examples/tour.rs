@@ -1,5 +1,5 @@
-//! A tour of the client in one program: nodes, watches, a transaction, what a lost connection leaves
-//! open, a lock and an election.
+//! A tour of the client in one program: nodes, watches, a transaction, what a lost connection
+//! leaves open, a lock and an election.
 //!
 //! ```text
 //! cargo run -p bellwether-client --example tour -- 127.0.0.1:2181

@@ -6,7 +6,8 @@
 //! - A worker belongs to a process. A forked child does not inherit the thread, only its memory in
 //!   whatever state it was; so the child never touches it (no lock of it, no drop) and starts a
 //!   worker of its own when it needs one.
-//! - Around a fork the locks of this module are held, so that the child finds what they guard whole.
+//! - Around a fork the locks of this module are held, so that the child finds what they guard
+//!   whole.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
