@@ -23,7 +23,6 @@ pub(super) struct Link {
     /// leaves a third to find another one.
     read_timeout: Millis,
     last_sent: Millis,
-    last_received: Millis,
     next_xid: i32,
     in_flight: VecDeque<InFlight>,
     /// When the pings that are not answered were sent.
@@ -84,7 +83,6 @@ impl Link {
             ping_interval: Millis((timeout.0 / 6).clamp(1, PING_INTERVAL_MS_MAX)),
             read_timeout: Millis((timeout.0.saturating_mul(2) / 3).max(1)),
             last_sent: now,
-            last_received: now,
             next_xid: 1,
             in_flight: VecDeque::new(),
             pings: VecDeque::new(),
@@ -118,8 +116,17 @@ impl Link {
         self.contact
     }
 
+    /// When this connection is given up. It counts from a question, not from an answer that may
+    /// have waited in a socket while the process was stopped. And an answer that comes later
+    /// proves nothing of the time ahead: a follower answers by itself, while its leader, which
+    /// hears of the client a little later, may be letting the session expire. A new connection
+    /// asks the leader.
     fn silent_at(&self) -> Millis {
-        self.last_received.plus(self.read_timeout)
+        self.contact.plus(self.read_timeout)
+    }
+
+    fn silence(&self) -> Box<str> {
+        format!("the server was silent for {} ms", self.read_timeout.0).into()
     }
 
     pub(super) fn next_deadline(&self) -> Millis {
@@ -132,7 +139,7 @@ impl Link {
             return Err("the server did not answer the end of the session".into());
         }
         if self.silent_at() <= now {
-            return Err(format!("the server was silent for {} ms", self.read_timeout.0).into());
+            return Err(self.silence());
         }
         if self.ping_at() <= now {
             self.touch(now);
@@ -250,7 +257,9 @@ impl Link {
         bytes: &[u8],
         out: &mut Vec<Effect>,
     ) -> Result<Heard, Box<str>> {
-        self.last_received = now;
+        if self.silent_at() <= now {
+            return Err(self.silence());
+        }
         let r = &mut Reader::new(bytes);
         let header = ReplyHeader::decode(r).map_err(|error| error.to_string())?;
         match header.xid {

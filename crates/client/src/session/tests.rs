@@ -273,6 +273,23 @@ fn the_session_is_certain_for_two_thirds_of_its_timeout_after_what_was_answered_
 }
 
 #[test]
+fn an_answer_after_a_silence_of_two_thirds_of_the_timeout_proves_nothing() {
+    let mut scene = Scene::connected();
+    // The process was stopped. A follower answers; its leader may let the session expire before it
+    // hears of that, but not after it was asked for a new connection.
+    scene.now = 7_000;
+    scene.submit(&get("/a", false), None);
+    scene.reply(1, 0, Err(ErrorCode::NoNode));
+    assert_eq!(scene.session.certain_until(), Some(Millis(6_000)));
+    scene.check(expect![[r#"
+        7000 send 1 GetData { path: "/a", watch: false }
+        7000 complete 0 ConnectionLost
+        7000 hang up
+        7000 disconnected: the server was silent for 6000 ms
+    "#]]);
+}
+
+#[test]
 fn a_lost_connection_fails_what_was_sent_and_keeps_what_was_not() {
     let mut scene = Scene::connected();
     scene.submit(&get("/sent", false), None);
