@@ -35,7 +35,8 @@ pub(crate) struct Rate {
     pub(crate) lasts: Span,
 }
 
-const fn rate(every: Span, fault: Fault, lasts: Span) -> Rate {
+/// A row of such a table.
+pub(crate) const fn rate(every: Span, fault: Fault, lasts: Span) -> Rate {
     Rate { every, fault, lasts }
 }
 

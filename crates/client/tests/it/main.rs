@@ -13,6 +13,7 @@
 mod desk;
 mod example;
 mod faults;
+mod locks;
 mod mirror;
 mod process;
 mod repeatable;

@@ -82,6 +82,11 @@ impl<T> Here<T> {
         self.started_ms + u64::try_from(self.started.elapsed().as_millis()).unwrap()
     }
 
+    /// A moment of the process's clock, as the stage counts.
+    pub(crate) fn ms_of(&self, moment: Instant) -> u64 {
+        self.started_ms + u64::try_from((moment - self.started).as_millis()).unwrap()
+    }
+
     /// Notes something for whoever judges the run.
     pub(crate) fn note(&self, what: T) {
         let Here { process, life, .. } = *self;

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How many seeds a property is tried with unless `SEEDS` says otherwise.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 6;
 
 /// Tries a property; `test` is the name of the test.
 pub(crate) fn check(test: &str, property: impl Fn(u64)) {

@@ -18,7 +18,7 @@ use bellwether_sim::ensemble::{NoConnection, Outside, Setup, Stream};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::watch;
 
 /// How far the clock of a process that hears nothing may fall behind.
@@ -147,9 +147,15 @@ impl<T: Note> Stage<T> {
 
     /// What processes noted, in the order of time.
     pub(crate) fn notes(&self) -> Vec<Noted<T>> {
-        let mut notes = self.notes.lock().unwrap().clone();
+        // Whoever looked at them may have failed at what it saw.
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         notes.sort_by_key(|noted| noted.at_ms);
         notes
+    }
+
+    /// Looks at what was noted so far, in the order of noting.
+    pub(crate) fn with_notes(&self, look: impl FnOnce(&[Noted<T>])) {
+        look(&self.notes.lock().unwrap());
     }
 
     /// Everything goes on for so long.
