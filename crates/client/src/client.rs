@@ -403,7 +403,7 @@ impl Client {
         if bytes <= limit_bytes { Ok(()) } else { Err(Error::TooLarge { bytes, limit_bytes }) }
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         path: &str,
         request: &Request,

@@ -13,7 +13,8 @@ use crate::limits::{
 };
 use crate::metrics::{Observation, Observer, RequestResult};
 use crate::session::{
-    Effect, Event, Failure, Registration, RequestId, Session, SessionEvent, Submission, Writes,
+    Effect, Event, Failure, Keep, Registration, RequestId, Session, SessionEvent, Submission,
+    Writes,
 };
 use crate::time::Millis;
 use crate::transport::{Connecting, Transport};
@@ -59,6 +60,10 @@ pub(crate) struct NewWatch {
 #[derive(Debug)]
 pub(crate) enum Control {
     Unwatch(WatchId, Option<oneshot::Sender<Answer>>),
+    /// Somebody needs the session to be certain.
+    Keep,
+    /// One of those does not need it any more.
+    NeedNotKeep,
     Close,
 }
 
@@ -179,6 +184,8 @@ pub(crate) struct Connection<T: Transport> {
     listeners: BTreeMap<WatchId, Listener>,
     start: Instant,
     effects: Vec<Effect>,
+    /// How many need the session to be certain.
+    keepers: usize,
     /// Servers that were asked whether they write: at most one is under way.
     probe: mpsc::UnboundedSender<(Host, Writes)>,
     probes: mpsc::UnboundedReceiver<(Host, Writes)>,
@@ -212,6 +219,7 @@ impl<T: Transport> Connection<T> {
             listeners: BTreeMap::new(),
             start,
             effects: Vec::new(),
+            keepers: 0,
             probe,
             probes,
             turn: 0,
@@ -322,8 +330,15 @@ impl<T: Transport> Connection<T> {
                 let waiting = reply.map(|reply| self.expect_reply(op, reply));
                 self.step(Event::Unwatch(watch, waiting));
             }
+            Control::Keep => self.keep(self.keepers + 1),
+            Control::NeedNotKeep => self.keep(self.keepers.saturating_sub(1)),
             Control::Close => self.step(Event::Close),
         }
+    }
+
+    fn keep(&mut self, keepers: usize) {
+        self.keepers = keepers;
+        self.step(Event::Keep(if keepers > 0 { Keep::Certain } else { Keep::Alive }));
     }
 
     /// Takes this command and those behind it, as far as there is room.

@@ -53,6 +53,7 @@ pub use bellwether_wire::client::{
 pub use bellwether_wire::{
     Acl, Data, ErrorCode, OpCode, PathError, Perms, SessionId, Stat, ZPath, Zxid,
 };
+pub use certainty::Certain;
 pub use client::{Client, Created, Notifications, Peer, SessionEvents, SessionState};
 pub use connector::Connector;
 pub use error::{AuthFailure, Error, Fate, Sent, SessionEnd};

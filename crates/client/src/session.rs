@@ -20,7 +20,7 @@ use crate::watches::{WatchId, WatchKind, WatchTable};
 use bellwether_wire::client::{ConnectRequest, ConnectResponse, ReplyBody, WatchEvent, frame};
 use bellwether_wire::{OpCode, Password, SessionId, Zxid};
 use link::Link;
-pub(crate) use link::encode;
+pub(crate) use link::{Keep, confirmation, encode};
 use proof::{Proof, Proven};
 use seek::Seek;
 pub(crate) use seek::Writes;
@@ -96,6 +96,8 @@ pub(crate) enum Event<'a> {
     AddAuth { id: RequestId, scheme: Box<str>, auth: Box<[u8]> },
     /// A watch value is gone. With an id, somebody waits until the server has forgotten it.
     Unwatch(WatchId, Option<RequestId>),
+    /// Whether somebody needs the session to be certain.
+    Keep(Keep),
     /// The session shall end.
     Close,
 }
@@ -191,9 +193,11 @@ struct Identity {
     /// as expired, as in Apache's client: whoever holds a lock by it must learn of that even when
     /// there is nobody to tell.
     last_heard: Millis,
-    /// When the newest thing that was answered had been sent: no server has counted the silence of
-    /// this client from an earlier moment.
-    contact: Millis,
+    /// When the connect request that was answered last had been sent.
+    greeted: Millis,
+    /// When the newest write had been sent that was answered, or the session was asked for: no
+    /// leader counts the silence of this client from a much earlier moment.
+    confirmed: Millis,
 }
 
 /// Who knows a session.
@@ -249,6 +253,7 @@ pub(crate) struct Session {
     /// Not sent yet. Empty while [`State::Linked`].
     waiting: VecDeque<Submission>,
     state: State,
+    keep: Keep,
     /// While a server that only reads has the session, and there are others.
     seek: Option<(Host, Seek)>,
 }
@@ -267,6 +272,7 @@ impl Session {
             watches: WatchTable::default(),
             waiting: VecDeque::new(),
             state: State::Pausing { until: now },
+            keep: Keep::Alive,
             seek: None,
         }
     }
@@ -284,6 +290,12 @@ impl Session {
                 self.on_add_auth(now, Auth { scheme, auth, waiting: Some(id) }, out);
             }
             Event::Unwatch(watch, waiting) => self.on_unwatch(now, watch, waiting, out),
+            Event::Keep(keep) => {
+                self.keep = keep;
+                if let State::Linked(link) = &mut self.state {
+                    link.set_keep(keep);
+                }
+            }
             Event::Close => self.on_close(now, out),
         }
     }
@@ -303,8 +315,9 @@ impl Session {
         Some(self.expiry().map_or(own, |expiry| own.min(expiry)))
     }
 
-    /// Until when the session lives for certain: two thirds of the timeout after what the server
-    /// answered last had been sent. The third that is left covers clocks that run at other speeds.
+    /// Until when the session lives for certain: two thirds of the timeout after what a quorum
+    /// agreed on last had been sent. The third that is left covers clocks that run at other speeds,
+    /// and the time until the leader hears from a follower whose clients it has.
     pub(crate) fn certain_until(&self) -> Option<Millis> {
         let ending = match &self.state {
             State::Ended(_) => true,
@@ -315,7 +328,8 @@ impl Session {
             | State::Proving(_) => false,
         };
         let identity = self.identity.as_ref().filter(|_| !ending)?;
-        Some(identity.contact.plus(Millis(identity.timeout.0.saturating_mul(2) / 3)))
+        let identity = Some(identity).filter(|identity| identity.known == Known::ToAll)?;
+        Some(identity.confirmed.plus(Millis(identity.timeout.0.saturating_mul(2) / 3)))
     }
 
     /// The number that the last server gave it.
@@ -443,7 +457,7 @@ impl Session {
                 hear(&mut self.identity, now);
                 let heard = link.on_frame(now, bytes, out);
                 if let Some(identity) = &mut self.identity {
-                    identity.contact = link.contact();
+                    identity.confirmed = link.confirmed();
                 }
                 heard
             }
@@ -475,8 +489,12 @@ impl Session {
             (Access::ReadWrite, _) | (_, Some(Known::ToAll)) => Known::ToAll,
             (Access::ReadOnlyAllowed, Some(Known::ToOne) | None) => Known::ToOne,
         };
+        // A new session is a write; a server that takes one over has asked its leader, at most.
+        let before = self.identity.filter(|before| before.id == id);
+        let confirmed = before.map_or(greeted, |before| before.confirmed);
+        let last_heard = now;
         self.identity =
-            Some(Identity { id, password, timeout, known, last_heard: now, contact: greeted });
+            Some(Identity { id, password, timeout, known, last_heard, greeted, confirmed });
         let Some(mechanism) = &self.config.sasl else {
             return self.link(now, (server, access), out);
         };
@@ -501,7 +519,7 @@ impl Session {
 
     /// The connection takes requests: first what it has to know, then what waited.
     fn link(&mut self, now: Millis, (server, access): (Host, Access), out: &mut Vec<Effect>) {
-        let Identity { id, timeout, contact, .. } =
+        let Identity { id, timeout, greeted, confirmed, .. } =
             self.identity.expect("the server has just given it");
         let resumed = if self.announced == Some(id) { Resumed::Yes } else { Resumed::No };
         self.announced = Some(id);
@@ -515,7 +533,7 @@ impl Session {
         let timeout_ms = u32::try_from(timeout.0).expect("it came as one");
         let event = SessionEvent::Connected { server, session: id, timeout_ms, resumed, access };
         out.push(Effect::Session(event));
-        let mut link = Box::new(Link::new(now, contact, timeout));
+        let mut link = Box::new(Link::new(now, (greeted, confirmed), timeout, self.keep));
         for (place, auth) in self.auths.iter().enumerate() {
             link.send_auth(place, (&auth.scheme, &auth.auth), out);
         }

@@ -4,7 +4,7 @@
 //! this moment of the monotonic clock.
 
 use super::line::{Line, Place};
-use crate::{Client, Data, Error, ErrorCode, SessionEnd, Zxid};
+use crate::{Certain, Client, Data, Error, ErrorCode, SessionEnd, Zxid};
 use std::fmt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -69,14 +69,27 @@ pub struct Held {
     client: Client,
     seen: watch::Receiver<Seen>,
     guardian: JoinHandle<()>,
+    _certain: Certain,
 }
 
 impl Held {
-    pub(super) fn new(place: Place) -> Held {
+    /// Whoever waited for long has not asked a quorum for long: it is asked before anything is said
+    /// of what is held.
+    pub(super) async fn begin(place: Place) -> Result<Held, Error> {
         let client = place.line().client.clone();
+        let held = Held::new(place);
+        if !client.is_certain() {
+            client.confirm().await?;
+        }
+        Ok(held)
+    }
+
+    fn new(place: Place) -> Held {
+        let client = place.line().client.clone();
+        let _certain = client.keep_certain();
         let (tell, seen) = watch::channel(Seen::There);
         let guardian = tokio::spawn(guard(client.clone(), place.path(), tell));
-        Held { fence: place.fence, place: Some(place), client, seen, guardian }
+        Held { fence: place.fence, place: Some(place), client, seen, guardian, _certain }
     }
 
     /// The fencing token.

@@ -60,7 +60,7 @@ impl Lock {
 pub(super) async fn acquire(line: &Line, rule: &Rule, data: &[u8]) -> Result<Held, Error> {
     let place = line.enter(rule.mark, data).await?;
     place.wait(rule).await?;
-    Ok(Held::new(place))
+    Held::begin(place).await
 }
 
 pub(super) async fn try_acquire(
@@ -73,7 +73,7 @@ pub(super) async fn try_acquire(
     }
     let place = line.enter(rule.mark, data).await?;
     if place.is_first(rule).await? {
-        return Ok(Some(Held::new(place)));
+        return Held::begin(place).await.map(Some);
     }
     place.leave().await.map(|()| None)
 }

@@ -12,12 +12,13 @@ use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::request::RequestHeader;
 use bellwether_wire::client::{ReplyBody, Request, WatchEvent, WatcherType, frame, xid};
 use bellwether_wire::jute::Decoded;
+use bellwether_wire::ops::Kind;
 use bellwether_wire::{ErrorCode, OpCode, Reader, Zxid};
 use std::collections::VecDeque;
 
 #[derive(Debug)]
 pub(super) struct Link {
-    /// A sixth of the session timeout: two pings may be lost before the session is in doubt.
+    /// A sixth of the session timeout: two answers may be lost before the session is in doubt.
     ping_interval: Millis,
     /// Two thirds of the session timeout: silence for so long means that the server is gone, and
     /// leaves a third to find another one.
@@ -30,6 +31,13 @@ pub(super) struct Link {
     /// When the newest thing that was answered had been sent: the server had the session then, or
     /// later.
     contact: Millis,
+    /// When the newest write had been sent that was answered: a quorum has agreed on it, so no other
+    /// leader had been elected by then. What a server answers by itself, also to `sync`, may come
+    /// from a follower that its leader does not hear, or from a leader that nobody follows.
+    confirmed: Millis,
+    /// When the newest write was sent.
+    asked_quorum: Millis,
+    keep: Keep,
     /// Places in the session's list of identities, in the order of sending.
     auths: VecDeque<usize>,
     closing: Option<Closing>,
@@ -65,6 +73,16 @@ pub(super) enum Wanted {
     No,
 }
 
+/// Whether somebody needs the session to be certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// A quorum is asked at every interval of pings.
+    Certain,
+    /// The server is, which costs the others nothing.
+    #[default]
+    Alive,
+}
+
 /// What a frame means for the session.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -77,8 +95,14 @@ pub(super) enum Heard {
 }
 
 impl Link {
-    /// A connection whose connect request was sent at `greeted`.
-    pub(super) fn new(now: Millis, greeted: Millis, timeout: Millis) -> Link {
+    /// A connection whose connect request was sent at `greeted`, of a session that a quorum agreed
+    /// on when it was asked at `confirmed`.
+    pub(super) fn new(
+        now: Millis,
+        (greeted, confirmed): (Millis, Millis),
+        timeout: Millis,
+        keep: Keep,
+    ) -> Link {
         Link {
             ping_interval: Millis((timeout.0 / 6).clamp(1, PING_INTERVAL_MS_MAX)),
             read_timeout: Millis((timeout.0.saturating_mul(2) / 3).max(1)),
@@ -87,6 +111,9 @@ impl Link {
             in_flight: VecDeque::new(),
             pings: VecDeque::new(),
             contact: greeted,
+            confirmed,
+            asked_quorum: confirmed,
+            keep,
             auths: VecDeque::new(),
             closing: None,
         }
@@ -111,9 +138,21 @@ impl Link {
         self.last_sent.plus(self.ping_interval)
     }
 
-    /// When the newest thing that was answered had been sent.
-    pub(super) fn contact(&self) -> Millis {
-        self.contact
+    /// When the newest write had been sent that was answered.
+    pub(super) fn confirmed(&self) -> Millis {
+        self.confirmed
+    }
+
+    pub(super) fn set_keep(&mut self, keep: Keep) {
+        self.keep = keep;
+    }
+
+    /// When a quorum is to be asked, if anybody needs that.
+    fn confirm_at(&self) -> Option<Millis> {
+        match self.keep {
+            Keep::Certain => Some(self.asked_quorum.plus(self.ping_interval)),
+            Keep::Alive => None,
+        }
     }
 
     /// When this connection is given up. It counts from a question, not from an answer that may
@@ -131,6 +170,7 @@ impl Link {
 
     pub(super) fn next_deadline(&self) -> Millis {
         let deadline = self.ping_at().min(self.silent_at());
+        let deadline = self.confirm_at().map_or(deadline, |confirm| deadline.min(confirm));
         self.closing.as_ref().map_or(deadline, |closing| deadline.min(closing.deadline))
     }
 
@@ -141,12 +181,26 @@ impl Link {
         if self.silent_at() <= now {
             return Err(self.silence());
         }
-        if self.ping_at() <= now {
+        if self.confirm_at().is_some_and(|confirm| confirm <= now) {
+            let xid = self.take_xid();
+            let (op, request) = (OpCode::Multi, confirmation());
+            self.sent(now, InFlight { xid, op, sent_at: now, id: None, watch: None });
+            send_request(xid, &request, out);
+        } else if self.ping_at() <= now {
             self.touch(now);
             self.pings.push_back(now);
             send_request(xid::PING, &Request::Ping, out);
         }
         Ok(())
+    }
+
+    /// A request is sent.
+    fn sent(&mut self, now: Millis, request: InFlight) {
+        if request.op.kind() == Kind::Write {
+            self.asked_quorum = now;
+        }
+        self.in_flight.push_back(request);
+        self.touch(now);
     }
 
     /// Something is sent, so that no ping is needed for a while.
@@ -167,8 +221,7 @@ impl Link {
         let place = frame.get_mut(4..8).expect("a submission is a whole frame");
         place.copy_from_slice(&xid.to_be_bytes());
         let watch = watch.map(|registration| Armed { registration, wanted: Wanted::Yes });
-        self.in_flight.push_back(InFlight { xid, op, sent_at: now, id: Some(id), watch });
-        self.touch(now);
+        self.sent(now, InFlight { xid, op, sent_at: now, id: Some(id), watch });
         out.push(Effect::Send(frame));
     }
 
@@ -201,8 +254,7 @@ impl Link {
     ) {
         let xid = self.take_xid();
         let op = OpCode::RemoveWatches;
-        self.in_flight.push_back(InFlight { xid, op, sent_at: now, id: waiting, watch: None });
-        self.touch(now);
+        self.sent(now, InFlight { xid, op, sent_at: now, id: waiting, watch: None });
         send_request(
             xid,
             &Request::RemoveWatches { path: path.into(), watcher: watcher.code() },
@@ -216,9 +268,8 @@ impl Link {
         }
         let xid = self.take_xid();
         let op = OpCode::CloseSession;
-        self.in_flight.push_back(InFlight { xid, op, sent_at: now, id: None, watch: None });
+        self.sent(now, InFlight { xid, op, sent_at: now, id: None, watch: None });
         self.closing = Some(Closing { xid, deadline });
-        self.touch(now);
         send_request(xid, &Request::CloseSession, out);
     }
 
@@ -301,6 +352,9 @@ impl Link {
         let result = decode_body(op, header.err, r).map_err(|error| error.to_string())?;
         let sent = self.in_flight.pop_front().expect("its xid was compared above");
         self.contact = self.contact.max(sent.sent_at);
+        if sent.op.kind() == Kind::Write && result.is_ok() {
+            self.confirmed = self.confirmed.max(sent.sent_at);
+        }
         if self.closing.as_ref().is_some_and(|closing| closing.xid == header.xid) {
             return Ok(Heard::Closed);
         }
@@ -308,6 +362,11 @@ impl Link {
         out.extend(sent.id.map(|id| Effect::Complete(id, result)));
         Ok(Heard::Reply { zxid: header.zxid, watch })
     }
+}
+
+/// A write that changes nothing: a check of a node that every server has and everybody may read.
+pub(crate) fn confirmation() -> Request {
+    Request::Multi(vec![Request::Check { path: "/zookeeper/config".into(), version: -1 }])
 }
 
 fn decode_body(op: OpCode, err: i32, r: &mut Reader<'_>) -> Decoded<Result<ReplyBody, Failure>> {

@@ -249,27 +249,54 @@ fn answered_pings_keep_the_connection() {
 }
 
 #[test]
-fn the_session_is_certain_for_two_thirds_of_its_timeout_after_what_was_answered_was_sent() {
+fn the_session_is_certain_for_two_thirds_of_its_timeout_after_a_quorum_was_asked() {
     let mut scene = Scene::connected();
     let certain = |scene: &Scene| scene.session.certain_until().map(|until| until.0);
     assert_eq!(certain(&scene), Some(6_000));
     scene.pass(1_000);
     scene.submit(&get("/a", false), None);
+    scene.submit(&Request::Sync { path: "/".into() }, None);
+    scene.submit(&Request::Delete { path: "/a".into(), version: -1 }, None);
     scene.pass(1_400);
-    assert_eq!(certain(&scene), Some(6_000), "a question proves nothing");
     scene.reply(1, 0, Err(ErrorCode::NoNode));
-    assert_eq!(certain(&scene), Some(7_000), "an answer counts from its question");
+    scene.reply(2, 0, Ok(ReplyBody::Path("/".into())));
+    assert_eq!(certain(&scene), Some(6_000), "a server answers by itself");
+    scene.reply(3, 0, Ok(ReplyBody::Empty));
+    assert_eq!(certain(&scene), Some(7_000), "a write counts from when it was sent");
     scene.pass(2_600);
+    scene.reply(xid::PING, 0, Ok(ReplyBody::Empty));
+    assert_eq!(certain(&scene), Some(7_000), "a server answers pings by itself, too");
     scene.step(Event::Lost("reset".into()));
-    assert_eq!(certain(&scene), Some(7_000), "the ping that went before was not answered");
     scene.pass(scene.session.next_deadline().unwrap().0);
     let asked = scene.now;
     scene.step(Event::Opened);
     scene.pass(asked + 100);
     scene.greeted(7, 9_000);
-    assert_eq!(certain(&scene), Some(asked + 6_000), "the greeting counts from its request");
+    assert_eq!(certain(&scene), Some(7_000), "nobody may follow the one who took it over");
     scene.pass(asked + 15_000);
     assert_eq!(certain(&scene), None, "it has expired");
+}
+
+#[test]
+fn a_quorum_is_asked_where_pings_would_be_while_somebody_needs_certainty() {
+    let mut scene = Scene::connected();
+    scene.step(Event::Keep(Keep::Certain));
+    scene.pass(1_500);
+    scene.reply(1, 0, Ok(ReplyBody::Multi(vec![OpResult::Check])));
+    scene.pass(2_000);
+    scene.submit(&get("/a", false), None);
+    scene.reply(2, 0, Err(ErrorCode::NoNode));
+    scene.pass(3_000);
+    scene.reply(3, 0, Ok(ReplyBody::Multi(vec![OpResult::Check])));
+    scene.step(Event::Keep(Keep::Alive));
+    scene.pass(4_500);
+    scene.check(expect![[r#"
+        1500 send 1 Multi([Check { path: "/zookeeper/config", version: -1 }])
+        2000 send 2 GetData { path: "/a", watch: false }
+        2000 complete 0 Code(-101)
+        3000 send 3 Multi([Check { path: "/zookeeper/config", version: -1 }])
+        4500 send -2 Ping
+    "#]]);
 }
 
 #[test]
@@ -702,7 +729,7 @@ fn a_server_that_cannot_set_the_watches_again_is_left() {
 
 #[test]
 fn xids_stay_above_the_ones_with_a_meaning() {
-    let mut link = Link::new(Millis(0), Millis(0), Millis(9_000));
+    let mut link = Link::new(Millis(0), (Millis(0), Millis(0)), Millis(9_000), Keep::Alive);
     let out = &mut Vec::new();
     link.set_next_xid(i32::MAX);
     for id in 0..2 {

@@ -1,9 +1,8 @@
 //! A lock: whoever passes its check is the only one, and what a session says of its own life is
 //! true.
 //!
-//! It is true for sessions a third of whose timeout is longer than a member needs to notice that
-//! its leader does not hear it: `syncLimit`, which is at most 2.5 seconds on this stage. Such a
-//! member answers pings as if nothing were, and the leader lets the session expire.
+//! Sessions are as short as they may be for members that tick every 500 ms: whatever a member
+//! takes to notice, that its leader does not hear it or that nobody follows it, is longer.
 
 use crate::faults::{CALM_MEMBERS, Fault, ROUGH_MEMBERS, Rate, Span, rate};
 use crate::process::Here;
@@ -14,7 +13,7 @@ use bellwether_client::{Client, SessionId, SessionState, Zxid};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-const TIMEOUT_MS: u64 = 8_000;
+const TIMEOUT_MS: u64 = 1_500;
 
 /// Long enough for a session to expire, or just not.
 const LONG: &[Rate] = &[
