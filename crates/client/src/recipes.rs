@@ -20,6 +20,7 @@ mod assignment;
 mod ballot;
 mod election;
 mod group;
+mod guarded;
 mod held;
 mod line;
 mod lock;
