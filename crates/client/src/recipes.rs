@@ -18,12 +18,17 @@
 
 mod assignment;
 mod ballot;
+mod barrier;
+mod counter;
+mod double_barrier;
 mod election;
+mod exact;
 mod group;
 mod guarded;
 mod held;
 mod line;
 mod lock;
+mod queue;
 mod registry;
 mod rwlock;
 mod semaphore;
@@ -32,11 +37,15 @@ mod subtree;
 
 pub use assignment::{Worker, assign, moves, rendezvous};
 pub use ballot::{Ballot, Cast, Outcome, Proposal, Tally, Verdict, Vote};
+pub use barrier::Barrier;
+pub use counter::Counter;
+pub use double_barrier::{DoubleBarrier, Inside};
 pub use election::{Candidate, Election, LeaderWatch, Leadership};
 pub use group::{Group, GroupWatch, Member, MemberChange, Membership};
 pub use held::{Fence, Held, Lost};
 pub use line::Contender;
 pub use lock::Lock;
+pub use queue::{Item, Queue};
 pub use registry::{Choice, Discovery, Health, Instance, Registration, Registry};
 pub use rwlock::RwLock;
 pub use semaphore::Semaphore;
