@@ -5,7 +5,8 @@
 //!
 //! - They go on after a lost connection, and end with the session: [`Error::SessionEnded`].
 //! - What is held ends when its value is dropped, and is known to be held only while
-//!   [`Client::is_certain`](crate::Client::is_certain) says so. A process that was stopped for long
+//!   [`Client::is_certain`](crate::Client::is_certain) says so. Only a [`Claim`] outlives value and
+//!   session: it ends with its time. A process that was stopped for long
 //!   finds that out before it does harm, if it asks; what it changes elsewhere is safe if it sends
 //!   the fencing token along.
 //! - Waiting ends when its future is dropped: nothing is left behind in the line.
@@ -19,6 +20,7 @@
 mod assignment;
 mod ballot;
 mod barrier;
+mod claim;
 mod counter;
 mod double_barrier;
 mod election;
@@ -28,6 +30,7 @@ mod guarded;
 mod held;
 mod line;
 mod lock;
+mod once;
 mod queue;
 mod registry;
 mod rwlock;
@@ -38,6 +41,7 @@ mod subtree;
 pub use assignment::{Worker, assign, moves, rendezvous};
 pub use ballot::{Ballot, Cast, Outcome, Proposal, Tally, Verdict, Vote};
 pub use barrier::Barrier;
+pub use claim::{Claim, Claimant, Tenure};
 pub use counter::Counter;
 pub use double_barrier::{DoubleBarrier, Inside};
 pub use election::{Candidate, Election, LeaderWatch, Leadership};
@@ -45,6 +49,7 @@ pub use group::{Group, GroupWatch, Member, MemberChange, Membership};
 pub use held::{Fence, Held, Lost};
 pub use line::Contender;
 pub use lock::Lock;
+pub use once::{Claimed, Once};
 pub use queue::{Item, Queue};
 pub use registry::{Choice, Discovery, Health, Instance, Registration, Registry};
 pub use rwlock::RwLock;
