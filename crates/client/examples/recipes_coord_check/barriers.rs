@@ -31,20 +31,18 @@ async fn barrier(world: &World, path: &str) -> Checked {
     here.raise().await?;
     ensure!(there.is_raised().await?, "it is not seen");
     ensure!(there.wait_within(A_WHILE).await?.is_none(), "somebody passed");
-    let lower = async {
-        // A change of the data is no reason to pass.
+    let change = async {
         world.steady.set_data(path, b"still", None).await?;
         tokio::time::sleep(A_WHILE).await;
-        let raised = here.is_raised().await;
-        here.lower().await?;
-        raised
+        here.is_raised().await
     };
     let mut passed = std::pin::pin!(there.wait());
     tokio::select! {
         biased;
         _ = &mut passed => return Err("somebody passed when the data changed".into()),
-        raised = lower => ensure!(raised?, "it was lowered by nobody"),
+        raised = change => ensure!(raised?, "it was lowered by nobody"),
     }
+    here.lower().await?;
     passed.await?;
     here.lower().await?;
     ensure!(!there.is_raised().await?, "it is up again");

@@ -243,7 +243,9 @@ impl Queue {
                     }
                 }
                 Err(Error::ConnectionLost) => doubted = true,
-                Err(Error::Multi { code: ErrorCode::NodeExists, .. }) => return Ok(None),
+                Err(Error::Multi { code: ErrorCode::NodeExists, index: 0, .. }) => {
+                    return Ok(None);
+                }
                 Err(Error::Multi { code: ErrorCode::NoNode, index: 1, .. }) => return Ok(None),
                 Err(Error::Multi { code: ErrorCode::NoNode, .. }) => {
                     self.make_nodes().await?;
