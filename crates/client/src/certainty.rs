@@ -48,8 +48,8 @@ impl Certainty {
 impl Client {
     /// The moment until which the session lives for certain, whatever happens to the connection:
     /// two thirds of the session timeout after the last write had been sent that was answered, the
-    /// beginning of the session included. `None` before the first connection and after the session's
-    /// end.
+    /// beginning of the session included. `None` before the first connection and after the end of
+    /// the session.
     ///
     /// Reads and pings do not move it ahead; while somebody holds a [`Certain`], a write that
     /// changes nothing is sent where pings would be. The clock is the monotonic one, which goes on
@@ -69,8 +69,8 @@ impl Client {
     }
 
     /// Keeps the session certain, as far as servers can be reached, until the value is dropped. It
-    /// costs a write per sixth of the session timeout (a multi of one check: a record in the log, no
-    /// change of the tree), however many hold one.
+    /// costs a write per sixth of the session timeout (a multi of one check: a record in the log,
+    /// no change of the tree), however many hold one.
     pub fn keep_certain(&self) -> Certain {
         // If the connection task has ended, so has the session.
         self.shared.control.send(Control::Keep).ok();

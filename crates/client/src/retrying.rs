@@ -9,7 +9,7 @@
 //! the session has moved, or was proposed before. So a `sync` on the next connection, and then a
 //! read, tell what happened and what will not.
 
-use crate::{Client, Create, Created, Data, Error, ErrorCode, Stat};
+use crate::{Client, Create, Created, Data, Error, ErrorCode, Sent, Stat};
 
 /// The operations of a [`Client`] that go on after a lost connection. See [`Client::retrying`].
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,14 @@ fn split(path: &str) -> (&str, &str) {
 /// A child's path.
 pub(crate) fn child(directory: &str, name: &str) -> String {
     format!("{}/{name}", directory.trim_end_matches('/'))
+}
+
+/// What a failure says when an earlier attempt is in doubt: that one may have happened.
+fn after_doubt(error: Error) -> Error {
+    match error {
+        Error::SessionEnded(end, _) => Error::SessionEnded(end, Sent::Yes),
+        known => known,
+    }
 }
 
 /// Goes on after a lost connection, with whatever `$again` says.
@@ -97,12 +105,14 @@ impl Retrying<'_> {
     /// Creates a sequential node whose name is nobody else's, such as one that holds a
     /// [`Client::unique_name`].
     pub async fn create_unique(&self, create: Create) -> Result<Created, Error> {
+        let mut doubted = false;
         loop {
             match self.client.create(create.clone()).await {
-                Err(Error::ConnectionLost) => {}
+                Err(Error::ConnectionLost) => doubted = true,
+                Err(error) if doubted => return Err(after_doubt(error)),
                 known => return known,
             }
-            match self.find_unique(&create.path).await? {
+            match self.find_unique(&create.path).await.map_err(after_doubt)? {
                 Found::Happened(created) => return Ok(created),
                 Found::DidNot => {}
             }
@@ -134,11 +144,12 @@ impl Retrying<'_> {
             match self.client.create(create.clone()).await {
                 Err(Error::ConnectionLost) => doubted = true,
                 Err(error) if doubted && error.code() == Some(ErrorCode::NodeExists) => {
-                    return match self.as_asked(&create).await? {
+                    return match self.as_asked(&create).await.map_err(after_doubt)? {
                         Found::Happened(created) => Ok(created),
                         Found::DidNot => Err(error),
                     };
                 }
+                Err(error) if doubted => return Err(after_doubt(error)),
                 known => return known,
             }
         }
@@ -186,11 +197,12 @@ impl Retrying<'_> {
             match self.client.set_data(path, data, Some(version)).await {
                 Err(Error::ConnectionLost) => doubted = true,
                 Err(error) if doubted && error.code() == Some(ErrorCode::BadVersion) => {
-                    let (found, stat) = self.get_data(path).await?;
+                    let (found, stat) = self.get_data(path).await.map_err(after_doubt)?;
                     let set = stat.version == version.wrapping_add(1);
                     let ours = set && found.as_deref().unwrap_or_default() == data;
                     return if ours { Ok(stat) } else { Err(error) };
                 }
+                Err(error) if doubted => return Err(after_doubt(error)),
                 known => return known,
             }
         }
@@ -204,6 +216,7 @@ impl Retrying<'_> {
             match self.client.delete(path, version).await {
                 Err(Error::ConnectionLost) => doubted = true,
                 Err(error) if doubted && error.code() == Some(ErrorCode::NoNode) => return Ok(()),
+                Err(error) if doubted => return Err(after_doubt(error)),
                 known => return known,
             }
         }

@@ -31,8 +31,8 @@ pub(super) struct Link {
     /// When the newest thing that was answered had been sent: the server had the session then, or
     /// later.
     contact: Millis,
-    /// When the newest write had been sent that was answered: a quorum has agreed on it, so no other
-    /// leader had been elected by then. What a server answers by itself, also to `sync`, may come
+    /// When the newest write had been sent that was answered: a quorum has agreed on it, so no
+    /// other leader had been elected by then. What a server answers by itself, also to `sync`, may come
     /// from a follower that its leader does not hear, or from a leader that nobody follows.
     confirmed: Millis,
     /// When the newest write was sent.
