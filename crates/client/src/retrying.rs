@@ -46,10 +46,10 @@ pub(crate) fn child(directory: &str, name: &str) -> String {
 
 /// What a failure says when an earlier attempt is in doubt: that one may have happened.
 fn after_doubt(error: Error) -> Error {
-    match error {
-        Error::SessionEnded(end, _) => Error::SessionEnded(end, Sent::Yes),
-        known => known,
+    if let Error::SessionEnded(end, _) = error {
+        return Error::SessionEnded(end, Sent::Yes);
     }
+    error
 }
 
 /// Goes on after a lost connection, with whatever `$again` says.

@@ -32,8 +32,8 @@ pub(super) struct Link {
     /// later.
     contact: Millis,
     /// When the newest write had been sent that was answered: a quorum has agreed on it, so no
-    /// other leader had been elected by then. What a server answers by itself, also to `sync`, may come
-    /// from a follower that its leader does not hear, or from a leader that nobody follows.
+    /// other leader had been elected by then. What a server answers by itself, also to `sync`, may
+    /// come from a follower that its leader does not hear, or from a leader that nobody follows.
     confirmed: Millis,
     /// When the newest write was sent.
     asked_quorum: Millis,
