@@ -129,7 +129,14 @@ impl Connector {
         let first = async {
             while let Some(event) = events.next().await {
                 match event {
-                    SessionEvent::Connected { .. } => return Ok(()),
+                    SessionEvent::Connected { .. } => {
+                        // The event comes first; in another thread it may be seen before the state.
+                        let mut state = client.shared.state.clone();
+                        let told = |state: &SessionState| *state != SessionState::Connecting;
+                        // An error says that the task is gone: the next request tells why.
+                        state.wait_for(told).await.ok();
+                        return Ok(());
+                    }
                     SessionEvent::AttemptFailed { server, reason } => {
                         last = format!("{server}: {reason}").into();
                     }
