@@ -15,6 +15,7 @@ use crate::workspace::Workspace;
 
 mod ensemble;
 mod page;
+mod python;
 mod steps;
 
 /// Where the result is written.
@@ -40,17 +41,24 @@ enum Part {
     All,
     /// Ensembles alone; the rest of the page stays.
     Ensemble,
+    /// The Python package and kazoo alone; the rest of the page stays.
+    Python,
 }
 
 impl Plan {
-    pub(crate) const USAGE: &str = "bench [--rounds N] [--seconds S] [--part ensemble]";
+    pub(crate) const USAGE: &str = "bench [--rounds N] [--seconds S] [--part ensemble|python]";
 
     /// Reads the options; three rounds are the least that has a middle.
     pub(crate) fn parse(mut words: &[&str]) -> Result<Self, String> {
         let mut plan = Self { rounds: 3, seconds: 10, part: Part::All };
         while let [name, value, rest @ ..] = words {
-            if (*name, *value) == ("--part", "ensemble") {
-                plan.part = Part::Ensemble;
+            let part = match (*name, *value) {
+                ("--part", "ensemble") => Some(Part::Ensemble),
+                ("--part", "python") => Some(Part::Python),
+                _ => None,
+            };
+            if let Some(part) = part {
+                plan.part = part;
                 words = rest;
                 continue;
             }
@@ -93,17 +101,27 @@ struct Sample {
 /// Measures, and writes the page.
 pub(crate) fn command(workspace: &Workspace, plan: Plan) -> Result<(), String> {
     let path = workspace.root().join(PAGE);
-    let mut text = match plan.part {
-        Part::All => single_servers(workspace, plan)?,
-        Part::Ensemble => {
-            let text = read(&path)?;
-            text.split(ensemble::HEADING).next().unwrap_or_default().to_owned()
-        }
-    };
-    text.push_str(&ensemble::render(&ensemble::measure(workspace, plan.rounds)?));
+    let old = read(&path)?;
+    let (single, rest) = cut(&old, ensemble::HEADING);
+    let (ensembles, python) = cut(rest, python::HEADING);
+    let all = plan.part == Part::All;
+    let mut text = if all { single_servers(workspace, plan)? } else { single.to_owned() };
+    text.push_str(&match plan.part {
+        Part::All | Part::Ensemble => ensemble::render(&ensemble::measure(workspace, plan.rounds)?),
+        Part::Python => ensembles.to_owned(),
+    });
+    text.push_str(&match plan.part {
+        Part::All | Part::Python => python::measure(workspace, plan.rounds)?,
+        Part::Ensemble => python.to_owned(),
+    });
     write(&path, text)?;
     say(&format!("wrote {PAGE}"));
     Ok(())
+}
+
+/// What stands before a heading, and the rest from it on.
+fn cut<'a>(text: &'a str, heading: &str) -> (&'a str, &'a str) {
+    text.split_at(text.find(heading).unwrap_or(text.len()))
 }
 
 /// The page without ensembles.
@@ -185,8 +203,9 @@ mod tests {
         assert_eq!(Plan::parse(&[]), Ok(Plan { rounds: 3, seconds: 10, part: Part::All }));
         let plan = Plan::parse(&["--seconds", "5", "--rounds", "4"]);
         assert_eq!(plan, Ok(Plan { rounds: 4, seconds: 5, part: Part::All }));
-        let plan = Plan::parse(&["--part", "ensemble"]).map(|plan| plan.part);
-        assert_eq!(plan, Ok(Part::Ensemble));
+        for (name, part) in [("ensemble", Part::Ensemble), ("python", Part::Python)] {
+            assert_eq!(Plan::parse(&["--part", name]).map(|plan| plan.part), Ok(part));
+        }
         for wrong in [
             &["--rounds", "2"][..],
             &["--rounds"],
@@ -196,6 +215,12 @@ mod tests {
         ] {
             assert!(Plan::parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_page_is_cut_before_a_heading_and_whole_without_it() {
+        assert_eq!(cut("a\n## B\nc", "## B"), ("a\n", "## B\nc"));
+        assert_eq!(cut("a\n", "## B"), ("a\n", ""));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod kazoo_suite;
 mod layers;
 mod maven;
 mod process;
+mod python;
 mod recipes;
 mod report;
 mod secure;
@@ -53,9 +54,9 @@ Usage: cargo xtask COMMAND
                      repeat one simulation; the options are those of bellwether-sim
   differential SEED [OPERATIONS] | FILE
                      repeat a comparison with Apache, or one stream that it wrote
-  bench [--rounds N] [--seconds S] [--part ensemble]
+  bench [--rounds N] [--seconds S] [--part ensemble|python]
                      measure Apache ZooKeeper and Bellwether, write docs/BENCHMARKS.md; with
-                     --part ensemble only what it says of ensembles
+                     --part only what it says of ensembles, or of the Python package and kazoo
   help               print this text and the table of stages";
 
 fn main() -> ExitCode {

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::workspace::Workspace;
 use crate::{
     apache, conformance, core, crash, differential, ensemble, fast, files, gozk, java, kazoo,
-    kazoo_suite, layers, recipes, secure, tidy, zkcli,
+    kazoo_suite, layers, python, recipes, secure, tidy, zkcli,
 };
 
 /// What kind of waiting a stage asks for.
@@ -61,19 +61,20 @@ const STAGES: &[Stage] = &[
     stage("tests",    Group::Core, (420, 120), "the unit and integration tests of every crate", core::tests),
     stage("doc",      Group::Core, (120, 30),  "rustdoc on every item, warnings are errors", core::documentation),
     stage("sim",      Group::Core, (240, 120), "10,000 seeds of one simulated server, 2,000 of ensembles, 200 of each property of clients", core::simulation),
-    stage("apache",   Group::Deep, (300, 20),  "the original from Maven Central, and both servers start", apache::stage),
+    stage("apache",   Group::Deep, (240, 20),  "the original from Maven Central, and both servers start", apache::stage),
     stage("conformance", Group::Deep, (180, 90), "text scenarios print the same on both servers", conformance::stage),
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
     stage("recipes",  Group::Deep, (100, 60),  "locks, elections, views and ballots on both servers, across crashes, beside kazoo's", recipes::stage),
+    stage("python",   Group::Deep, (180, 110), "the wheel, its types, and its tests against both servers", python::stage),
     stage("kazoo-suite", Group::Deep, (300, 260), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (200, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),
     stage("secure",   Group::Deep, (60, 35),   "our client's TLS and SASL against Apache", secure::stage),
     stage("zkcli",    Group::Deep, (60, 40),   "Apache's shell prints the same against both servers, and ours prints it too", zkcli::stage),
-    stage("files",    Group::Deep, (330, 270), "data directories are read both ways, and by both sides' tools", files::stage),
+    stage("files",    Group::Deep, (270, 240), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),
     stage("ensemble", Group::Deep, (250, 230), "rounds of faults on ensembles of three and five, ours and mixed", ensemble::stage),
-    stage("crash",    Group::Deep, (300, 120), "200 power losses under load, and broken builds are caught", crash::stage),
+    stage("crash",    Group::Deep, (240, 120), "200 power losses under load, and broken builds are caught", crash::stage),
 ];
 
 /// The stages with these names or of these groups, in the order of the table; all for no name.

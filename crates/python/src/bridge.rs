@@ -1,16 +1,18 @@
 //! One definition of a method, two classes of Python: one that waits and one for asyncio.
 //!
 //! To wrap one more asynchronous method of Rust is one item of [`both!`]: its documentation, its
-//! signature, and its body as an async block over the wrapped value. Arguments are owned values;
-//! the result is any [`Give`], the failure a [`Trouble`]. `brief` methods are a request or a few:
-//! a cancelled future just does not hear of their end. `long` ones are dropped when their future
-//! is cancelled, as whoever waits for a lock wants it.
+//! signature (and how that is shown, if a default is no literal of Python), and its body as an
+//! async block over the wrapped value. Arguments are owned values; the result is any [`Give`], the
+//! failure a [`Trouble`]. `brief` methods are a request or a few: a cancelled future just does not
+//! hear of their end. `long` ones are dropped when their future is cancelled, as whoever waits for
+//! a lock wants it.
 //!
 //! What it keeps true:
 //! - While a method waits, the interpreter is free for other threads, and a signal is handled
 //!   within [`SIGNALS_EVERY`].
 //! - A forked child, also one that a signal handler made while a method waited, gets an exception.
 
+use pyo3::exceptions::PyStopAsyncIteration;
 use pyo3::prelude::*;
 use std::future::Future;
 use std::pin::Pin;
@@ -32,9 +34,19 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) enum Side {
     /// Methods wait.
-    Sync,
+    Sync(&'static Worker),
     /// Methods give futures, which this port completes.
     Asyncio(Arc<PortSlot>),
+}
+
+impl Side {
+    /// Whose results they are.
+    pub(crate) fn worker(&self) -> &'static Worker {
+        match self {
+            Side::Sync(worker) => worker,
+            Side::Asyncio(slot) => slot.worker,
+        }
+    }
 }
 
 /// What an object of Python wraps, and for which kind of program.
@@ -90,7 +102,7 @@ impl<T: Send + Sync + 'static> Wrapped<T> {
     fn slot(&self) -> Arc<PortSlot> {
         match &self.side {
             Side::Asyncio(slot) => slot.clone(),
-            Side::Sync => PortSlot::new(self.held.worker),
+            Side::Sync(worker) => PortSlot::new(worker),
         }
     }
 }
@@ -138,9 +150,10 @@ where
 }
 
 fn give<R: Give>(py: Python<'_>, side: &Side, result: Result<R, Trouble>) -> PyResult<Py<PyAny>> {
-    match result {
-        Ok(value) => value.give(py, side),
-        Err(trouble) => Err(trouble.into_exception(py, side)),
+    match (result, side) {
+        (Ok(value), side) => value.give(py, side),
+        (Err(Trouble::Exhausted), Side::Asyncio(_)) => Err(PyStopAsyncIteration::new_err(())),
+        (Err(trouble), Side::Sync(_) | Side::Asyncio(_)) => Err(trouble.into_exception(py)),
     }
 }
 
@@ -167,7 +180,7 @@ where
             }
         });
         if let Some(result) = result {
-            return give(py, &Side::Sync, result);
+            return give(py, &Side::Sync(worker), result);
         }
         let signals = py.check_signals();
         if !worker.is_here() {
@@ -229,7 +242,7 @@ macro_rules! both {
         both {
             $(
                 $(#[doc = $doc:literal])*
-                $(#[signature $signature:tt])?
+                $(#[signature $signature:tt $(shown $shown:literal)?])?
                 $how:ident fn $name:ident(
                     $wrapped:ident $(, $argument:ident: $type:ty)* $(,)?
                 ) $body:block
@@ -243,7 +256,7 @@ macro_rules! both {
         impl $sync {
             $(
                 $(#[doc = $doc])*
-                $(#[pyo3(signature = $signature)])?
+                $(#[pyo3(signature = $signature $(, text_signature = $shown)?)])?
                 fn $name(
                     &self, py: pyo3::Python<'_> $(, $argument: $type)*
                 ) -> pyo3::PyResult<pyo3::Py<pyo3::PyAny>> {
@@ -258,7 +271,7 @@ macro_rules! both {
         impl $asyncio {
             $(
                 $(#[doc = $doc])*
-                $(#[pyo3(signature = $signature)])?
+                $(#[pyo3(signature = $signature $(, text_signature = $shown)?)])?
                 fn $name(
                     &self, py: pyo3::Python<'_> $(, $argument: $type)*
                 ) -> pyo3::PyResult<pyo3::Py<pyo3::PyAny>> {

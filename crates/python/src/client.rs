@@ -41,9 +41,9 @@ pub(crate) struct AsyncClient(Wrapped<Session>);
 
 impl Give for Session {
     fn give(self, py: Python<'_>, side: &Side) -> PyResult<Py<PyAny>> {
-        let wrapped = Wrapped { held: Held::new(Worker::get()?, self), side: side.clone() };
+        let wrapped = Wrapped { held: Held::new(side.worker(), self), side: side.clone() };
         match side {
-            Side::Sync => Ok(Py::new(py, SyncClient(wrapped))?.into_any()),
+            Side::Sync(_) => Ok(Py::new(py, SyncClient(wrapped))?.into_any()),
             Side::Asyncio(_) => Ok(Py::new(py, AsyncClient(wrapped))?.into_any()),
         }
     }
@@ -143,7 +143,9 @@ closable! {
         ///
         /// Raises NodeExistsError, NoNodeError (its parent is missing),
         /// NoChildrenForEphemeralsError, NoAuthError, InvalidACLError, QuotaExceededError.
-        #[signature (path, data=Bytes(Vec::new()), *, ephemeral=false, sequential=false, container=false, ttl=None, acl=None, makepath=false)]
+        #[signature (
+            path, data=Bytes(Vec::new()), *, ephemeral=false, sequential=false, container=false, ttl=None, acl=None, makepath=false
+        ) shown "($self, path, data=b\"\", *, ephemeral=False, sequential=False, container=False, ttl=None, acl=None, makepath=False)"]
         brief fn create(
             session,
             path: String,
@@ -238,7 +240,7 @@ closable! {
 
         /// Waits until the server has caught up with the leader: what was written anywhere before
         /// this call is then seen by the reads that follow.
-        #[signature (path="/".to_owned())]
+        #[signature (path="/".to_owned()) shown "($self, path=\"/\")"]
         brief fn sync(session, path: String) {
             session.client.sync(&path).await.at(&path)
         }
@@ -303,7 +305,7 @@ closable! {
         }
 
         /// The paths of this session's ephemeral nodes that start with the prefix.
-        #[signature (prefix="/".to_owned())]
+        #[signature (prefix="/".to_owned()) shown "($self, prefix=\"/\")"]
         brief fn ephemerals(session, prefix: String) {
             session.client.get_ephemerals(&prefix).await.at(&prefix)
         }
@@ -401,7 +403,7 @@ closable! {
 
         fn __repr__(&self) -> PyResult<String> {
             let class = match self.0.side {
-                Side::Sync => "Client",
+                Side::Sync(_) => "Client",
                 Side::Asyncio(_) => "AsyncClient",
             };
             Ok(format!("<{class} 0x{:x} {}>", self.session_id()?, self.state()?))
@@ -420,7 +422,11 @@ closable! {
         ///
         /// Raises NoServerError, AuthFailedError, BadArgumentsError.
         #[staticmethod]
-        #[pyo3(signature = (hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=false, auth=Vec::new(), max_request_bytes=1_048_575))]
+        #[pyo3(signature = (
+            hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=false,
+            auth=Vec::new(), max_request_bytes=1_048_575
+        ), text_signature =
+            "(hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=False, auth=(), max_request_bytes=1048575)")]
         fn connect(
             py: Python<'_>,
             hosts: String,
@@ -433,7 +439,7 @@ closable! {
             let options = Options {
                 hosts, session_timeout, connect_timeout, read_only, auth, max_request_bytes,
             };
-            bridge::wait(py, Worker::get()?, connect(options))
+            bridge::wait(py, Worker::get(py)?, connect(options))
         }
     }
 
@@ -449,7 +455,11 @@ closable! {
         ///
         /// Raises NoServerError, AuthFailedError, BadArgumentsError.
         #[staticmethod]
-        #[pyo3(signature = (hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=false, auth=Vec::new(), max_request_bytes=1_048_575))]
+        #[pyo3(signature = (
+            hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=false,
+            auth=Vec::new(), max_request_bytes=1_048_575
+        ), text_signature =
+            "(hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=False, auth=(), max_request_bytes=1048575)")]
         fn connect(
             py: Python<'_>,
             hosts: String,
@@ -462,7 +472,7 @@ closable! {
             let options = Options {
                 hosts, session_timeout, connect_timeout, read_only, auth, max_request_bytes,
             };
-            let worker = Worker::get()?;
+            let worker = Worker::get(py)?;
             let slot = PortSlot::new(worker);
             Ok(Connecting(bridge::begin_cancellable(py, worker, &slot, connect(options))?))
         }

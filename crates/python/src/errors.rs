@@ -1,16 +1,12 @@
 //! What goes wrong, as exceptions of Python.
 //!
-//! Which class it is, `bellwether/errors.py` says: it has a row per code of the protocol. It is
-//! looked up when the first exception is made.
+//! Which class it is, `bellwether/errors.py` says: it has a row per code of the protocol.
 
 use bellwether_client::{Error, Fate, Sent, SessionEnd};
-use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration, PyTimeoutError};
-use pyo3::intern;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTimeoutError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-
-use crate::bridge::Side;
 
 /// Why an operation has no result.
 #[derive(Debug)]
@@ -54,6 +50,17 @@ impl<T> At<T> for Result<T, Error> {
     }
 }
 
+/// What `bellwether/errors.py` makes exceptions by. It is set by the import, and not looked up at
+/// the first error: that may be in a forked child.
+static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// For `bellwether/errors.py`: sets what makes exceptions.
+#[pyfunction]
+pub(crate) fn make_errors_by(py: Python<'_>, make: Py<PyAny>) {
+    // An import that is repeated brings the same.
+    MAKE.set(py, make).ok();
+}
+
 /// The exceptions of Python that are made by `bellwether/errors.py`, by its names for them.
 fn made<'py>(
     py: Python<'py>,
@@ -61,11 +68,7 @@ fn made<'py>(
     message: &str,
     fields: &[(&str, Bound<'py, PyAny>)],
 ) -> PyResult<PyErr> {
-    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let make = MAKE.get_or_try_init(py, || {
-        let module = py.import(intern!(py, "bellwether.errors"))?;
-        Ok::<_, PyErr>(module.getattr(intern!(py, "_make"))?.unbind())
-    })?;
+    let Some(make) = MAKE.get(py) else { return Err(PyRuntimeError::new_err(message.to_owned())) };
     let keywords = PyDict::new(py);
     for (name, value) in fields {
         keywords.set_item(name, value)?;
@@ -82,7 +85,7 @@ pub(crate) fn forked() -> PyErr {
 
 impl Trouble {
     /// The exception.
-    pub(crate) fn into_exception(self, py: Python<'_>, side: &Side) -> PyErr {
+    pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
         let made = match self {
             Trouble::Client(error, path) => of_client(py, &error, path.as_deref()),
             Trouble::Transaction(error, paths) => of_transaction(py, &error, &paths),
@@ -90,10 +93,7 @@ impl Trouble {
             Trouble::Timeout(seconds) => {
                 Ok(PyTimeoutError::new_err(format!("nothing happened within {seconds} s")))
             }
-            Trouble::Exhausted => Ok(match side {
-                Side::Sync => PyStopIteration::new_err(()),
-                Side::Asyncio(_) => PyStopAsyncIteration::new_err(()),
-            }),
+            Trouble::Exhausted => Ok(PyStopIteration::new_err(())),
             Trouble::Bug => Ok(PyRuntimeError::new_err("bellwether: an operation panicked")),
         };
         made.unwrap_or_else(|error| error)

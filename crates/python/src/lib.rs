@@ -28,6 +28,8 @@ mod _native {
     #[pymodule_export]
     use super::client::{AsyncClient, Connecting, SyncClient};
     #[pymodule_export]
+    use super::errors::make_errors_by;
+    #[pymodule_export]
     use super::multi::Multi;
     #[pymodule_export]
     use super::values::{Acl, Created, Gap, SessionEvent, Stat, WatchEvent};

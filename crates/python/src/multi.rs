@@ -47,7 +47,9 @@ impl Multi {
 
     /// Adds the creation of a node. The arguments are those of `Client.create`; its result is a
     /// `Created`.
-    #[pyo3(signature = (path, data=Bytes(Vec::new()), *, ephemeral=false, sequential=false, container=false, ttl=None, acl=None))]
+    #[pyo3(signature = (
+        path, data=Bytes(Vec::new()), *, ephemeral=false, sequential=false, container=false, ttl=None, acl=None
+    ), text_signature = "($self, path, data=b\"\", *, ephemeral=False, sequential=False, container=False, ttl=None, acl=None)")]
     fn create(
         slf: Py<Self>,
         py: Python<'_>,
@@ -60,7 +62,7 @@ impl Multi {
         acl: Option<Vec<Acl>>,
     ) -> PyResult<Py<Self>> {
         let mode = mode_of(ephemeral, sequential, container, ttl)
-            .map_err(|trouble| trouble.into_exception(py, &Side::Sync))?;
+            .map_err(|trouble| trouble.into_exception(py))?;
         let create = NewNode { path: path.clone(), data, mode, acl }.to_core();
         slf.get().add(path, |multi| multi.create(create));
         Ok(slf)

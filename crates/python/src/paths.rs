@@ -80,7 +80,10 @@ async fn descendants(client: &Client, path: &str) -> Result<Vec<String>, Error> 
                 let above = node.trim_end_matches('/');
                 nodes.extend(names.iter().map(|name| format!("{above}/{name}")));
             }
-            Err(error) if error.code() == Some(ErrorCode::NoNode) && node != path => {}
+            // Gone, or not to be looked into: deleting takes a permission on the parent alone.
+            Err(error)
+                if node != path
+                    && matches!(error.code(), Some(ErrorCode::NoNode | ErrorCode::NoAuth)) => {}
             Err(error) => return Err(error),
         }
     }

@@ -14,7 +14,6 @@
 use pyo3::exceptions::{PyOSError, asyncio::InvalidStateError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -70,7 +69,7 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let bug: Outcome = Box::new(|py, side| Err(Trouble::Bug.into_exception(py, side)));
+        let bug: Outcome = Box::new(|py, _| Err(Trouble::Bug.into_exception(py)));
         self.arrivals.put(self.key, self.outcome.take().unwrap_or(bug));
     }
 }
@@ -127,7 +126,7 @@ impl Port {
     /// Leaves the loop as soon as nobody waits any more.
     fn retire(&self) {
         locked(&self.waiting).retired = true;
-        if let Ok(arrivals) = self.arrivals.get() {
+        if let Some(arrivals) = self.arrivals.here() {
             arrivals.ring();
         }
     }
@@ -178,7 +177,7 @@ impl Port {
 
 /// The port of a client's objects, for the loop that they were last used in.
 pub(crate) struct PortSlot {
-    worker: &'static Worker,
+    pub(crate) worker: &'static Worker,
     port: Mutex<Option<Py<Port>>>,
 }
 
@@ -216,8 +215,15 @@ impl Drop for PortSlot {
 
 /// The loop that runs in this thread; without one, what asyncio says about that.
 pub(crate) fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    static GET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    GET.import(py, "asyncio", "get_running_loop")?.call0()
+    // Not a lock that a thread may be inside of, importing, when another one forks.
+    static GET: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+    let known = locked(&GET).as_ref().map(|get| get.clone_ref(py));
+    if let Some(get) = known {
+        return get.bind(py).call0();
+    }
+    let get = py.import("asyncio")?.getattr("get_running_loop")?;
+    locked(&GET).replace(get.clone().unbind());
+    get.call0()
 }
 
 /// A future of the running loop that is done.

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, watch};
 use crate::bridge::{Side, Wrapped, closable};
 use crate::errors::Trouble;
 use crate::values::{Gap, Give, SessionEvent, WatchEvent, seconds};
-use crate::worker::{Held, Worker};
+use crate::worker::Held;
 
 /// Waits at most so many seconds.
 async fn within<T>(
@@ -171,10 +171,10 @@ macro_rules! given_by_side {
     ($($inner:ty => $sync:ident, $asyncio:ident;)*) => {$(
         impl Give for $inner {
             fn give(self, py: Python<'_>, side: &Side) -> PyResult<Py<PyAny>> {
-                let held = Held::new(Worker::get()?, Closable::new(self));
+                let held = Held::new(side.worker(), Closable::new(self));
                 let wrapped = Wrapped { held, side: side.clone() };
                 match side {
-                    Side::Sync => Ok(Py::new(py, $sync(wrapped))?.into_any()),
+                    Side::Sync(_) => Ok(Py::new(py, $sync(wrapped))?.into_any()),
                     Side::Asyncio(_) => Ok(Py::new(py, $asyncio(wrapped))?.into_any()),
                 }
             }

@@ -6,13 +6,16 @@
 //! - A worker belongs to a process. A forked child does not inherit the thread, only its memory in
 //!   whatever state it was; so the child never touches it (no lock of it, no drop) and starts a
 //!   worker of its own when it needs one.
-//! - Around a fork the locks of this module are held, so that the child finds what they guard
-//!   whole.
+//! - Around a fork the locks of this module are held, so that the child finds whole what they
+//!   guard.
+//!   Until the fork other threads of Python may run: none of them waits for such a lock without
+//!   having released the interpreter's.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::future::Future;
+use std::io;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,18 +53,23 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Worker {
-    /// The worker of this process.
-    pub(crate) fn get() -> PyResult<&'static Worker> {
-        let mut worker = locked(&WORKER);
-        match *worker {
-            Some(running) if running.is_here() => Ok(running),
-            Some(_) | None => Ok(*worker.insert(Worker::start()?)),
-        }
+    /// The worker of this process. The interpreter's lock is released meanwhile: a thread that
+    /// forks has the lock of this module, and may wait for the interpreter's.
+    pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Worker> {
+        py.detach(|| {
+            let mut worker = locked(&WORKER);
+            match *worker {
+                Some(running) if running.is_here() => Ok(running),
+                Some(_) | None => Ok(*worker.insert(Worker::start()?)),
+            }
+        })
     }
 
     fn start() -> PyResult<&'static Worker> {
-        let failed =
-            |error| PyRuntimeError::new_err(format!("the worker thread cannot start: {error}"));
+        let failed = |error: io::Error| {
+            // Made without the interpreter; it becomes an object when it is raised.
+            PyRuntimeError::new_err(format!("the worker thread cannot start: {error}"))
+        };
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(failed)?;
         let (jobs, mut taken) = mpsc::unbounded_channel();
@@ -106,10 +114,12 @@ impl<T> Held<T> {
 
     /// The value, unless this is a forked child.
     pub(crate) fn get(&self) -> PyResult<&Arc<T>> {
-        match &self.value {
-            Some(value) if self.worker.is_here() => Ok(value),
-            Some(_) | None => Err(errors::forked()),
-        }
+        self.here().ok_or_else(errors::forked)
+    }
+
+    /// Likewise, where there is nobody to tell.
+    pub(crate) fn here(&self) -> Option<&Arc<T>> {
+        self.value.as_ref().filter(|_| self.worker.is_here())
     }
 }
 
@@ -131,7 +141,8 @@ pub(crate) fn leak<T>(value: T) {
 /// For `os.register_at_fork`: takes the locks.
 #[pyfunction]
 pub(crate) fn before_fork() {
-    // In this order everywhere; nobody who holds one waits for the interpreter.
+    // Nobody who holds one waits for the interpreter, and nobody waits for one while holding the
+    // interpreter: until the fork other threads of Python may run.
     AROUND_FORK.replace(Some((locked(&WORKER), sockets::all())));
 }
 

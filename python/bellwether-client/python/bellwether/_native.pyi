@@ -1,10 +1,34 @@
 """The types of the extension module; what its classes mean stands in their docstrings."""
 
 from asyncio import Future
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Literal, Self, final
 
 from typing_extensions import Buffer
+
+__all__ = [
+    "Acl",
+    "AsyncClient",
+    "AsyncOnceWatch",
+    "AsyncSessionEvents",
+    "AsyncWatch",
+    "Client",
+    "Connecting",
+    "Created",
+    "Gap",
+    "Multi",
+    "OnceWatch",
+    "SessionEvent",
+    "SessionEvents",
+    "Stat",
+    "Watch",
+    "WatchEvent",
+    "after_fork_in_child",
+    "after_fork_in_parent",
+    "before_fork",
+    "error_codes",
+    "make_errors_by",
+]
 
 @final
 class Stat:
@@ -377,4 +401,5 @@ class AsyncSessionEvents:
 def before_fork() -> None: ...
 def after_fork_in_parent() -> None: ...
 def after_fork_in_child() -> list[int]: ...
+def make_errors_by(make: Callable[..., Exception]) -> None: ...
 def error_codes() -> list[tuple[int, str]]: ...

@@ -4,6 +4,8 @@ Keeps true: every exception of this package that is about the service is a `ZooK
 `maybe_happened` says whether a failed write may have been done nevertheless.
 """
 
+from . import _native
+
 # No typing at run time: an import takes a tenth of what the module `typing` would.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,8 +261,9 @@ class ForkedClientError(ZooKeeperError, RuntimeError):
     _name = "Forked"
 
 
-_BY_NAME = {cls._name: cls for cls in (ZooKeeperError, *ZooKeeperError.__subclasses__())}
-_BY_CODE = {cls.code: cls for cls in _BY_NAME.values() if cls.code is not None}
+_CLASSES: "list[type[ZooKeeperError]]" = [ZooKeeperError, *ZooKeeperError.__subclasses__()]
+_BY_NAME = {cls._name: cls for cls in _CLASSES}
+_BY_CODE = {cls.code: cls for cls in _CLASSES if cls.code is not None}
 
 
 def _make(kind: str, message: str, **fields: "Any") -> ZooKeeperError:
@@ -270,7 +273,10 @@ def _make(kind: str, message: str, **fields: "Any") -> ZooKeeperError:
         setattr(error, name, value)
     if isinstance(error, TransactionError):
         error.results = tuple(error.results)
-        cause = _BY_CODE.get(error.code, ZooKeeperError)(message)
+        cause = _BY_CODE.get(error.code or 0, ZooKeeperError)(message)
         cause.path = error.path
         error.__cause__ = cause
     return error
+
+
+_native.make_errors_by(_make)
