@@ -113,6 +113,7 @@ impl Claim {
             };
             match self.client.get_data_and_watch(&self.path).await {
                 Ok((_, stat, watcher)) if stat.version == version => tokio::select! {
+                    biased;
                     changed = watcher.changed() => drop(changed.map_err(ended)?),
                     () = tokio::time::sleep(left) => {}
                 },

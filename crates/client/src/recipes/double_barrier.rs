@@ -192,6 +192,7 @@ impl DoubleBarrier {
 
     async fn until_gone_or(&self, name: &str, ready: OneshotWatcher) -> Result<(), Error> {
         tokio::select! {
+            biased;
             gone = self.until_gone(name) => gone,
             changed = ready.changed() => changed.map(drop).map_err(ended),
         }

@@ -184,6 +184,7 @@ impl Queue {
             return self.take_one(&free).await;
         }
         tokio::select! {
+            biased;
             changed = entries_changed.changed() => changed.map(drop).map_err(ended)?,
             changed = taken_changed.changed() => changed.map(drop).map_err(ended)?,
         }
@@ -375,6 +376,7 @@ impl Item {
             }
         };
         let lost = tokio::select! {
+            biased;
             lost = self.guarded.lost() => lost,
             () = over => Lost::TimeOver,
         };
