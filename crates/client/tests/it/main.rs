@@ -11,6 +11,7 @@
 )]
 
 mod desk;
+mod elections;
 mod example;
 mod faults;
 mod locks;
@@ -19,5 +20,7 @@ mod process;
 mod repeatable;
 mod seeds;
 mod sessions;
+mod shares;
 mod stage;
+mod tenures;
 mod writes;
