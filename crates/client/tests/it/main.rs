@@ -17,6 +17,7 @@ mod faults;
 mod locks;
 mod mirror;
 mod process;
+mod queues;
 mod repeatable;
 mod seeds;
 mod sessions;
