@@ -32,7 +32,9 @@ def test_forks_do_no_harm(
     assert gone.wait(WAIT_S).kind == "deleted"
 
 
-def test_a_parent_that_is_killed_is_missed_though_its_child_lives(hosts: str, root: str) -> None:
+def test_a_parent_that_is_killed_is_missed_though_its_child_lives(
+    hosts: str, root: str, word: Callable[[str], str]
+) -> None:
     program = """
 import os, signal, sys, bellwether
 client = bellwether.Client.connect(sys.argv[1], session_timeout=10.0)
@@ -48,10 +50,22 @@ signal.pause()
     assert parent.stdout is not None
     child, session = parent.stdout.readline().split()
     try:
-        connections = f"/proc/{child}/fd"
-        held = {os.readlink(f"{connections}/{name}") for name in os.listdir(connections)}
-        assert not any(target.startswith("socket:") for target in held), held
+        assert session in word("cons")
+        until(lambda: not sockets(child), "the child to close what it inherited")
+        parent.kill()
+        until(lambda: session not in word("cons"), "the server to miss the parent")
     finally:
         parent.kill()
         os.kill(int(child), signal.SIGKILL)
         parent.wait(WAIT_S)
+
+
+def sockets(process: str) -> list[str]:
+    """The sockets that a process holds open."""
+    held = []
+    for name in os.listdir(f"/proc/{process}/fd"):
+        try:
+            held.append(os.readlink(f"/proc/{process}/fd/{name}"))
+        except FileNotFoundError:
+            continue  # It was closed meanwhile.
+    return [target for target in held if target.startswith("socket:")]

@@ -39,7 +39,10 @@ fn render(rounds: u32, figures: &Json) -> Result<String, String> {
         "{HEADING}\nCPU of the whole client process, user and system, all threads, per get of 100 \
          bytes from Bellwether; the\nasynchronous ones with 100 in flight: 100 tasks of asyncio, and \
          a window of kazoo's `get_async`. Import: wall time.\nMedians of {rounds} rounds; written by \
-         `cargo xtask bench --part python`.\n\n| | bellwether us | kazoo 2.11 us | kazoo ÷ ours |\n\
+         `cargo xtask bench --part python`.\n\n\
+         A sync get is two wake-ups between two threads, for either client. Between idle cores they \
+         cost several times\nwhat they cost on a busy one: the first row moves from run to run, and \
+         the ratio with it.\n\n| | bellwether us | kazoo 2.11 us | kazoo ÷ ours |\n\
          | --- | ---: | ---: | ---: |\n"
     );
     for measure in MEASURES {
