@@ -51,7 +51,7 @@ pub use line::Contender;
 pub use lock::Lock;
 pub use once::{Claimed, Once};
 pub use queue::{Item, Queue};
-pub use registry::{Choice, Discovery, Health, Instance, Registration, Registry};
+pub use registry::{Choice, Discovery, DiscoveryWatch, Health, Instance, Registration, Registry};
 pub use rwlock::RwLock;
 pub use semaphore::Semaphore;
 pub use setting::{Reading, Setting, SettingWatch, Value};

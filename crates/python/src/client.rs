@@ -11,8 +11,9 @@ use crate::errors::{At as _, Trouble};
 use crate::multi::{Multi, commit};
 use crate::paths;
 use crate::port::PortSlot;
+use crate::retrying::Again;
 use crate::sockets::TrackedTcp;
-use crate::values::{Acl, Bytes, Created, Credential, Give, Maybe, end, seconds};
+use crate::values::{Acl, Bytes, Created, Credential, Give, Maybe, end, monotonic, seconds};
 use crate::watch::{Events, Once, Persistent};
 use crate::worker::{Held, Worker};
 
@@ -29,7 +30,7 @@ pub(crate) struct Session {
 /// tells of that. In a `with` block it is closed at the end; one that is dropped is closed in the
 /// background.
 #[pyclass(frozen, name = "Client", module = "bellwether")]
-pub(crate) struct SyncClient(Wrapped<Session>);
+pub(crate) struct SyncClient(pub(crate) Wrapped<Session>);
 
 /// A session with a ZooKeeper ensemble, for asyncio: every method begins its operation at once and
 /// gives a future of the running loop.
@@ -37,7 +38,7 @@ pub(crate) struct SyncClient(Wrapped<Session>);
 /// Operations happen in the order of the calls, also if they are awaited later. In an `async with`
 /// block it is closed at the end; one that is dropped is closed in the background.
 #[pyclass(frozen, name = "AsyncClient", module = "bellwether")]
-pub(crate) struct AsyncClient(Wrapped<Session>);
+pub(crate) struct AsyncClient(pub(crate) Wrapped<Session>);
 
 impl Give for Session {
     fn give(self, py: Python<'_>, side: &Side) -> PyResult<Py<PyAny>> {
@@ -394,6 +395,29 @@ closable! {
         #[getter]
         fn server(&self) -> PyResult<Option<String>> {
             Ok(self.0.held.get()?.client.peer().map(|peer| peer.server.to_string()))
+        }
+
+        /// The moment of `time.monotonic()` until which the session lives for certain, whatever
+        /// happens to the connection: two thirds of the session timeout after the last request that
+        /// was answered had been sent. None after the session's end.
+        #[getter]
+        fn certain_until(&self) -> PyResult<Option<f64>> {
+            let until = self.0.held.get()?.client.certain_until();
+            Ok(until.map(|until| monotonic(until.into_std())))
+        }
+
+        /// Whether the session lives for certain at this moment. If not, a server may have let it
+        /// expire, and what it owned may be someone else's.
+        #[getter]
+        fn is_certain(&self) -> PyResult<bool> {
+            Ok(self.0.held.get()?.client.is_certain())
+        }
+
+        /// Operations that go on after a lost connection: they find out what became of a write.
+        #[getter]
+        fn retrying(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+            let again = Again(self.0.held.get()?.client.clone());
+            again.give(py, &self.0.side)
         }
 
         /// What happens to the session from here on, as an iterator that ends with it.

@@ -19,6 +19,8 @@ pub(crate) enum Trouble {
     Timeout(f64),
     /// An argument is not possible.
     Argument(String),
+    /// It is not held for certain: the word for why, and the sentence.
+    Lost(&'static str, String),
     /// There is nothing more to iterate over.
     Exhausted,
     /// A bug of ours.
@@ -93,6 +95,10 @@ impl Trouble {
             Trouble::Timeout(seconds) => {
                 Ok(PyTimeoutError::new_err(format!("nothing happened within {seconds} s")))
             }
+            Trouble::Lost(reason, message) => reason
+                .into_pyobject(py)
+                .map_err(Into::into)
+                .and_then(|reason| made(py, "Lost", &message, &[("reason", reason.into_any())])),
             Trouble::Exhausted => Ok(PyStopIteration::new_err(())),
             Trouble::Bug => Ok(PyRuntimeError::new_err("bellwether: an operation panicked")),
         };

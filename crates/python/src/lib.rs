@@ -15,6 +15,8 @@ mod errors;
 mod multi;
 mod paths;
 mod port;
+mod recipes;
+mod retrying;
 mod sockets;
 mod values;
 mod watch;
@@ -31,6 +33,19 @@ mod _native {
     use super::errors::make_errors_by;
     #[pymodule_export]
     use super::multi::Multi;
+    #[pymodule_export]
+    use super::recipes::{
+        Acquiring, AsyncBallot, AsyncDiscovery, AsyncDiscoveryWatch, AsyncElection, AsyncGroup,
+        AsyncGroupWatch, AsyncHeld, AsyncLeaderWatch, AsyncLeadership, AsyncLock, AsyncMembership,
+        AsyncRegistration, AsyncRegistry, AsyncRwLock, AsyncSemaphore, AsyncSetting,
+        AsyncSettingWatch, AsyncSubtree, AsyncSubtreeWatch, Ballot, Cast, Choice, Contender,
+        Discovery, DiscoveryWatch, Election, Group, GroupWatch, Held, Instance, LeaderWatch,
+        Leadership, Lock, Member, MemberChange, Membership, Node, NodeChange, Outcome, Proposal,
+        Reading, Registration, Registry, RwLock, Semaphore, Setting, SettingWatch, Snapshot,
+        Subtree, SubtreeWatch, Tally, Worker, assign, moves, rendezvous,
+    };
+    #[pymodule_export]
+    use super::retrying::{AsyncRetrying, Retrying};
     #[pymodule_export]
     use super::values::{Acl, Created, Gap, SessionEvent, Stat, WatchEvent};
     #[pymodule_export]

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bridge::Side;
 use crate::errors::Trouble;
@@ -22,14 +22,22 @@ pub(crate) trait Give: Send + 'static {
 /// Results that PyO3 converts.
 macro_rules! given_as_they_are {
     ($($type:ty),*) => {$(
-        impl Give for $type {
-            fn give(self, py: Python<'_>, _side: &Side) -> PyResult<Py<PyAny>> {
+        impl $crate::values::Give for $type {
+            fn give(self, py: Python<'_>, _side: &$crate::bridge::Side) -> PyResult<Py<PyAny>> {
                 Ok(self.into_pyobject(py).map_err(Into::<PyErr>::into)?.into_any().unbind())
             }
         }
     )*};
 }
+pub(crate) use given_as_they_are;
+
 given_as_they_are!(String, i32, Stat, Created, WatchEvent, Gap, SessionEvent);
+
+impl Give for bool {
+    fn give(self, py: Python<'_>, _side: &Side) -> PyResult<Py<PyAny>> {
+        Ok(self.into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+}
 
 impl Give for () {
     fn give(self, py: Python<'_>, _side: &Side) -> PyResult<Py<PyAny>> {
@@ -140,7 +148,17 @@ pub(crate) fn seconds(name: &str, seconds: f64) -> Result<Duration, Trouble> {
         .map_err(|error| Trouble::Argument(format!("{name}={seconds}: {error}")))
 }
 
-fn hash_of(value: &impl Hash) -> u64 {
+/// A moment as `time.monotonic()` counts, whose clock is that of `Instant`.
+pub(crate) fn monotonic(moment: Instant) -> f64 {
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = Duration::try_from(clock).unwrap_or_default().as_secs_f64();
+    let now = Instant::now();
+    let (ahead, behind) =
+        (moment.saturating_duration_since(now), now.saturating_duration_since(moment));
+    seconds + ahead.as_secs_f64() - behind.as_secs_f64()
+}
+
+pub(crate) fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -149,12 +167,13 @@ fn hash_of(value: &impl Hash) -> u64 {
 /// Classes of values: read-only fields that are also the constructor's arguments, compared by
 /// their values, shown with their names, and pickled.
 macro_rules! values {
-    ($(
+    (in $module:literal; $(
         $(#[doc = $doc:literal])*
+        $(#[signature $signature:tt])?
         $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)* }
     )*) => {$(
         $(#[doc = $doc])*
-        #[pyclass(frozen, eq, get_all, module = "bellwether", from_py_object)]
+        #[pyclass(frozen, eq, get_all, module = $module, from_py_object)]
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) struct $name { $($(#[doc = $field_doc])* pub(crate) $field: $type,)* }
 
@@ -165,19 +184,20 @@ macro_rules! values {
         #[pymethods]
         impl $name {
             #[classattr]
-            fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
-                PyTuple::new(py, $name::FIELDS)
+            fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyTuple>> {
+                pyo3::types::PyTuple::new(py, $name::FIELDS)
             }
 
             #[new]
+            $(#[pyo3(signature = $signature)])?
             fn new($($field: $type),*) -> $name { $name { $($field),* } }
 
-            fn __hash__(&self) -> u64 { hash_of(&format!("{self:?}")) }
+            fn __hash__(&self) -> u64 { $crate::values::hash_of(&format!("{self:?}")) }
 
             fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 let fields = $name::FIELDS.iter().map(|name| slf.getattr(*name));
                 let fields = fields.collect::<PyResult<Vec<Bound<'py, PyAny>>>>()?;
-                let fields = PyTuple::new(slf.py(), fields)?;
+                let fields = pyo3::types::PyTuple::new(slf.py(), fields)?;
                 Ok((slf.get_type(), fields).into_pyobject(slf.py())?.into_any())
             }
 
@@ -189,8 +209,11 @@ macro_rules! values {
         }
     )*};
 }
+pub(crate) use values;
 
 values! {
+    in "bellwether";
+
     /// What a node is, apart from its data.
     Stat {
         /// The transaction that created the node. It orders everything that was ever created.

@@ -16,7 +16,7 @@ use crate::values::{Gap, Give, SessionEvent, WatchEvent, seconds};
 use crate::worker::Held;
 
 /// Waits at most so many seconds.
-async fn within<T>(
+pub(crate) async fn within<T>(
     timeout: Option<f64>,
     work: impl Future<Output = Result<T, Trouble>>,
 ) -> Result<T, Trouble> {
@@ -26,7 +26,7 @@ async fn within<T>(
 }
 
 /// An iteration ends where the client or the watch was closed; an expired session is an error.
-fn next_or_end<T>(next: Result<T, Trouble>) -> Result<T, Trouble> {
+pub(crate) fn next_or_end<T>(next: Result<T, Trouble>) -> Result<T, Trouble> {
     match next {
         Err(Trouble::Client(core::Error::SessionEnded(SessionEnd::Closed, _), _)) => {
             Err(Trouble::Exhausted)
@@ -43,12 +43,12 @@ pub(crate) struct Closable<T> {
 }
 
 impl<T> Closable<T> {
-    fn new(inner: T) -> Closable<T> {
+    pub(crate) fn new(inner: T) -> Closable<T> {
         Closable { inner: Mutex::new(Some(inner)), closing: watch::Sender::new(false) }
     }
 
     /// Waits for what `next` waits for, or until it is closed.
-    async fn next<R>(
+    pub(crate) async fn next<R>(
         &self,
         next: impl AsyncFnOnce(&mut T) -> Result<R, Trouble>,
     ) -> Result<R, Trouble> {
@@ -68,7 +68,7 @@ impl<T> Closable<T> {
     }
 
     /// Wakes whoever waits, and takes the value out.
-    async fn close(&self) -> Option<T> {
+    pub(crate) async fn close(&self) -> Option<T> {
         self.closing.send_replace(true);
         self.inner.lock().await.take()
     }

@@ -308,6 +308,11 @@ impl Discovery {
         instances(&self.subtree.snapshot(), &self.path)
     }
 
+    /// Whoever wants to be told of changes.
+    pub fn watch(&self) -> DiscoveryWatch {
+        DiscoveryWatch { path: self.path.clone(), changes: self.subtree.watch() }
+    }
+
     /// Waits until the instances are not what the last call told; at once the first time.
     pub async fn changed(&mut self) -> Result<Vec<Instance>, Error> {
         let (_, snapshot) = self.changes.next().await?;
@@ -368,6 +373,22 @@ impl Discovery {
         let running = local.entry(instance.id.clone()).or_default().running.clone();
         running.fetch_add(1, Ordering::Relaxed);
         Choice { instance, running, local: self.local.clone() }
+    }
+}
+
+/// Tells the instances of a service whenever they change.
+#[derive(Clone, Debug)]
+pub struct DiscoveryWatch {
+    path: Box<str>,
+    changes: SubtreeWatch,
+}
+
+impl DiscoveryWatch {
+    /// Waits until the instances are not what the last call told; the first time, until there are
+    /// any, or there is at least the service.
+    pub async fn next(&mut self) -> Result<Vec<Instance>, Error> {
+        let (_, snapshot) = self.changes.next().await?;
+        Ok(instances(&snapshot, &self.path))
     }
 }
 

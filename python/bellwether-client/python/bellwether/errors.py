@@ -254,6 +254,17 @@ class ClosedError(ZooKeeperError):
     _name = "Closed"
 
 
+class LostError(ZooKeeperError):
+    """What was held (a lock, a lease, an office) is not held for certain any more."""
+
+    _name = "Lost"
+
+    reason: str = "doubt"
+    """"doubt": no server has answered for so long that one may have given it to another; it may
+    pass. "deleted": somebody has deleted its node. "released": by its holder. "closed", "expired"
+    or "auth-failed": the session has ended."""
+
+
 class ForkedClientError(ZooKeeperError, RuntimeError):
     """The object was made before this process was forked from its parent, which alone may use it.
     Connect anew in the child."""
