@@ -34,16 +34,7 @@ mod _native {
     #[pymodule_export]
     use super::multi::Multi;
     #[pymodule_export]
-    use super::recipes::{
-        Acquiring, AsyncBallot, AsyncDiscovery, AsyncDiscoveryWatch, AsyncElection, AsyncGroup,
-        AsyncGroupWatch, AsyncHeld, AsyncLeaderWatch, AsyncLeadership, AsyncLock, AsyncMembership,
-        AsyncRegistration, AsyncRegistry, AsyncRwLock, AsyncSemaphore, AsyncSetting,
-        AsyncSettingWatch, AsyncSubtree, AsyncSubtreeWatch, Ballot, Cast, Choice, Contender,
-        Discovery, DiscoveryWatch, Election, Group, GroupWatch, Held, Instance, LeaderWatch,
-        Leadership, Lock, Member, MemberChange, Membership, Node, NodeChange, Outcome, Proposal,
-        Reading, Registration, Registry, RwLock, Semaphore, Setting, SettingWatch, Snapshot,
-        Subtree, SubtreeWatch, Tally, Worker, assign, moves, rendezvous,
-    };
+    use super::recipes::add_recipes;
     #[pymodule_export]
     use super::retrying::{AsyncRetrying, Retrying};
     #[pymodule_export]

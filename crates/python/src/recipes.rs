@@ -1,7 +1,7 @@
 //! The recipes of `bellwether_client::recipes` as classes of Python: `bellwether.recipes`.
 //!
 //! One more recipe is a file here: [`pair!`] declares its two classes, [`both!`](crate::bridge)
-//! wraps its methods. Of the kinds of methods, `enter` ones are `long` ones that give something
+//! wraps its methods, [`add_recipes`] names them. Of the kinds of methods, `enter` ones are `long` ones that give something
 //! that is let go of: `async with` takes them without `await`.
 //!
 //! What it keeps true: what is held, joined or followed is an [`Owned`] or a
@@ -18,25 +18,10 @@ mod setting;
 mod subtree;
 mod values;
 
-pub(crate) use assignment::{assign, moves, rendezvous};
-pub(crate) use ballot::{AsyncBallot, Ballot};
-pub(crate) use group::{AsyncGroup, AsyncGroupWatch, AsyncMembership};
-pub(crate) use group::{Group, GroupWatch, Membership};
-pub(crate) use held::{AsyncHeld, AsyncLeadership, Held, Leadership};
-pub(crate) use locks::{AsyncElection, AsyncLeaderWatch, AsyncLock, AsyncRwLock, AsyncSemaphore};
-pub(crate) use locks::{Election, LeaderWatch, Lock, RwLock, Semaphore};
-pub(crate) use registry::{AsyncDiscovery, AsyncDiscoveryWatch, AsyncRegistration, AsyncRegistry};
-pub(crate) use registry::{Choice, Discovery, DiscoveryWatch, Registration, Registry};
-pub(crate) use setting::{AsyncSetting, AsyncSettingWatch, Reading, Setting, SettingWatch};
-pub(crate) use subtree::{AsyncSubtree, AsyncSubtreeWatch, Snapshot, Subtree, SubtreeWatch};
-pub(crate) use values::{
-    Cast, Contender, Instance, Member, MemberChange, Node, NodeChange, Outcome, Proposal, Tally,
-    Worker,
-};
-
 use bellwether_client as core;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::wrap_pyfunction;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{RwLock as Shared, watch};
@@ -46,6 +31,45 @@ use crate::client::Session;
 use crate::errors::Trouble;
 use crate::values::Give;
 use crate::worker;
+
+/// Adds these classes to a module.
+macro_rules! classes {
+    ($target:ident: $($file:ident { $($class:ident),* $(,)? })*) => {
+        $($($target.add_class::<$file::$class>()?;)*)*
+    };
+}
+
+/// Puts the recipes into the module `bellwether.recipes`, when that is imported: to make the
+/// classes takes a millisecond, which whoever needs none is spared.
+#[pyfunction]
+#[pyo3(signature = (module, /))]
+pub(crate) fn add_recipes(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Acquiring>()?;
+    classes! {
+        module:
+        held { Held, AsyncHeld, Leadership, AsyncLeadership }
+        locks {
+            Lock, AsyncLock, RwLock, AsyncRwLock, Semaphore, AsyncSemaphore,
+            Election, AsyncElection, LeaderWatch, AsyncLeaderWatch,
+        }
+        group { Group, AsyncGroup, Membership, AsyncMembership, GroupWatch, AsyncGroupWatch }
+        subtree { Subtree, AsyncSubtree, SubtreeWatch, AsyncSubtreeWatch, Snapshot }
+        setting { Setting, AsyncSetting, SettingWatch, AsyncSettingWatch, Reading }
+        ballot { Ballot, AsyncBallot }
+        registry {
+            Registry, AsyncRegistry, Registration, AsyncRegistration, Discovery, AsyncDiscovery,
+            DiscoveryWatch, AsyncDiscoveryWatch, Choice,
+        }
+        values {
+            Cast, Contender, Instance, Member, MemberChange, Node, NodeChange, Outcome, Proposal,
+            Tally, Worker,
+        }
+    }
+    module.add("Candidate", module.py().get_type::<values::Contender>())?;
+    module.add_function(wrap_pyfunction!(assignment::assign, module)?)?;
+    module.add_function(wrap_pyfunction!(assignment::moves, module)?)?;
+    module.add_function(wrap_pyfunction!(assignment::rendezvous, module)?)
+}
 
 /// A recipe at a path, which its errors name.
 pub(crate) struct At<T> {

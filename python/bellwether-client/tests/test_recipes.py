@@ -8,12 +8,14 @@ import asyncio
 import gc
 import os
 import pickle
+import re
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -663,3 +665,33 @@ def test_values_are_compared_shown_and_pickled() -> None:
 def test_a_client_of_the_other_kind_is_refused(client: Client) -> None:
     with pytest.raises(TypeError, match="AsyncClient"):
         AsyncLock(cast(Any, client), "/lock")
+
+
+PAGES = sorted((Path(__file__).parents[3] / "docs" / "recipes").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", [page.stem for page in PAGES if page.stem != "README"])
+def test_the_example_of_a_page_runs(page: str, hosts: str, client: Client, root: str) -> None:
+    text = (PAGES[0].parent / (page + ".md")).read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    calls: list[str] = []
+
+    def name(word: str) -> Callable[..., None]:
+        return lambda *_arguments: calls.append(word)
+
+    with Client.connect(hosts + root) as below:
+        words: dict[str, Any] = {"client": below, "last": [], "print": name("print")}
+        for word in ("write_report", "search", "rebuild", "export", "apply", "call"):
+            words[word] = name(word)
+        below.create("/config/limit", b"1", makepath=True)
+
+        def plan_once(_fence: int) -> None:
+            # The leader of the example leads until it does not.
+            leader = "/services/planner/leader"
+            if below.exists(leader) is not None:
+                below.delete(leader, recursive=True)
+
+        words["plan_once"] = plan_once
+        exec(compile(example, page, "exec"), words)
+    assert calls or page == "assignment"
+    assert page != "assignment" or words["owners"].count("b") > words["owners"].count("a")
