@@ -4,6 +4,7 @@ use bellwether_client as core;
 use core::{AddWatchMode, Connector, Create, CreateMode, Reconfiguration, SessionState};
 use pyo3::intern;
 use pyo3::prelude::*;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::bridge::{self, Side, Wrapped, closable};
@@ -15,7 +16,7 @@ use crate::retrying::Again;
 use crate::sockets::TrackedTcp;
 use crate::values::{Acl, Bytes, Created, Credential, Give, Maybe, end, monotonic, seconds};
 use crate::watch::{Events, Once, Persistent};
-use crate::worker::{Held, Worker};
+use crate::worker::{Held, Worker, locked};
 
 /// A client, and what was agreed when it connected.
 pub(crate) struct Session {
@@ -356,6 +357,13 @@ closable! {
             Ok(session.client.reconfigure(change, version).await?)
         }
 
+        /// Asks a quorum whether the session lives, so that it is certain.
+        ///
+        /// Raises SessionExpiredError.
+        brief fn confirm(session) {
+            Ok(session.client.confirm().await?)
+        }
+
         /// Ends the session, and with it its ephemeral nodes. Without a connection it ends here at
         /// once, and at the servers by its timeout. To close twice is no error.
         brief fn close(session) {
@@ -398,8 +406,9 @@ closable! {
         }
 
         /// The moment of `time.monotonic()` until which the session lives for certain, whatever
-        /// happens to the connection: two thirds of the session timeout after the last request that
-        /// was answered had been sent. None after the session's end.
+        /// happens to the connection: two thirds of the session timeout after the last write that
+        /// was answered had been sent. None after the session's end. Reads do not move it ahead;
+        /// while something is held, or `keep_certain` asks for it, the client does.
         #[getter]
         fn certain_until(&self) -> PyResult<Option<f64>> {
             let until = self.0.held.get()?.client.certain_until();
@@ -411,6 +420,15 @@ closable! {
         #[getter]
         fn is_certain(&self) -> PyResult<bool> {
             Ok(self.0.held.get()?.client.is_certain())
+        }
+
+        /// Keeps the session certain, as far as servers can be reached, until the Certain that it
+        /// gives is closed, as the end of a `with` block does, or collected. It costs a small write
+        /// per sixth of the session timeout.
+        fn keep_certain(&self) -> PyResult<Certain> {
+            let session = self.0.held.get()?;
+            let kept = Mutex::new(Some(session.client.keep_certain()));
+            Ok(Certain(Held::new(self.0.held.worker, kept)))
         }
 
         /// Operations that go on after a lost connection: they find out what became of a write.
@@ -511,6 +529,28 @@ impl<'py> FromPyObject<'_, 'py> for Snapshot {
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Snapshot> {
         Ok(Snapshot(object.cast::<Multi>()?.get().operations()))
+    }
+}
+
+/// What keeps a session certain. To close or drop it ends that.
+#[pyclass(frozen, module = "bellwether")]
+pub(crate) struct Certain(Held<Mutex<Option<core::Certain>>>);
+
+#[pymethods]
+impl Certain {
+    /// Keeps it no more.
+    fn close(&self) -> PyResult<()> {
+        drop(locked(self.0.get()?).take());
+        Ok(())
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<()> {
+        self.close()
     }
 }
 

@@ -28,7 +28,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
-    use super::client::{AsyncClient, Connecting, SyncClient};
+    use super::client::{AsyncClient, Certain, Connecting, SyncClient};
     #[pymodule_export]
     use super::errors::make_errors_by;
     #[pymodule_export]

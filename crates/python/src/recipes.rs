@@ -1,8 +1,8 @@
 //! The recipes of `bellwether_client::recipes` as classes of Python: `bellwether.recipes`.
 //!
 //! One more recipe is a file here: [`pair!`] declares its two classes, [`both!`](crate::bridge)
-//! wraps its methods, [`add_recipes`] names them. Of the kinds of methods, `enter` ones are `long` ones that give something
-//! that is let go of: `async with` takes them without `await`.
+//! wraps its methods, [`add_recipes`] names them. Of the kinds of methods, `enter` ones are `long`
+//! ones that give something that is let go of: `async with` takes them without `await`.
 //!
 //! What it keeps true: what is held, joined or followed is an [`Owned`] or a
 //! [`Closable`](crate::watch::Closable): it ends when it is let go of, when its object is collected
@@ -10,13 +10,16 @@
 
 mod assignment;
 mod ballot;
+mod barriers;
 mod group;
 mod held;
 mod locks;
+mod numbers;
 mod registry;
 mod setting;
 mod subtree;
 mod values;
+mod work;
 
 use bellwether_client as core;
 use pyo3::intern;
@@ -56,13 +59,16 @@ pub(crate) fn add_recipes(module: &Bound<'_, PyModule>) -> PyResult<()> {
         subtree { Subtree, AsyncSubtree, SubtreeWatch, AsyncSubtreeWatch, Snapshot }
         setting { Setting, AsyncSetting, SettingWatch, AsyncSettingWatch, Reading }
         ballot { Ballot, AsyncBallot }
+        barriers { Barrier, AsyncBarrier, DoubleBarrier, AsyncDoubleBarrier, Inside, AsyncInside }
+        numbers { Counter, AsyncCounter, Once, AsyncOnce }
+        work { Queue, AsyncQueue, Item, AsyncItem, Claim, AsyncClaim, Tenure, AsyncTenure }
         registry {
             Registry, AsyncRegistry, Registration, AsyncRegistration, Discovery, AsyncDiscovery,
             DiscoveryWatch, AsyncDiscoveryWatch, Choice,
         }
         values {
-            Cast, Contender, Instance, Member, MemberChange, Node, NodeChange, Outcome, Proposal,
-            Tally, Worker,
+            Cast, Claimant, Claimed, Contender, Instance, Member, MemberChange, Node, NodeChange,
+            Outcome, Proposal, Tally, Worker,
         }
     }
     module.add("Candidate", module.py().get_type::<values::Contender>())?;
@@ -94,11 +100,30 @@ pub(crate) struct Owned<T> {
     /// `None` once it was let go of.
     inner: Shared<Option<T>>,
     over: watch::Sender<bool>,
+    /// How many change it, or want to. Whoever waits for something about it makes room for them.
+    changing: watch::Sender<usize>,
+}
+
+/// Somebody who changes what is owned.
+struct Changing<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Changing<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Changing<'a> {
+        count.send_modify(|count| *count += 1);
+        Changing(count)
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl<T> Owned<T> {
     pub(crate) fn new(inner: T) -> Owned<T> {
-        Owned { inner: Shared::new(Some(inner)), over: watch::Sender::new(false) }
+        let inner = Shared::new(Some(inner));
+        Owned { inner, over: watch::Sender::new(false), changing: watch::Sender::new(0) }
     }
 
     /// Whether it was let go of.
@@ -112,18 +137,27 @@ impl<T> Owned<T> {
         inner.as_ref().map(look)
     }
 
-    /// Waits for something about it; `None` as soon as it is let go of.
-    pub(crate) async fn during<R>(&self, wait: impl AsyncFnOnce(&T) -> R) -> Option<R> {
+    /// Waits for something about it, anew after each change of it; `None` as soon as it is let go
+    /// of.
+    pub(crate) async fn during<R>(&self, wait: impl AsyncFn(&T) -> R) -> Option<R> {
         let mut over = self.over.subscribe();
+        let mut changing = self.changing.subscribe();
+        let mut changed = self.changing.subscribe();
+        // Both senders live as long as this value.
         let waited = async {
-            match self.inner.read().await.as_ref() {
-                Some(inner) => Some(wait(inner).await),
-                None => None,
+            loop {
+                changed.wait_for(|count| *count == 0).await.ok()?;
+                let inner = self.inner.read().await;
+                let inner = inner.as_ref()?;
+                tokio::select! {
+                    biased;
+                    result = wait(inner) => return Some(result),
+                    Ok(_) = changing.wait_for(|count| *count > 0) => {}
+                }
             }
         };
         tokio::select! {
             biased;
-            // The sender lives as long as this value.
             Ok(_) = over.wait_for(|over| *over) => None,
             result = waited => result,
         }
@@ -131,6 +165,7 @@ impl<T> Owned<T> {
 
     /// Changes it; `None` if it was let go of.
     pub(crate) async fn change<R>(&self, change: impl AsyncFnOnce(&mut T) -> R) -> Option<R> {
+        let _changing = Changing::begin(&self.changing);
         match self.inner.write().await.as_mut() {
             Some(inner) => Some(change(inner).await),
             None => None,
@@ -240,7 +275,7 @@ pub(crate) use given_by_side;
 /// [`both!`](crate::bridge) for what a `with` block lets go of at its end, by the method `$end`.
 macro_rules! lasting {
     (
-        impl $sync:ident, $asyncio:ident for $inner:ty, until $end:ident;
+        impl $sync:ident, $asyncio:ident for $inner:ty, until $end:ident $(($limit:expr))?;
         both { $($both:tt)* }
         each { $($each:tt)* }
         sync { $($sync_items:tt)* }
@@ -261,7 +296,7 @@ macro_rules! lasting {
                     py: pyo3::Python<'_>,
                     _exception: &pyo3::Bound<'_, pyo3::types::PyTuple>,
                 ) -> pyo3::PyResult<()> {
-                    self.$end(py).map(drop)
+                    self.$end(py $(, $limit)?).map(drop)
                 }
 
                 $($sync_items)*
@@ -279,7 +314,7 @@ macro_rules! lasting {
                     py: pyo3::Python<'_>,
                     _exception: &pyo3::Bound<'_, pyo3::types::PyTuple>,
                 ) -> pyo3::PyResult<pyo3::Py<pyo3::PyAny>> {
-                    self.$end(py)
+                    self.$end(py $(, $limit)?)
                 }
 
                 $($asyncio_items)*

@@ -31,7 +31,7 @@ macro_rules! given_as_they_are {
 }
 pub(crate) use given_as_they_are;
 
-given_as_they_are!(String, i32, Stat, Created, WatchEvent, Gap, SessionEvent);
+given_as_they_are!(String, i32, i64, usize, Stat, Created, WatchEvent, Gap, SessionEvent);
 
 impl Give for bool {
     fn give(self, py: Python<'_>, _side: &Side) -> PyResult<Py<PyAny>> {
@@ -48,6 +48,12 @@ impl Give for () {
 impl Give for Box<str> {
     fn give(self, py: Python<'_>, _side: &Side) -> PyResult<Py<PyAny>> {
         Ok((&*self).into_pyobject(py)?.into_any().unbind())
+    }
+}
+
+impl Give for core::Data {
+    fn give(self, py: Python<'_>, _side: &Side) -> PyResult<Py<PyAny>> {
+        Ok(PyBytes::new(py, &self).into_any().unbind())
     }
 }
 

@@ -39,11 +39,18 @@ from bellwether.recipes import (
     AsyncSetting,
     AsyncSubtree,
     Ballot,
+    Barrier,
+    Claim,
+    Claimed,
+    Counter,
+    DoubleBarrier,
     Election,
     Group,
     Instance,
     Lock,
+    Once,
     Proposal,
+    Queue,
     Registry,
     RwLock,
     Semaphore,
@@ -558,6 +565,139 @@ def test_services_are_registered_found_and_chosen(
         registry.register("orders", Instance("x", "h", 1, health=cast(Any, "ill")))
 
 
+def test_a_barrier_holds_others_up(
+    connect: Connect, root: str, client: Client, pool: ThreadPoolExecutor
+) -> None:
+    mine = make(Barrier, connect(), root + "/barrier")
+    mine.wait(timeout=WAIT_S)
+    mine.raise_()
+    assert mine.is_raised()
+    with pytest.raises(TimeoutError):
+        mine.wait(timeout=0.05)
+    waiting = pool.submit(Barrier(client, root + "/barrier").wait, WAIT_S)
+    mine.lower()
+    waiting.result(WAIT_S)
+    assert not mine.is_raised()
+
+
+def test_participants_begin_and_end_together(
+    connect: Connect, root: str, client: Client, pool: ThreadPoolExecutor
+) -> None:
+    mine = make(DoubleBarrier, connect(), root + "/step", identifier=b"mine")
+    with pytest.raises(TimeoutError):
+        mine.enter(2, timeout=0.05)
+    until(lambda: mine.participants() == [], "this one to go away")
+    entering = pool.submit(DoubleBarrier(client, root + "/step").enter, 2, WAIT_S)
+    with mine.enter(2, timeout=WAIT_S) as inside:
+        other = entering.result(WAIT_S)
+        assert inside.is_held and inside.check() > 0 and len(mine.participants()) == 2
+        leaving = pool.submit(other.leave)
+    leaving.result(WAIT_S)
+    assert mine.participants() == [] and inside.lost() == "released"
+    inside.leave()
+
+
+def test_an_entry_is_worked_on_by_one_until_it_is_done(
+    connect: Connect, root: str, client: Client
+) -> None:
+    mine = make(Queue, connect(), root + "/queue")
+    other = Queue(client, root + "/queue")
+    assert mine.try_take() is None and mine.is_empty()
+    with pytest.raises(TimeoutError):
+        mine.take(timeout=0.05)
+    other.put_all([b"2", b"3"])
+    mine.put(b"1", priority=5)
+    with pytest.raises(BadArgumentsError):
+        mine.put(b"x", priority=1000)
+    with mine.take(timeout=WAIT_S) as item:
+        assert (item.data, item.priority, item.attempt) == (b"1", 5, 1)
+        assert item.check() == item.fence and item.is_held and item.name
+        second = other.take(timeout=WAIT_S)
+        assert second.data == b"2" and mine.len() == 3
+    again = other.take(timeout=WAIT_S)
+    assert (again.data, again.attempt) == (b"1", 2) and again.fence > item.fence
+    again.done()
+    with pytest.raises(ClosedError):
+        again.done()
+    again.give_back()
+    second.done()
+    third = mine.try_take()
+    assert third is not None and third.data == b"3"
+    client.delete(root + "/queue", recursive=True)
+    assert third.lost(timeout=WAIT_S) == "deleted"
+    with pytest.raises(NoNodeError):
+        third.done()
+    mine.put(b"4")
+    short = make(Queue, connect(), root + "/queue", lease=0.2).take(timeout=WAIT_S)
+    assert short.lost(timeout=WAIT_S) == "time-over"
+    other.take(timeout=WAIT_S).done()
+
+
+def test_a_counter_counts(connect: Connect, root: str, client: Client) -> None:
+    mine = make(Counter, connect(), root + "/counter")
+    assert mine.get() == 0 and mine.add(5) == 5
+    assert Counter(client, root + "/counter", exact=True).add(-7) == -2
+    assert mine.compare_and_set(-2, 1) is True and mine.compare_and_set(-2, 3) is False
+    assert make(Counter, connect(), root + "/counter", exact=True).get() == 1
+
+
+def test_a_key_is_claimed_once(connect: Connect, root: str, client: Client) -> None:
+    mine = make(Once, connect(), root + "/sent", owner="mine")
+    other = Once(client, root + "/sent")
+    assert mine.claim("key") == Claimed("first", None, None, None) == mine.claim("key")
+    already = other.claim("key")
+    assert (already.kind, already.by, already.result) == ("already", "mine", None)
+    assert already.when_ms is not None and already.when_ms > 0
+    assert mine.result("key") is None and not other.done("key", b"theirs")
+    assert mine.done("key", b"\xff") and other.result("key") == b"\xff"
+    assert other.claim("key").result == b"\xff"
+    assert mine.sweep(3600.0) == 0
+    with pytest.raises(BadArgumentsError):
+        mine.claim("a/b")
+
+
+def test_a_claim_lasts_for_its_time(
+    connect: Connect, root: str, client: Client, pool: ThreadPoolExecutor
+) -> None:
+    mine = make(Claim, connect(), root + "/claim", owner="mine")
+    other = Claim(client, root + "/claim", owner="other")
+    assert mine.claimant() is None
+    with other.take(60.0) as tenure:
+        assert tenure.check() == tenure.fence and tenure.is_held
+        assert mine.try_take(60.0) is None
+        with pytest.raises(TimeoutError):
+            mine.take(60.0, timeout=0.05)
+        claimant = mine.claimant()
+        assert claimant is not None and claimant.owner == "other"
+        deadline_ms = tenure.deadline_ms
+        assert claimant.deadline_ms == deadline_ms and deadline_ms is not None
+        lost = pool.submit(tenure.lost)
+        until(lambda: tenure.renew(90.0), "the renewal beside one that waits for the loss")
+        assert tenure.deadline_ms is not None and tenure.deadline_ms > deadline_ms
+        assert not lost.done()
+    assert lost.result(WAIT_S) == "released" and tenure.deadline_ms is None
+    short = mine.take(0.2, timeout=WAIT_S)
+    assert short.fence > tenure.fence
+    assert short.lost(timeout=WAIT_S) == "time-over"
+    with pytest.raises(LostError):
+        short.check()
+    other.take(60.0, timeout=WAIT_S).release()
+    with pytest.raises(ClosedError):
+        tenure.renew(1.0)
+
+
+def test_a_session_is_kept_certain(connect: Connect, client: Client) -> None:
+    session = connect(session_timeout=2.0)
+    until(lambda: not session.is_certain, "the first doubt of a session that only pings")
+    session.confirm()
+    first = session.certain_until
+    assert session.is_certain and first is not None
+    with session.keep_certain():
+        until(lambda: time.monotonic() > first, "the moment")
+        assert session.is_certain
+    until(lambda: not session.is_certain, "the doubt")
+
+
 def test_partitions_are_assigned_by_exact_quota() -> None:
     four = [Worker(f"worker-{number}") for number in range(4)]
     before = assign(1024, four)
@@ -681,7 +821,8 @@ def test_the_example_of_a_page_runs(page: str, hosts: str, client: Client, root:
 
     with Client.connect(hosts + root) as below:
         words: dict[str, Any] = {"client": below, "last": [], "print": name("print")}
-        for word in ("write_report", "search", "rebuild", "export", "apply", "call"):
+        stubs = "write_report search rebuild export apply call work step"
+        for word in stubs.split():
             words[word] = name(word)
         below.create("/config/limit", b"1", makepath=True)
 
@@ -692,6 +833,8 @@ def test_the_example_of_a_page_runs(page: str, hosts: str, client: Client, root:
                 below.delete(leader, recursive=True)
 
         words["plan_once"] = plan_once
+        words["participants"] = 1
+        words["send"] = lambda *_arguments: b"sent"
         exec(compile(example, page, "exec"), words)
-    assert calls or page == "assignment"
+    assert calls or page in ("assignment", "barrier", "counter", "queue")
     assert page != "assignment" or words["owners"].count("b") > words["owners"].count("a")

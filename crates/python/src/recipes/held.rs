@@ -13,19 +13,27 @@ use crate::watch::within;
 
 /// Something that is held, and its fencing token.
 pub(crate) struct Holding<T> {
-    owned: Owned<T>,
-    fence: i64,
+    pub(super) owned: Owned<T>,
+    pub(super) fence: i64,
+}
+
+impl<T> Holding<T> {
+    pub(super) fn new(inner: T, fence: rust::Fence) -> Holding<T> {
+        Holding { owned: Owned::new(inner), fence: fence.0.0 }
+    }
 }
 
 impl From<rust::Held> for Holding<rust::Held> {
     fn from(held: rust::Held) -> Self {
-        Holding { fence: held.fence().0.0, owned: Owned::new(held) }
+        let fence = held.fence();
+        Holding::new(held, fence)
     }
 }
 
 impl From<rust::Leadership> for Holding<rust::Leadership> {
     fn from(office: rust::Leadership) -> Self {
-        Holding { fence: office.fence().0.0, owned: Owned::new(office) }
+        let fence = office.fence();
+        Holding::new(office, fence)
     }
 }
 
@@ -34,23 +42,36 @@ fn reason(lost: rust::Lost) -> &'static str {
     match lost {
         rust::Lost::Doubt => "doubt",
         rust::Lost::Deleted => "deleted",
+        rust::Lost::TimeOver => "time-over",
         rust::Lost::SessionEnded(ended) => end(ended),
     }
 }
 
 const RELEASED: &str = "released";
 
+/// How something is asked whether it is held for certain.
+type Check<T> = fn(&T) -> Result<rust::Fence, rust::Lost>;
+
+/// Whether it is.
+pub(super) fn is_held<T>(owned: &Owned<T>, check: Check<T>) -> bool {
+    matches!(owned.glance(check), Some(Ok(_)))
+}
+
 /// What Python makes of a check: the token, or an exception.
-fn token(py: Python<'_>, checked: Option<Result<rust::Fence, rust::Lost>>) -> PyResult<i64> {
-    let lost = match checked {
+pub(super) fn token<T>(py: Python<'_>, owned: &Owned<T>, check: Check<T>) -> PyResult<i64> {
+    let lost = match owned.glance(check) {
         Some(Ok(fence)) => return Ok(fence.0.0),
         Some(Err(lost)) => Trouble::Lost(reason(lost), lost.to_string()),
+        None if !owned.is_over() => {
+            Trouble::Lost("doubt", "it is being renewed at this moment".to_owned())
+        }
         None => Trouble::Lost(RELEASED, "it was released".to_owned()),
     };
     Err(lost.into_exception(py, &crate::bridge::Side::Sync))
 }
 
-fn word(lost: Option<rust::Lost>) -> Result<String, Trouble> {
+/// What Python makes of a loss.
+pub(super) fn word(lost: Option<rust::Lost>) -> Result<String, Trouble> {
     Ok(lost.map_or(RELEASED, reason).to_owned())
 }
 
@@ -115,13 +136,13 @@ lasting! {
         ///
         /// Raises LostError.
         fn check(&self, py: Python<'_>) -> PyResult<i64> {
-            token(py, self.0.held.get()?.owned.glance(rust::Held::check))
+            token(py, &self.0.held.get()?.owned, rust::Held::check)
         }
 
         /// Whether it is held for certain at this moment. It asks no server.
         #[getter]
         fn is_held(&self) -> PyResult<bool> {
-            Ok(matches!(self.0.held.get()?.owned.glance(rust::Held::check), Some(Ok(_))))
+            Ok(is_held(&self.0.held.get()?.owned, rust::Held::check))
         }
     }
     sync {}
@@ -163,13 +184,13 @@ lasting! {
         ///
         /// Raises LostError.
         fn check(&self, py: Python<'_>) -> PyResult<i64> {
-            token(py, self.0.held.get()?.owned.glance(rust::Leadership::check))
+            token(py, &self.0.held.get()?.owned, rust::Leadership::check)
         }
 
         /// Whether this one leads for certain at this moment. It asks no server.
         #[getter]
         fn is_held(&self) -> PyResult<bool> {
-            Ok(matches!(self.0.held.get()?.owned.glance(rust::Leadership::check), Some(Ok(_))))
+            Ok(is_held(&self.0.held.get()?.owned, rust::Leadership::check))
         }
     }
     sync {}

@@ -105,6 +105,27 @@ values! {
         outcome: Option<Outcome>,
     }
 
+    /// Whose a claim is.
+    Claimant {
+        /// The owner's name.
+        owner: String,
+        /// Until when: milliseconds since 1970, by the leader's clock. It may be over.
+        deadline_ms: i64,
+    }
+
+    /// Whose a key of once-only marks is.
+    Claimed {
+        /// "first" (the caller's: it is to be done by it) or "already" (somebody has set about it,
+        /// or the caller itself has done it).
+        kind: String,
+        /// For "already": who; else None.
+        by: Option<String>,
+        /// For "already": when, in milliseconds since 1970, by the leader's clock; else None.
+        when_ms: Option<i64>,
+        /// For "already": what came out; None as long as it is not done.
+        result: Option<Vec<u8>>,
+    }
+
     /// An instance of a service.
     #[signature (id, address, port, weight=1, health="up".to_owned(), metadata=BTreeMap::new(), registered_ms=0)]
     Instance {
@@ -134,6 +155,8 @@ values! {
     }
 }
 given_as_they_are!(
+    Claimant,
+    Claimed,
     Contender,
     Member,
     MemberChange,
@@ -279,6 +302,28 @@ impl Instance {
             registered_ms: self.registered_ms,
             ..rust::Instance::new(&self.id, &self.address, self.port)
         })
+    }
+}
+
+impl From<rust::Claimant> for Claimant {
+    fn from(claimant: rust::Claimant) -> Claimant {
+        Claimant { owner: claimant.owner.into(), deadline_ms: claimant.deadline_ms }
+    }
+}
+
+impl From<rust::Claimed> for Claimed {
+    fn from(claimed: rust::Claimed) -> Claimed {
+        match claimed {
+            rust::Claimed::First => {
+                Claimed { kind: "first".to_owned(), by: None, when_ms: None, result: None }
+            }
+            rust::Claimed::Already { by, when_ms, result } => Claimed {
+                kind: "already".to_owned(),
+                by: Some(by.into()),
+                when_ms: Some(when_ms),
+                result: result.map(|result| result.to_vec()),
+            },
+        }
     }
 }
 

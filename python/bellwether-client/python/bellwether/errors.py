@@ -261,8 +261,9 @@ class LostError(ZooKeeperError):
 
     reason: str = "doubt"
     """"doubt": no server has answered for so long that one may have given it to another; it may
-    pass. "deleted": somebody has deleted its node. "released": by its holder. "closed", "expired"
-    or "auth-failed": the session has ended."""
+    pass. "deleted": somebody has deleted its node. "time-over": it was taken for a time, and that
+    is over. "released": by its holder. "closed", "expired" or "auth-failed": the session has
+    ended."""
 
 
 class ForkedClientError(ZooKeeperError, RuntimeError):
