@@ -90,7 +90,7 @@ pub(crate) fn over<T: Send + Sync + 'static>(
     make: impl FnOnce(&core::Client, &str) -> Result<T, Trouble>,
 ) -> PyResult<Wrapped<At<T>>> {
     let made = make(&client.held.get()?.client, &path);
-    let recipe = Python::attach(|py| made.map_err(|why| why.into_exception(py, &client.side)))?;
+    let recipe = Python::attach(|py| made.map_err(|why| why.into_exception(py)))?;
     let held = worker::Held::new(client.held.worker, At { recipe, path });
     Ok(Wrapped { held, side: client.side.clone() })
 }
@@ -256,10 +256,10 @@ macro_rules! given_by_side {
             fn give(
                 self, py: pyo3::Python<'_>, side: &$crate::bridge::Side,
             ) -> pyo3::PyResult<pyo3::Py<pyo3::PyAny>> {
-                let held = $crate::worker::Held::new($crate::worker::Worker::get()?, self);
+                let held = $crate::worker::Held::new(side.worker(), self);
                 let wrapped = $crate::bridge::Wrapped { held, side: side.clone() };
                 match side {
-                    $crate::bridge::Side::Sync => {
+                    $crate::bridge::Side::Sync(_) => {
                         Ok(pyo3::Py::new(py, $sync(wrapped))?.into_any())
                     }
                     $crate::bridge::Side::Asyncio(_) => {

@@ -67,7 +67,7 @@ pub(super) fn token<T>(py: Python<'_>, owned: &Owned<T>, check: Check<T>) -> PyR
         }
         None => Trouble::Lost(RELEASED, "it was released".to_owned()),
     };
-    Err(lost.into_exception(py, &crate::bridge::Side::Sync))
+    Err(lost.into_exception(py))
 }
 
 /// What Python makes of a loss.

@@ -70,9 +70,9 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    fn begin(choice: rust::Choice) -> PyResult<Choice> {
+    fn begin(choice: rust::Choice, worker: &'static Worker) -> Choice {
         let instance = choice.instance.clone().into();
-        Ok(Choice { instance, used: Held::new(Worker::get()?, Mutex::new(Some(choice))) })
+        Choice { instance, used: Held::new(worker, Mutex::new(Some(choice))) }
     }
 
     fn end(&self, with: impl FnOnce(rust::Choice)) -> PyResult<()> {
@@ -215,7 +215,7 @@ lasting! {
         /// Raises ClosedError.
         fn instances(&self, py: Python<'_>) -> PyResult<Vec<Instance>> {
             let all = self.0.held.get()?.glance(rust::Discovery::instances);
-            let all = all.ok_or_else(|| over_and_done().into_exception(py, &self.0.side))?;
+            let all = all.ok_or_else(|| over_and_done().into_exception(py))?;
             Ok(all.into_iter().map(Instance::from).collect())
         }
 
@@ -226,8 +226,8 @@ lasting! {
         /// Raises ClosedError.
         fn choose(&self, py: Python<'_>) -> PyResult<Option<Choice>> {
             let chosen = self.0.held.get()?.glance(rust::Discovery::choose);
-            let chosen = chosen.ok_or_else(|| over_and_done().into_exception(py, &self.0.side))?;
-            chosen.map(Choice::begin).transpose()
+            let chosen = chosen.ok_or_else(|| over_and_done().into_exception(py))?;
+            Ok(chosen.map(|chosen| Choice::begin(chosen, self.0.held.worker)))
         }
 
         /// Chooses the instance for a key: the same one for the same key, as long as it is there,
@@ -236,8 +236,8 @@ lasting! {
         /// Raises ClosedError.
         fn choose_for(&self, py: Python<'_>, key: Bytes) -> PyResult<Option<Choice>> {
             let chosen = self.0.held.get()?.glance(|discovery| discovery.choose_for(&key.0));
-            let chosen = chosen.ok_or_else(|| over_and_done().into_exception(py, &self.0.side))?;
-            chosen.map(Choice::begin).transpose()
+            let chosen = chosen.ok_or_else(|| over_and_done().into_exception(py))?;
+            Ok(chosen.map(|chosen| Choice::begin(chosen, self.0.held.worker)))
         }
 
         /// Follows the instances.
@@ -245,7 +245,7 @@ lasting! {
         /// Raises ClosedError.
         fn watch(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
             let watch = self.0.held.get()?.glance(rust::Discovery::watch);
-            let watch = watch.ok_or_else(|| over_and_done().into_exception(py, &self.0.side))?;
+            let watch = watch.ok_or_else(|| over_and_done().into_exception(py))?;
             Closable::new(Instances(watch)).give(py, &self.0.side)
         }
     }

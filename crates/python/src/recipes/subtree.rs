@@ -141,7 +141,7 @@ lasting! {
         fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
             let snapshot = self.0.held.get()?.glance(rust::Subtree::snapshot);
             snapshot
-                .ok_or_else(|| over_and_done().into_exception(py, &self.0.side))?
+                .ok_or_else(|| over_and_done().into_exception(py))?
                 .give(py, &self.0.side)
         }
 
@@ -150,7 +150,7 @@ lasting! {
         /// Raises ClosedError (the subtree was closed).
         fn watch(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
             let watch = self.0.held.get()?.glance(rust::Subtree::watch);
-            let watch = watch.ok_or_else(|| over_and_done().into_exception(py, &self.0.side))?;
+            let watch = watch.ok_or_else(|| over_and_done().into_exception(py))?;
             Closable::new(Changes(watch)).give(py, &self.0.side)
         }
     }
