@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::kazoo::judge;
 use crate::process::{Scratch, converse, run, write};
 use crate::report::{Failure, Passed, Report};
-use crate::server::{Flavour, Launch};
+use crate::server::{Flavour, Launch, bellwether};
 use crate::workspace::{FETCH_LIMIT, Workspace};
 
 /// The package.
@@ -117,6 +117,8 @@ impl Installed {
         let address = server.as_ref().map(|server| server.address()).unwrap_or_default();
         let mut pytest = self.python(workspace);
         pytest.args(["-m", "pytest", "-s", "-q"]).env("BELLWETHER_HOSTS", address);
+        // For the programs of the articles that call zkCli.sh.
+        pytest.env("BELLWETHER_BIN", bellwether(workspace)?);
         let done = converse(&mut pytest, TESTS_LIMIT, |line| {
             // Behind the marks of the tests before it.
             let command = line.trim_start_matches(['.', 'F', 'E']);

@@ -477,7 +477,6 @@ impl<T: Transport> Connection<T> {
             SessionEvent::Ended(end) => {
                 tracing::info!(%end, "session ended");
                 self.channels.peer.send_replace(None);
-                self.end_listeners(*end);
                 SessionState::Ended(*end)
             }
         };
@@ -485,6 +484,10 @@ impl<T: Transport> Connection<T> {
         // subscriber it is of no interest.
         self.channels.events.send(event).ok();
         self.channels.state.send_replace(state);
+        // Whoever hears of the end by a watch finds the state there, too.
+        if let SessionState::Ended(end) = state {
+            self.end_listeners(end);
+        }
     }
 
     fn end_listeners(&mut self, end: SessionEnd) {

@@ -36,7 +36,9 @@ both! {
         /// A sequential node gets a name of its own by which it is found again: `_c_`, 32
         /// hexadecimal digits and `-` stand before the name that was asked for. After a lost
         /// connection, a node with the same path, data and session counts as the one created.
-        #[signature (path, data=Bytes(Vec::new()), *, ephemeral=false, sequential=false, container=false, ttl=None, acl=None)]
+        #[signature (
+            path, data=Bytes(Vec::new()), *, ephemeral=false, sequential=false, container=false, ttl=None, acl=None
+        ) shown "($self, path, data=b\"\", *, ephemeral=False, sequential=False, container=False, ttl=None, acl=None)"]
         brief fn create(
             again,
             path: String,
@@ -86,7 +88,7 @@ both! {
         }
 
         /// As `Client.sync`.
-        #[signature (path="/".to_owned())]
+        #[signature (path="/".to_owned()) shown "($self, path=\"/\")"]
         brief fn sync(again, path: String) {
             again.0.retrying().sync(&path).await.at(&path)
         }

@@ -100,7 +100,10 @@ both! {
     each {}
     sync {
         #[new]
-        #[pyo3(signature = (client, path, *, identifier=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, *, identifier=Bytes(Vec::new())),
+            text_signature = "(client, path, *, identifier=b\"\")"
+        )]
         fn new(
             client: &Bound<'_, SyncClient>, path: String, identifier: Bytes,
         ) -> PyResult<DoubleBarrier> {
@@ -111,7 +114,10 @@ both! {
     }
     asyncio {
         #[new]
-        #[pyo3(signature = (client, path, *, identifier=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, *, identifier=Bytes(Vec::new())),
+            text_signature = "(client, path, *, identifier=b\"\")"
+        )]
         fn new(
             client: &Bound<'_, AsyncClient>, path: String, identifier: Bytes,
         ) -> PyResult<AsyncDoubleBarrier> {

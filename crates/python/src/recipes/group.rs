@@ -58,7 +58,7 @@ both! {
         /// session ends.
         ///
         /// Raises NoAuthError, SessionExpiredError.
-        #[signature (data=Bytes(Vec::new()))]
+        #[signature (data=Bytes(Vec::new())) shown "($self, data=b\"\")"]
         enter fn join(at, data: Bytes) {
             let membership = at.recipe.group.join(&data.0).await.at(&at.path)?;
             let name = membership.name().to_owned();

@@ -94,7 +94,10 @@ both! {
     each {}
     sync {
         #[new]
-        #[pyo3(signature = (client, path, *, data=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, *, data=Bytes(Vec::new())),
+            text_signature = "(client, path, *, data=b\"\")"
+        )]
         fn new(client: &Bound<'_, SyncClient>, path: String, data: Bytes) -> PyResult<Lock> {
             over(&client.get().0, path, |client, path| {
                 Ok(rust::Lock::new(client, path).data(&data.0))
@@ -103,7 +106,10 @@ both! {
     }
     asyncio {
         #[new]
-        #[pyo3(signature = (client, path, *, data=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, *, data=Bytes(Vec::new())),
+            text_signature = "(client, path, *, data=b\"\")"
+        )]
         fn new(client: &Bound<'_, AsyncClient>, path: String, data: Bytes) -> PyResult<AsyncLock> {
             over(&client.get().0, path, |client, path| {
                 Ok(rust::Lock::new(client, path).data(&data.0))
@@ -159,7 +165,10 @@ both! {
     each {}
     sync {
         #[new]
-        #[pyo3(signature = (client, path, *, data=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, *, data=Bytes(Vec::new())),
+            text_signature = "(client, path, *, data=b\"\")"
+        )]
         fn new(client: &Bound<'_, SyncClient>, path: String, data: Bytes) -> PyResult<RwLock> {
             over(&client.get().0, path, |client, path| {
                 Ok(rust::RwLock::new(client, path).data(&data.0))
@@ -168,7 +177,10 @@ both! {
     }
     asyncio {
         #[new]
-        #[pyo3(signature = (client, path, *, data=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, *, data=Bytes(Vec::new())),
+            text_signature = "(client, path, *, data=b\"\")"
+        )]
         fn new(
             client: &Bound<'_, AsyncClient>, path: String, data: Bytes,
         ) -> PyResult<AsyncRwLock> {
@@ -206,7 +218,10 @@ both! {
     each {}
     sync {
         #[new]
-        #[pyo3(signature = (client, path, leases, *, data=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, leases, *, data=Bytes(Vec::new())),
+            text_signature = "(client, path, leases, *, data=b\"\")"
+        )]
         fn new(
             client: &Bound<'_, SyncClient>, path: String, leases: usize, data: Bytes,
         ) -> PyResult<Semaphore> {
@@ -217,7 +232,10 @@ both! {
     }
     asyncio {
         #[new]
-        #[pyo3(signature = (client, path, leases, *, data=Bytes(Vec::new())))]
+        #[pyo3(
+            signature = (client, path, leases, *, data=Bytes(Vec::new())),
+            text_signature = "(client, path, leases, *, data=b\"\")"
+        )]
         fn new(
             client: &Bound<'_, AsyncClient>, path: String, leases: usize, data: Bytes,
         ) -> PyResult<AsyncSemaphore> {
@@ -236,7 +254,7 @@ both! {
         /// up the wait withdraws. timeout: at most so many seconds.
         ///
         /// Raises TimeoutError, SessionExpiredError.
-        #[signature (data=Bytes(Vec::new()), timeout=None)]
+        #[signature (data=Bytes(Vec::new()), timeout=None) shown "($self, data=b\"\", timeout=None)"]
         enter fn campaign(election, data: Bytes, timeout: Option<f64>) {
             within(timeout, async {
                 let office = election.recipe.campaign(&data.0).await.at(&election.path)?;
