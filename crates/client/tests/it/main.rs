@@ -24,5 +24,6 @@ mod seeds;
 mod sessions;
 mod shares;
 mod stage;
+mod subtrees;
 mod tenures;
 mod writes;

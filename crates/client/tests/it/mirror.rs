@@ -43,7 +43,7 @@ async fn changer(here: Here<Nothing>) {
 }
 
 /// Whatever becomes of it.
-async fn change(client: &Client, chance: &mut Chance) {
+pub(crate) async fn change(client: &Client, chance: &mut Chance) {
     let path = match chance.below(3) {
         0 => format!("{ROOT}/{}", chance.below(5)),
         _ => format!("{ROOT}/{}/{}", chance.below(5), chance.below(3)),

@@ -307,6 +307,17 @@ impl Outside {
         self.world.checkers.truth.len()
     }
 
+    /// Every tree that there ever was, one behind each transaction.
+    pub fn trees(&self) -> impl Iterator<Item = BTreeMap<&str, (Option<&Data>, Stat)>> {
+        let truth = &self.world.checkers.truth;
+        let zxids =
+            (0..truth.len()).filter_map(|place| truth.record(place)).map(|it| it.header.zxid);
+        zxids.map(|zxid| {
+            let nodes = truth.nodes_at(zxid);
+            nodes.map(|(path, state)| (path, (state.data.as_ref(), state.stat))).collect()
+        })
+    }
+
     /// Every node that was ever created, once for each time, in order.
     pub fn created(&self) -> impl Iterator<Item = &str> {
         let truth = &self.world.checkers.truth;
