@@ -3,6 +3,7 @@
 //! What it keeps true: a value and its predecessor are written in one multi, so whoever sees the
 //! new one can go back to the old one.
 
+use super::exact::find;
 use super::line::ended;
 use crate::{Client, Create, CreateMode, Error, ErrorCode, Multi, OneshotWatcher, Stat};
 use std::marker::PhantomData;
@@ -119,7 +120,8 @@ impl<T: Value> Setting<T> {
         }
     }
 
-    /// Sets the value, whatever it was. Gives its version.
+    /// Sets the value, whatever it was. Gives its version. For its doubts, see
+    /// [`Setting::set_if`].
     pub async fn set(&self, value: &T) -> Result<i32, Error> {
         self.set_bytes(&value.encode()).await
     }
@@ -155,34 +157,52 @@ impl<T: Value> Setting<T> {
 
     /// Sets the value if it has this version: `BADVERSION` if not. Gives its new version.
     ///
-    /// If the connection is lost and the value has changed more than once when it is there again,
-    /// nobody can tell which changes were this one: that is `BADVERSION` too.
+    /// `ConnectionLost`: it may have been set. That happens if the connection is lost, and when it
+    /// is there again the value has changed so often that it is not even kept as an earlier one.
     pub async fn set_if(&self, value: &T, version: i32) -> Result<i32, Error> {
         self.set_bytes_if(&value.encode(), version).await
     }
 
     async fn set_bytes_if(&self, new: &[u8], version: i32) -> Result<i32, Error> {
-        let mut doubted = false;
+        let refused =
+            |code| Error::Refused { op: crate::OpCode::SetData, path: self.path.clone(), code };
         loop {
-            let refused =
-                |code| Error::Refused { op: crate::OpCode::SetData, path: self.path.clone(), code };
             let Some((old, stat)) = self.read().await? else {
                 return Err(refused(ErrorCode::NoNode));
             };
             if stat.version != version {
-                let ours = doubted && stat.version == version.wrapping_add(1) && old == new;
-                return if ours { Ok(stat.version) } else { Err(refused(ErrorCode::BadVersion)) };
+                return Err(refused(ErrorCode::BadVersion));
             }
             let change = self.change(new, &old, version).await?;
             match self.client.multi(change).await {
                 Ok(_) => return Ok(version.wrapping_add(1)),
-                Err(Error::ConnectionLost) => doubted = true,
+                Err(Error::ConnectionLost) => {
+                    if self.has_happened(new, &stat).await? {
+                        return Ok(version.wrapping_add(1));
+                    }
+                }
                 // The list of earlier values was another's work meanwhile: the version tells.
                 Err(error) if error.code() == Some(ErrorCode::BadVersion) => {}
                 Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// What became of a change of the node with this stat, when the connection was lost. The value
+    /// tells, or the earlier ones if it has changed more than once.
+    async fn has_happened(&self, new: &[u8], old: &Stat) -> Result<bool, Error> {
+        let next = old.version.wrapping_add(1);
+        match find(&self.client, &self.path).await? {
+            Some((_, stat)) if stat.czxid != old.czxid => Err(Error::ConnectionLost),
+            Some((_, stat)) if stat.version == old.version => Ok(false),
+            Some((data, stat)) if stat.version == next => Ok(*data == *new),
+            Some(_) => match find(&self.client, &self.past(next)).await? {
+                Some((data, _)) => Ok(*data == *new),
+                None => Err(Error::ConnectionLost),
+            },
+            None => Err(Error::ConnectionLost),
         }
     }
 

@@ -22,6 +22,7 @@ mod queues;
 mod repeatable;
 mod seeds;
 mod sessions;
+mod settings;
 mod shares;
 mod stage;
 mod subtrees;
