@@ -15,6 +15,7 @@ mod desk;
 mod elections;
 mod example;
 mod faults;
+mod groups;
 mod locks;
 mod mirror;
 mod process;
