@@ -11,6 +11,7 @@
 )]
 
 mod ballots;
+mod counts;
 mod desk;
 mod elections;
 mod example;
