@@ -11,6 +11,7 @@
 )]
 
 mod ballots;
+mod barriers;
 mod counts;
 mod desk;
 mod elections;
