@@ -5,6 +5,7 @@
 //! version that was read. So votes are counted one after the other, none after the closing, and the
 //! result is written by whatever closes: once, and never changed.
 
+use super::exact::{read, unknown};
 use super::line::ended;
 use crate::{Client, Create, CreateMode, Error, ErrorCode, Multi, Stat};
 use serde_json::{Value, json};
@@ -208,18 +209,11 @@ impl Ballot {
         let path = self.at(&format!("votes/{elector}"));
         let mut doubted = false;
         loop {
-            let said = match self.client.retrying().get_data(&path).await {
-                Ok((data, _)) => Some(Vote::of(&data.unwrap_or_default()).ok_or(UNREADABLE)?),
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => None,
-                Err(error) => return Err(error),
-            };
-            let count = self.count().await?;
+            let stands = self.stands(&path).await;
+            let (count, said) = if doubted { stands.map_err(unknown)? } else { stands? };
             match (said, count) {
-                (Some(said), Ok(count)) if doubted && said == vote => {
-                    return Ok(Cast::Counted(count.tally));
-                }
-                (Some(said), Err(outcome)) if doubted && said == vote => {
-                    return Ok(Cast::Counted(outcome.tally));
+                (Some(said), _) if doubted && said == vote => {
+                    return self.tally().await.map(Cast::Counted);
                 }
                 (Some(said), _) => return Ok(Cast::VotedBefore(said)),
                 (None, Err(outcome)) => return Ok(Cast::Closed(outcome)),
@@ -240,6 +234,17 @@ impl Ballot {
                 }
             }
         }
+    }
+
+    /// The votes so far, or how it ended, and then what stands at this path: what does not stand
+    /// there when the end has been read was not counted.
+    async fn stands(&self, path: &str) -> Result<(Result<Count, Outcome>, Option<Vote>), Error> {
+        let count = self.count().await?;
+        let said = match read(&self.client, path).await? {
+            Some((data, _)) => Some(Vote::of(&data).ok_or(UNREADABLE)?),
+            None => None,
+        };
+        Ok((count, said))
     }
 
     /// The votes so far, or how it ended.

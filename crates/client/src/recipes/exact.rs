@@ -28,7 +28,7 @@ pub(super) async fn find(client: &Client, path: &str) -> Result<Option<(Data, St
 }
 
 /// The error of somebody who could not find out what became of a write.
-fn unknown(error: Error) -> Error {
+pub(super) fn unknown(error: Error) -> Error {
     match error {
         Error::SessionEnded(end, _) => Error::SessionEnded(end, Sent::Yes),
         Error::Refused { .. }

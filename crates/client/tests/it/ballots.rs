@@ -7,7 +7,7 @@ use crate::seeds;
 use crate::stage::Stage;
 use crate::tenures::lives;
 use bellwether_client::recipes::{Ballot, Cast, Outcome, Proposal, Tally, Verdict, Vote};
-use bellwether_client::{Client, Error, ErrorCode};
+use bellwether_client::{Client, Error, ErrorCode, Fate};
 use bellwether_sim::disk::Chance;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +24,8 @@ enum Saw {
     /// This elector is going to vote.
     Votes(Vote),
     Cast(Cast, Vote),
+    /// An error that says that nothing happened.
+    Denied,
     Ended(Outcome),
 }
 
@@ -78,7 +80,15 @@ async fn attend(
     here.pause(chance.below(OPEN_MS)).await;
     let vote = if chance.one_in(2) { Vote::Yes } else { Vote::No };
     note(Saw::Votes(vote));
-    note(Saw::Cast(ballot.vote(&elector, vote).await?, vote));
+    match ballot.vote(&elector, vote).await {
+        Ok(cast) => note(Saw::Cast(cast, vote)),
+        Err(error) => {
+            if error.fate() == Fate::DidNotHappen {
+                note(Saw::Denied);
+            }
+            return Err(error);
+        }
+    }
     let end = match waits {
         Waits::ForTheResult => ballot.result().await?,
         Waits::ByItsOwnClock => {
@@ -101,7 +111,7 @@ struct Told {
     said: BTreeMap<String, Vec<Vote>>,
     /// What each elector was told about its vote: that it is this one.
     stands: BTreeMap<String, Vec<Vote>>,
-    /// How often an elector came too late.
+    /// How often an elector was told that its vote does not count.
     late: BTreeMap<String, usize>,
 }
 
@@ -119,6 +129,7 @@ fn told(stage: &Stage<Noted>) -> BTreeMap<u64, Told> {
                 told.ends.push(end);
                 *told.late.entry(elector).or_default() += 1;
             }
+            Saw::Denied => *told.late.entry(elector).or_default() += 1,
             Saw::Ended(end) => told.ends.push(end),
         }
     }
