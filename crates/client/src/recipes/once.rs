@@ -3,7 +3,7 @@
 //! What it keeps true: of all owners, one is told that it is the first. It is told so again as
 //! often as it asks, until it has recorded a result.
 
-use super::exact::{Removal, Whose, delete_this, find, read};
+use super::exact::{Removal, Whose, delete_this, find, read, unknown};
 use crate::retrying::child;
 use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, Multi, Stat};
 use std::time::Duration;
@@ -72,21 +72,25 @@ impl Once {
     /// the same.
     pub async fn claim(&self, key: &str) -> Result<Claimed, Error> {
         let path = self.path(key)?;
+        let mut doubted = false;
         loop {
             let create = Create::new(&path, CreateMode::Persistent).data(self.owner.as_bytes());
             match self.client.create(create).await {
                 Ok(_) => return Ok(Claimed::First),
-                Err(Error::ConnectionLost) => {}
+                Err(Error::ConnectionLost) => doubted = true,
                 Err(error) => match error.code() {
                     Some(ErrorCode::NodeExists) => {}
                     Some(ErrorCode::NoNode) => {
                         self.client.retrying().ensure_path(&self.keys).await?;
                     }
+                    Some(_) | None if doubted => return Err(unknown(error)),
                     Some(_) | None => return Err(error),
                 },
             }
             // If it is missing, it has been swept, or the create did not happen.
-            if let Some((record, stat)) = self.record(&path).await? {
+            let found = self.record(&path).await;
+            let found = if doubted { found.map_err(unknown)? } else { found? };
+            if let Some((record, stat)) = found {
                 return Ok(self.judge(record, stat.ctime));
             }
         }
@@ -97,8 +101,11 @@ impl Once {
     pub async fn done(&self, key: &str, result: &[u8]) -> Result<bool, Error> {
         let path = self.path(key)?;
         let line = [self.owner.as_bytes(), b"\n", result].concat();
+        let mut doubted = false;
         loop {
-            let Some((record, stat)) = self.record(&path).await? else { return Ok(false) };
+            let found = self.record(&path).await;
+            let found = if doubted { found.map_err(unknown)? } else { found? };
+            let Some((record, stat)) = found else { return Ok(false) };
             if record.owner != self.owner {
                 return Ok(false);
             }
@@ -108,9 +115,13 @@ impl Once {
             match self.client.set_data(&path, &line, Some(stat.version)).await {
                 Ok(_) => return Ok(true),
                 // What stands is seen by looking: a result is written only once.
-                Err(Error::ConnectionLost) => drop(find(&self.client, &path).await?),
+                Err(Error::ConnectionLost) => {
+                    find(&self.client, &path).await?;
+                    doubted = true;
+                }
                 Err(error) => match error.code() {
                     Some(ErrorCode::BadVersion | ErrorCode::NoNode) => {}
+                    Some(_) | None if doubted => return Err(unknown(error)),
                     Some(_) | None => return Err(error),
                 },
             }
