@@ -19,7 +19,7 @@ const SEEDS: &str = "10000";
 /// How many of them for ensembles.
 const ENSEMBLE_SEEDS: &str = "2000";
 /// How many of them for each property of the client and its recipes.
-const CLIENT_SEEDS: &str = "200";
+const CLIENT_SEEDS: &str = "100";
 
 /// The stage `clippy`.
 pub(crate) fn clippy(workspace: &Workspace, report: &mut Report) {

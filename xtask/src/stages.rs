@@ -60,7 +60,7 @@ const STAGES: &[Stage] = &[
     stage("clippy",   Group::Core, (120, 60),  "clippy on every target, warnings are errors", core::clippy),
     stage("tests",    Group::Core, (420, 120), "the unit and integration tests of every crate", core::tests),
     stage("doc",      Group::Core, (120, 30),  "rustdoc on every item, warnings are errors", core::documentation),
-    stage("sim",      Group::Core, (240, 120), "10,000 seeds of one simulated server, 2,000 of ensembles, 200 of each property of clients", core::simulation),
+    stage("sim",      Group::Core, (240, 120), "10,000 seeds of one simulated server, 2,000 of ensembles, 100 of each property of clients", core::simulation),
     stage("apache",   Group::Deep, (240, 20),  "the original from Maven Central, and both servers start", apache::stage),
     stage("conformance", Group::Deep, (180, 90), "text scenarios print the same on both servers", conformance::stage),
     stage("kazoo",    Group::Deep, (120, 60),  "the Python client against both servers", kazoo::stage),
