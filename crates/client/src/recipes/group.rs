@@ -121,7 +121,8 @@ impl Membership {
         self.leave.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether the group certainly counts this member at this moment.
+    /// Whether the group certainly counts this member at this moment. An idle client is certain
+    /// only while somebody keeps it so ([`Client::keep_certain`]); a membership does not.
     pub fn is_certain(&self) -> bool {
         self.leave.client.is_certain()
     }

@@ -166,10 +166,15 @@ impl Line {
         Ok(found)
     }
 
-    /// The first in the line with one of these marks, and a watch on the line.
+    /// A watch on who comes and goes.
     pub(super) async fn watch(&self) -> Result<crate::PersistentWatcher, Error> {
         self.client.retrying().ensure_path(&self.directory).await?;
-        self.client.add_watch(&self.directory, AddWatchMode::Persistent).await
+        loop {
+            match self.client.add_watch(&self.directory, AddWatchMode::Persistent).await {
+                Err(Error::ConnectionLost) => {}
+                known => return known,
+            }
+        }
     }
 
     /// Writes into the node of whoever is first among these marks.
