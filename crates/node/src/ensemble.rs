@@ -296,7 +296,9 @@ pub(crate) fn open(node: &mut Node, now: Now, out: &mut Vec<Effect>) {
     node.pass_session_ids();
     info!(?serving, zxid = %node.tree.last_processed(), "serving clients");
     node.ensemble.service = Service::Yes(serving);
-    node.ensemble.fuzzy = false;
+    if std::mem::take(&mut node.ensemble.fuzzy) {
+        node.tree.forget_digest_log();
+    }
     for held in early {
         news(node, now, held, out);
     }

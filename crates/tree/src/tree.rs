@@ -220,6 +220,12 @@ impl Tree {
         self.digest_log.entries()
     }
 
+    /// What was noted while the tree was a mixture, of a snapshot that was walked while its sender
+    /// wrote and of the transactions behind it, means nothing.
+    pub fn forget_digest_log(&mut self) {
+        self.digest_log.clear();
+    }
+
     /// How many nodes there are as Apache counts them: the root twice, for its names `""` and `/`.
     pub fn node_count(&self) -> u64 {
         u64::from(self.nodes.len()) + 1

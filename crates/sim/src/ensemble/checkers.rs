@@ -350,6 +350,7 @@ impl Checkers {
         }
         let digests: Vec<_> = trees.iter().map(|(member, tree)| (*member, tree.digest())).collect();
         equal_trees::digests(&digests)?;
+        equal_trees::digest_logs(trees)?;
         acknowledged_writes::told(self.told, self.truth.last())
     }
 

@@ -5,8 +5,9 @@ use super::violation;
 use crate::checkers::Checked;
 use crate::ensemble::truth::Truth;
 use bellwether_tree::{Identity, Tree};
-use bellwether_wire::SessionId;
 use bellwether_wire::client::{ReplyBody, Request};
+use bellwether_wire::{SessionId, Zxid};
+use std::collections::BTreeMap;
 
 const PROMISE: &str = "equal trees";
 
@@ -36,6 +37,21 @@ pub(in crate::ensemble) fn same(member: usize, tree: &Tree, truth: &Truth) -> Ch
         let nodes = tree.node_count();
         let seen = format!("at {zxid} member {member} has {nodes} nodes, the history {count}");
         return violation(PROMISE, seen);
+    }
+    Ok(())
+}
+
+/// What members noted as their digests at one zxid is the same.
+pub(in crate::ensemble) fn digest_logs(trees: &[(usize, &Tree)]) -> Checked {
+    let mut noted: BTreeMap<Zxid, (usize, u64)> = BTreeMap::new();
+    for (member, tree) in trees {
+        for (zxid, digest) in tree.digest_log() {
+            let (other, first) = *noted.entry(zxid).or_insert((*member, digest));
+            if first != digest {
+                let seen = format!("at {zxid} members {other} and {member} noted other digests");
+                return violation(PROMISE, seen);
+            }
+        }
     }
     Ok(())
 }
