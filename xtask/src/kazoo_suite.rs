@@ -149,22 +149,35 @@ impl Suite {
             .filter(|name| !self.left_out(flavour).any(|skip| name.starts_with(&skip.test)));
         let wanted: Vec<&str> = wanted.map(String::as_str).collect();
         let mut done = self.attempt(workspace, (flavour, 1), &wanted)?;
-        let three = self.attempt(workspace, (flavour, 3), &self.with_three())?;
+        self.ask_again(workspace, (flavour, 1), &mut done)?;
+        let mut three = self.attempt(workspace, (flavour, 3), &self.with_three())?;
+        self.ask_again(workspace, (flavour, 3), &mut three)?;
         done.passed += three.passed;
         done.dropped.extend(three.dropped);
-        if !three.failed.is_empty() {
-            done.three_failed = three.failed;
-            done.printed = three.printed;
-        }
-        let failed = done.failed.clone();
-        if (1..=AGAIN_MAX).contains(&failed.len()) {
-            let names: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
-            let again = self.attempt(workspace, (flavour, 1), &names)?;
-            done.again = failed.into_iter().filter(|it| !again.failed.contains(it)).collect();
-            done.passed += again.passed;
-            (done.failed, done.printed) = (again.failed, again.printed);
-        }
+        done.again.extend(three.again);
+        done.failed.extend(three.failed);
+        done.printed += &three.printed;
         Ok(done)
+    }
+
+    /// Asks once more for what failed, if that is little.
+    fn ask_again(
+        &self,
+        workspace: &Workspace,
+        servers: (Flavour, u32),
+        done: &mut Done,
+    ) -> Result<(), String> {
+        let failed = std::mem::take(&mut done.failed);
+        if !(1..=AGAIN_MAX).contains(&failed.len()) {
+            done.failed = failed;
+            return Ok(());
+        }
+        let names: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
+        let again = self.attempt(workspace, servers, &names)?;
+        done.again = failed.into_iter().filter(|it| !again.failed.contains(it)).collect();
+        done.passed += again.passed;
+        (done.failed, done.printed) = (again.failed, again.printed);
+        Ok(())
     }
 
     fn attempt(
@@ -218,7 +231,6 @@ struct Done {
     passed: u64,
     /// Tests that failed, and what became of them.
     failed: Vec<(String, String)>,
-    three_failed: Vec<(String, String)>,
     /// Those that passed when they were asked again.
     again: Vec<(String, String)>,
     /// What the stand-in took out of the suite's configuration.
@@ -234,11 +246,11 @@ fn judge(flavour: Flavour, done: Done) -> Result<Passed, Failure> {
     for (name, word) in done.again {
         say(&format!("     {flavour}: {name}: {word}, and passed when it was run again alone"));
     }
-    let failed: Vec<&(String, String)> = done.failed.iter().chain(&done.three_failed).collect();
-    if failed.is_empty() {
+    if done.failed.is_empty() {
         return Ok(Passed::many(done.passed, "tests"));
     }
-    let failed: Vec<String> = failed.iter().map(|(name, word)| format!("{name}: {word}")).collect();
+    let failed: Vec<String> =
+        done.failed.iter().map(|(name, word)| format!("{name}: {word}")).collect();
     let count = u64::try_from(failed.len()).unwrap_or(u64::MAX);
     Err(Failure::many(done.passed, count, format!("{}\n{}", failed.join("\n"), done.printed)))
 }
