@@ -116,7 +116,71 @@ def election_has_one_leader(kazoo):
         thread.join()
 
 
-CHECKS = [lock_excludes, kazoo_waits_for_ours, readers_and_writers, election_has_one_leader]
+def queue_gives_an_item_to_one(kazoo):
+    queue = kazoo.LockingQueue("/mixed/queue")
+    with Ours("queue", "/mixed/queue") as ours:
+        queue.put(b"theirs")
+        assert ours.ask("take") == "item theirs"
+        assert queue.get(timeout=0.2) is None, "kazoo has what ours holds"
+        assert ours.ask("give-back") == "nothing"
+        assert queue.get(timeout=WAIT) == b"theirs", "kazoo does not get what was given back"
+        assert ours.ask("try") == "nothing", "ours has what kazoo holds"
+        assert queue.consume()
+        ours.ask("put ours")
+        assert queue.get(timeout=WAIT) == b"ours"
+        assert queue.release()
+        assert ours.ask("take") == "item ours", "ours does not get what was released"
+        assert ours.ask("done") == "nothing"
+        assert len(queue) == 0
+
+
+def counter_is_one(kazoo):
+    counter = kazoo.Counter("/mixed/counter")
+    with Ours("counter", "/mixed/counter") as ours:
+        counter += 5
+        assert ours.ask("add 37") == "42"
+        counter -= 2
+        assert counter.value == 40
+
+
+def barrier_holds_both_up(kazoo):
+    barrier = kazoo.Barrier("/mixed/barrier")
+    with Ours("barrier", "/mixed/barrier") as ours:
+        barrier.create()
+        ours.send("wait")
+        barrier.remove()
+        assert ours.answer() == "passed"
+        assert ours.ask("raise") == "up"
+        assert not barrier.wait(0.2), "kazoo passes a barrier that ours raised"
+        assert ours.ask("lower") == "down"
+        assert barrier.wait(WAIT)
+
+
+def double_barrier_opens_for_both(kazoo):
+    path = "/mixed/double-barrier"
+    kazoo.ensure_path(path)
+    barrier = kazoo.DoubleBarrier(path, 2)
+    with Ours("double-barrier", path) as ours:
+        ours.send("enter 2")
+        while not kazoo.get_children(path):
+            pass
+        barrier.enter()
+        assert ours.answer() == "held"
+        ours.send("leave")
+        barrier.leave()
+        assert ours.answer() == "nothing"
+
+
+CHECKS = [
+    lock_excludes,
+    kazoo_waits_for_ours,
+    readers_and_writers,
+    election_has_one_leader,
+    queue_gives_an_item_to_one,
+    counter_is_one,
+    barrier_holds_both_up,
+    double_barrier_opens_for_both,
+]
 
 
 def main():

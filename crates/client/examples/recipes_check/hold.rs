@@ -1,18 +1,38 @@
 //! Takes part in a recipe beside another client library: does what standard input says, a word a
-//! line, and answers with a line.
+//! line with its argument, and answers with a line.
 
 use super::{Bench, Checked, told};
-use bellwether_client::recipes::{Election, Held, Leadership, Lock, RwLock};
+use bellwether_client::Client;
+use bellwether_client::recipes::{
+    Barrier, Counter, DoubleBarrier, Election, Held, Inside, Item, Leadership, Lock, Queue, RwLock,
+};
 use std::io::BufRead as _;
 use std::time::Duration;
 
 /// What one wait may take.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// What is held from one line to the next.
 enum Holding {
     Nothing,
     Held(Held),
     Office(Leadership),
+    Item(Item),
+    Inside(Inside),
+}
+
+impl Holding {
+    fn of<T>(found: Option<T>, holding: fn(T) -> Holding) -> Holding {
+        found.map_or(Holding::Nothing, holding)
+    }
+
+    fn word(&self) -> String {
+        match self {
+            Holding::Nothing => "nothing".to_owned(),
+            Holding::Held(_) | Holding::Office(_) | Holding::Inside(_) => "held".to_owned(),
+            Holding::Item(item) => format!("item {}", String::from_utf8_lossy(&item.data)),
+        }
+    }
 }
 
 pub(super) async fn run(address: &str, kind: &str, path: &str) -> Checked {
@@ -22,36 +42,129 @@ pub(super) async fn run(address: &str, kind: &str, path: &str) -> Checked {
     super::say("ready");
     loop {
         let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next());
-        let Some(Ok(word)) = line.await.map_err(told)? else { break };
-        let held = |held: Option<Held>| held.map_or(Holding::Nothing, Holding::Held);
-        let (lock, shared) = (Lock::new(&client, path), RwLock::new(&client, path));
-        holding = match (kind, word.as_str()) {
-            ("lock", "acquire") => held(lock.acquire_within(WAIT).await.map_err(told)?),
-            ("lock", "try") => held(lock.try_acquire().await.map_err(told)?),
-            ("rwlock", "read") => held(shared.try_read().await.map_err(told)?),
-            ("rwlock", "write") => held(shared.try_write().await.map_err(told)?),
-            ("election", "campaign") => {
-                let election = Election::new(&client, path);
-                let office = election.campaign_within(b"bellwether", WAIT).await.map_err(told)?;
-                office.map_or(Holding::Nothing, Holding::Office)
+        let Some(Ok(line)) = line.await.map_err(told)? else { break };
+        let (word, argument) = line.split_once(' ').unwrap_or((&line, ""));
+        let said = match kind {
+            "lock" | "rwlock" | "election" => {
+                holding = line_word(&client, path, (kind, word), holding).await?;
+                holding.word()
             }
-            (_, "release") => release(holding).await?,
-            (kind, word) => return Err(format!("{kind} cannot {word}")),
+            "queue" => {
+                holding = queue_word(&client, path, (word, argument), holding).await?;
+                holding.word()
+            }
+            "double-barrier" => {
+                holding = inside_word(&client, path, (word, argument), holding).await?;
+                holding.word()
+            }
+            _ => free_word(&client, path, (kind, word), argument).await?,
         };
-        super::say(match &holding {
-            Holding::Nothing => "nothing",
-            Holding::Held(_) | Holding::Office(_) => "held",
-        });
+        super::say(&said);
     }
+    drop(holding);
     client.close().await;
     Ok(())
 }
 
-async fn release(holding: Holding) -> Result<Holding, String> {
-    match holding {
-        Holding::Held(held) => held.release().await.map_err(told)?,
-        Holding::Office(office) => office.resign().await.map_err(told)?,
-        Holding::Nothing => {}
+async fn line_word(
+    client: &Client,
+    path: &str,
+    said: (&str, &str),
+    holding: Holding,
+) -> Result<Holding, String> {
+    let (lock, shared) = (Lock::new(client, path), RwLock::new(client, path));
+    Ok(match said {
+        ("lock", "acquire") => {
+            Holding::of(lock.acquire_within(WAIT).await.map_err(told)?, Holding::Held)
+        }
+        ("lock", "try") => Holding::of(lock.try_acquire().await.map_err(told)?, Holding::Held),
+        ("rwlock", "read") => Holding::of(shared.try_read().await.map_err(told)?, Holding::Held),
+        ("rwlock", "write") => Holding::of(shared.try_write().await.map_err(told)?, Holding::Held),
+        ("election", "campaign") => {
+            let election = Election::new(client, path);
+            let office = election.campaign_within(b"bellwether", WAIT).await.map_err(told)?;
+            Holding::of(office, Holding::Office)
+        }
+        (_, "release") => {
+            match holding {
+                Holding::Held(held) => held.release().await.map_err(told)?,
+                Holding::Office(office) => office.resign().await.map_err(told)?,
+                Holding::Nothing | Holding::Item(_) | Holding::Inside(_) => {}
+            }
+            Holding::Nothing
+        }
+        (kind, word) => return Err(format!("{kind} cannot {word}")),
+    })
+}
+
+async fn queue_word(
+    client: &Client,
+    path: &str,
+    said: (&str, &str),
+    holding: Holding,
+) -> Result<Holding, String> {
+    let queue = Queue::new(client, path);
+    match (said, holding) {
+        (("put", data), holding) => {
+            queue.put(data.as_bytes(), 100).await.map_err(told)?;
+            Ok(holding)
+        }
+        (("take", _), _) => {
+            Ok(Holding::of(queue.take_within(WAIT).await.map_err(told)?, Holding::Item))
+        }
+        (("try", _), _) => Ok(Holding::of(queue.try_take().await.map_err(told)?, Holding::Item)),
+        (("done", _), Holding::Item(item)) => {
+            item.done().await.map_err(told)?;
+            Ok(Holding::Nothing)
+        }
+        (("give-back", _), Holding::Item(item)) => {
+            item.give_back().await.map_err(told)?;
+            Ok(Holding::Nothing)
+        }
+        ((word, _), _) => Err(format!("a queue cannot {word}")),
     }
-    Ok(Holding::Nothing)
+}
+
+async fn inside_word(
+    client: &Client,
+    path: &str,
+    said: (&str, &str),
+    holding: Holding,
+) -> Result<Holding, String> {
+    match (said, holding) {
+        (("enter", participants), _) => {
+            let barrier = DoubleBarrier::new(client, path);
+            let participants = participants.parse().map_err(told)?;
+            let inside = barrier.enter_within(participants, WAIT).await.map_err(told)?;
+            Ok(Holding::of(inside, Holding::Inside))
+        }
+        (("leave", _), Holding::Inside(inside)) => {
+            inside.leave_within(WAIT).await.map_err(told)?.ok_or("the others do not leave")?;
+            Ok(Holding::Nothing)
+        }
+        ((word, _), _) => Err(format!("a double barrier cannot {word}")),
+    }
+}
+
+/// What holds nothing.
+async fn free_word(
+    client: &Client,
+    path: &str,
+    said: (&str, &str),
+    argument: &str,
+) -> Result<String, String> {
+    let (counter, barrier) = (Counter::new(client, path), Barrier::new(client, path));
+    match said {
+        ("counter", "add") => {
+            let delta = argument.parse().map_err(told)?;
+            Ok(counter.add(delta).await.map_err(told)?.to_string())
+        }
+        ("barrier", "raise") => barrier.raise().await.map(|()| "up".to_owned()).map_err(told),
+        ("barrier", "lower") => barrier.lower().await.map(|()| "down".to_owned()).map_err(told),
+        ("barrier", "wait") => {
+            let waited = barrier.wait_within(WAIT).await.map_err(told)?;
+            Ok(if waited.is_some() { "passed" } else { "nothing" }.to_owned())
+        }
+        (kind, word) => Err(format!("{kind} cannot {word}")),
+    }
 }
