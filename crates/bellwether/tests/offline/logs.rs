@@ -481,6 +481,12 @@ fn a_server_of_apaches_is_known_by_its_process_and_its_files() {
     let pid_file = place.options.data_dir.join("zookeeper_server.pid");
     // A number that belongs to another program by now is no server.
     let mut sleeper = spawn(Command::new("sleep").arg("600"));
+    // A process that is just being made has no name for a moment, and may be anything.
+    let has_name = |id: u32, name: &str| {
+        let line = std::fs::read_to_string(format!("/proc/{id}/cmdline"));
+        line.is_ok_and(|line| line.contains(name))
+    };
+    eventually("it has its name", || has_name(sleeper.id(), "sleep"));
     std::fs::write(&pid_file, sleeper.id().to_string()).expect("it can be written");
     place.run(&["log", "verify", "DIR"]).expect(0, &["a server starts"]);
     sleeper.kill().expect("it runs");
@@ -488,10 +494,7 @@ fn a_server_of_apaches_is_known_by_its_process_and_its_files() {
     let name = "exec -a org.apache.zookeeper.server.quorum.QuorumPeerMain sleep 600";
     let mut named = spawn(Command::new("bash").args(["-c", name]));
     std::fs::write(&pid_file, named.id().to_string()).expect("it can be written");
-    let cmdline = format!("/proc/{}/cmdline", named.id());
-    eventually("it has its name", || {
-        std::fs::read_to_string(&cmdline).is_ok_and(|line| line.contains("QuorumPeerMain"))
-    });
+    eventually("it has its name", || has_name(named.id(), "QuorumPeerMain"));
     let said = place.run(&["log", "verify", "DIR"]);
     said.expect(3, &["zookeeper_server.pid is alive", "stop it first"]);
     named.kill().expect("it runs");
