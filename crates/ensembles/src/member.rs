@@ -209,9 +209,24 @@ impl Member {
         Ok(status)
     }
 
-    /// SIGSTOP: it keeps its connections and says nothing.
+    /// SIGSTOP, and waits until each of its threads has stopped, for the signal only asks them to:
+    /// it keeps its connections and says nothing.
     pub(crate) fn pause(&self) -> Result<(), String> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        wait_for(&format!("member {} to stop", self.sid), || {
+            Ok(self.threads()?.iter().all(|state| *state == 'T').then_some(()))
+        })
+    }
+
+    /// The state of each of its threads, a letter of proc(5).
+    fn threads(&self) -> Result<Vec<char>, String> {
+        let pid = self.pid().ok_or_else(|| format!("member {} is not up", self.sid))?;
+        let told = |error| format!("the threads of member {}: {error}", self.sid);
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(told)?;
+        // One that ends while we look has no file any more, and no say.
+        let stats =
+            tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+        Ok(stats.filter_map(|stat| stat.rsplit(") ").next()?.chars().next()).collect())
     }
 
     /// SIGCONT.
