@@ -30,6 +30,7 @@ mod guarded;
 mod held;
 mod line;
 mod lock;
+mod nodes;
 mod once;
 mod queue;
 mod registry;

@@ -9,7 +9,8 @@
 //! the session has moved, or was proposed before. So a `sync` on the next connection, and then a
 //! read, tell what happened and what will not.
 
-use crate::{Client, Create, Created, Data, Error, ErrorCode, Sent, Stat};
+use crate::{AddWatchMode, Client, Create, Created, Data, Error, ErrorCode, PersistentWatcher};
+use crate::{Sent, Stat};
 
 /// The operations of a [`Client`] that go on after a lost connection. See [`Client::retrying`].
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,15 @@ impl Retrying<'_> {
     /// [`Client::get_children`].
     pub async fn get_children(&self, path: &str) -> Result<Vec<Box<str>>, Error> {
         until_known!(self.client.get_children(path))
+    }
+
+    /// [`Client::add_watch`].
+    pub async fn add_watch(
+        &self,
+        path: &str,
+        mode: AddWatchMode,
+    ) -> Result<PersistentWatcher, Error> {
+        until_known!(self.client.add_watch(path, mode))
     }
 
     /// [`Client::sync`].

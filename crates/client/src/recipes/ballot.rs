@@ -5,8 +5,9 @@
 //! version that was read. So votes are counted one after the other, none after the closing, and the
 //! result is written by whatever closes: once, and never changed.
 
-use super::exact::{read, unknown};
+use super::exact::unknown;
 use super::line::ended;
+use super::nodes::{child, ensure_above, read};
 use crate::{Client, Create, CreateMode, Error, ErrorCode, Multi, Stat};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -136,7 +137,7 @@ impl Ballot {
     }
 
     fn at(&self, name: &str) -> String {
-        format!("{}/{name}", self.path.trim_end_matches('/'))
+        child(&self.path, name)
     }
 
     /// Opens the ballot. `NODEEXISTS` if there is one at this path.
@@ -144,9 +145,7 @@ impl Ballot {
         if proposal.electors == 0 {
             return Err(Error::Argument("a ballot has at least one elector"));
         }
-        if let Some((parent, _)) = self.path.rsplit_once('/').filter(|(up, _)| !up.is_empty()) {
-            self.client.retrying().ensure_path(parent).await?;
-        }
+        ensure_above(&self.client, &self.path).await?;
         let open_ms = u64::try_from(proposal.open_for.as_millis()).unwrap_or(u64::MAX);
         let token = self.client.unique_name();
         let words = json!({

@@ -1,9 +1,10 @@
 //! A barrier that somebody raises and lowers, and that others wait at, in the layout of kazoo's
 //! `Barrier`: it is up while its node is there.
 
-use super::exact::{delete_this, read};
+use super::exact::delete_this;
 use super::line::ended;
 use super::lock::within;
+use super::nodes::read;
 use crate::{Client, Error, Zxid};
 use std::time::Duration;
 

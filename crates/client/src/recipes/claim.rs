@@ -10,11 +10,11 @@
 //!   node beside it that somebody writes who wants to know how late it is. A local clock is only
 //!   compared with itself, and started before the write whose time it stands for.
 
-use super::exact::{find, read};
+use super::exact::find;
 use super::held::{Fence, Lost};
 use super::line::ended;
 use super::lock::within;
-use crate::retrying::child;
+use super::nodes::{child, read};
 use crate::{Client, Error, ErrorCode, Stat};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -9,7 +9,8 @@
 //! five both leave six. [`Counter::exact`] makes a node of this session in the same multi, by which
 //! it can always be told, and removes it in the background: twice the writes.
 
-use super::exact::{find, multi_once, read};
+use super::exact::{find, multi_once};
+use super::nodes::read;
 use crate::{Client, Error, ErrorCode, Multi, Stat};
 
 /// A counter at a path.

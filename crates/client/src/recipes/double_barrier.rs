@@ -19,12 +19,12 @@
 //!   and found to have the version that is set. If the write reaches another `ready`, that one was
 //!   created after the count: its own zxid is later, counts, and nothing has changed.
 
-use super::exact::{Removal, Whose, read};
+use super::exact::{Removal, Whose};
 use super::guarded::Guarded;
 use super::held::{Fence, Lost};
 use super::line::ended;
 use super::lock::within;
-use crate::retrying::child;
+use super::nodes::{child, create_below, delete, read};
 use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, EventType, Multi, OpCode, Stat};
 use crate::{OneshotWatcher, Zxid};
 use std::collections::BTreeMap;
@@ -118,19 +118,10 @@ impl DoubleBarrier {
         let path = child(&self.path, &name);
         let removal = Removal::new(&self.client, &path, Whose::Unique);
         let retrying = self.client.retrying();
-        loop {
-            let create = Create::new(&path, CreateMode::Ephemeral).data(&self.identifier);
-            match retrying.create(create).await {
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    retrying.ensure_path(&self.path).await?;
-                }
-                known => {
-                    let czxid = known?.stat.czxid;
-                    let barrier = self.clone();
-                    return Ok(Participant { barrier, name: name.into(), czxid, removal });
-                }
-            }
-        }
+        let node = Create::new(&path, CreateMode::Ephemeral).data(&self.identifier);
+        let create = || retrying.create(node.clone());
+        let czxid = create_below(&self.client, &self.path, create).await?.stat.czxid;
+        Ok(Participant { barrier: self.clone(), name: name.into(), czxid, removal })
     }
 
     /// Everybody's names, without `ready`.
@@ -354,11 +345,7 @@ impl Inside {
     }
 
     async fn remove(&self) -> Result<(), Error> {
-        let path = self.participant.removal.path();
-        match self.participant.barrier.client.retrying().delete(path, None).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(()),
-            known => known,
-        }
+        delete(&self.participant.barrier.client, self.participant.removal.path()).await
     }
 }
 

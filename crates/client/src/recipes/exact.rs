@@ -5,20 +5,12 @@
 //! leader after the session has moved, or was proposed before: so after a `sync` on the next
 //! connection, what a read does not show did not happen and will not.
 
-use crate::retrying::child;
+use super::nodes::{child, read};
 use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, Multi, Sent, Stat, Zxid};
 use tokio::runtime::Handle;
 
-/// A node's data and stat; `None` if there is no such node.
-pub(super) async fn read(client: &Client, path: &str) -> Result<Option<(Data, Stat)>, Error> {
-    match client.retrying().get_data(path).await {
-        Ok((data, stat)) => Ok(Some((data.unwrap_or_default(), stat))),
-        Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Likewise, after a write whose outcome is unknown. If it cannot be read, the write stays unknown.
+/// What [`read`] gives, after a write whose outcome is unknown. If it cannot be read, the write
+/// stays unknown.
 pub(super) async fn find(client: &Client, path: &str) -> Result<Option<(Data, Stat)>, Error> {
     let found = async {
         client.retrying().sync(path).await?;
@@ -93,6 +85,8 @@ pub(super) enum Whose {
     Unique,
     /// Nobody else gives it these data.
     Says(Data),
+    /// Another's stands there only if this session's is gone.
+    Mine,
 }
 
 /// Removes a node of this session when it is dropped, whether it was created or not.
@@ -137,6 +131,7 @@ impl Drop for Removal {
             match whose {
                 Whose::Unique => client.retrying().delete(&path, None).await.ok(),
                 Whose::Says(words) => remove_if_it_says(&client, &path, &words).await.ok(),
+                Whose::Mine => remove_if_mine(&client, &path).await.ok(),
             }
         });
     }
@@ -152,6 +147,13 @@ pub(super) async fn remove_if_it_says(
         Some((data, stat)) if data == *words && is_mine(client, &stat) => {
             delete_this(client, path, stat.czxid).await
         }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn remove_if_mine(client: &Client, path: &str) -> Result<(), Error> {
+    match client.retrying().exists(path).await? {
+        Some(stat) if is_mine(client, &stat) => client.retrying().delete(path, None).await,
         Some(_) | None => Ok(()),
     }
 }

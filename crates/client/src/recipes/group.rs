@@ -1,10 +1,11 @@
 //! A group: who is there, since when, and what each says of itself. The layout is that of kazoo's
 //! `Party`.
 
+use super::exact::{Removal, Whose};
+use super::nodes::{child, create_below, delete, names, read};
 use super::subtree::{Node, NodeChange, Snapshot, Subtree, SubtreeWatch};
-use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, SessionId, Stat, Zxid};
+use crate::{Client, Create, CreateMode, Data, Error, SessionId, Stat, Zxid};
 use std::collections::VecDeque;
-use tokio::runtime::Handle;
 
 /// What the names of members have behind what makes them unique.
 const MARK: &str = "__party__";
@@ -63,37 +64,23 @@ impl Group {
     /// Joins with these words. The membership lasts until it is dropped or the session ends.
     pub async fn join(&self, data: &[u8]) -> Result<Membership, Error> {
         let name = format!("{}{MARK}", self.client.unique_name());
-        let path: Box<str> = format!("{}/{name}", self.path.trim_end_matches('/')).into();
-        let leave = Leave { client: self.client.clone(), path, runtime: Handle::current() };
-        let create = Create::new(&leave.path, CreateMode::Ephemeral).data(data);
-        loop {
-            match self.client.retrying().create(create.clone()).await {
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    self.client.retrying().ensure_path(&self.path).await?;
-                }
-                Err(error) => return Err(error),
-                Ok(created) => return Ok(Membership { leave, stat: created.stat }),
-            }
-        }
+        let path = child(&self.path, &name);
+        let removal = Removal::new(&self.client, &path, Whose::Unique);
+        let retrying = self.client.retrying();
+        let node = Create::new(&path, CreateMode::Ephemeral).data(data);
+        let create = || retrying.create(node.clone());
+        let stat = create_below(&self.client, &self.path, create).await?.stat;
+        Ok(Membership { removal, stat })
     }
 
     /// Who is there, in the order of joining.
     pub async fn members(&self) -> Result<Vec<Member>, Error> {
-        let names = match self.client.retrying().get_children(&self.path).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Vec::new(),
-            known => known?,
-        };
         let mut members = Vec::new();
-        for name in names {
-            let path = format!("{}/{name}", self.path.trim_end_matches('/'));
-            match self.client.retrying().get_data(&path).await {
-                Ok((data, stat)) => {
-                    let node = Node { data: data.unwrap_or_default(), stat };
-                    members.extend(Member::of(&name, &node));
-                }
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {} // It left meanwhile.
-                Err(error) => return Err(error),
-            }
+        for name in names(&self.client, &self.path).await? {
+            // If there is nothing to read, it left meanwhile.
+            let found = read(&self.client, &child(&self.path, &name)).await?;
+            let member = |(data, stat)| Member::of(&name, &Node { data, stat });
+            members.extend(found.and_then(member));
         }
         members.sort_by_key(|member| member.czxid);
         Ok(members)
@@ -111,55 +98,35 @@ impl Group {
 #[derive(Debug)]
 #[must_use = "dropping it leaves the group"]
 pub struct Membership {
-    leave: Leave,
+    removal: Removal,
     stat: Stat,
 }
 
 impl Membership {
     /// The name of the member's node.
     pub fn name(&self) -> &str {
-        self.leave.path.rsplit('/').next().unwrap_or_default()
+        self.removal.path().rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether the group certainly counts this member at this moment. An idle client is certain
     /// only while somebody keeps it so ([`Client::keep_certain`]); a membership does not.
     pub fn is_certain(&self) -> bool {
-        self.leave.client.is_certain()
+        self.removal.client().is_certain()
     }
 
     /// Says something else of itself.
     pub async fn update(&mut self, data: &[u8]) -> Result<(), Error> {
         let version = self.stat.version;
-        self.stat = self.leave.client.retrying().set_data(&self.leave.path, data, version).await?;
+        let retrying = self.removal.client().retrying();
+        self.stat = retrying.set_data(self.removal.path(), data, version).await?;
         Ok(())
     }
 
     /// Leaves, and waits until it has.
-    pub async fn leave(mut self) -> Result<(), Error> {
-        let path = std::mem::take(&mut self.leave.path);
-        match self.leave.client.retrying().delete(&path, None).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(()),
-            known => known,
-        }
-    }
-}
-
-/// Removes the node of a member, whether it is known to be there or not.
-#[derive(Debug)]
-struct Leave {
-    client: Client,
-    /// Empty when there is nothing to remove.
-    path: Box<str>,
-    runtime: Handle,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let (client, path) = (self.client.clone(), std::mem::take(&mut self.path));
-        if !path.is_empty() {
-            // A create under way is ordered before this by the session.
-            self.runtime.spawn(async move { client.retrying().delete(&path, None).await });
-        }
+    pub async fn leave(self) -> Result<(), Error> {
+        delete(self.removal.client(), self.removal.path()).await?;
+        self.removal.forget();
+        Ok(())
     }
 }
 

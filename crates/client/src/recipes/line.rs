@@ -5,6 +5,7 @@
 //! created, and leaves none behind when its value is dropped, also in the middle of entering.
 
 use super::held::Fence;
+use super::nodes;
 use crate::{AddWatchMode, Change, Client, Create, CreateMode, Data, Error, ErrorCode, SessionEnd};
 use crate::{Sent, SessionId};
 use tokio::runtime::Handle;
@@ -110,33 +111,25 @@ impl Line {
     }
 
     fn child(&self, name: &str) -> String {
-        format!("{}/{name}", self.directory.trim_end_matches('/'))
+        nodes::child(&self.directory, name)
     }
 
     /// Comes into the line, at its end.
     pub(super) async fn enter(&self, mark: Mark, data: &[u8]) -> Result<Place, Error> {
         let prefix = format!("{}{}", self.client.unique_name(), mark.0);
         let leave = Leave { line: self.clone(), prefix: prefix.into(), runtime: Handle::current() };
-        let create = || Create::new(&self.child(&leave.prefix), CreateMode::EphemeralSequential);
+        let path = self.child(&leave.prefix);
+        let node = Create::new(&path, CreateMode::EphemeralSequential).data(data);
         let retrying = self.client.retrying();
-        let created = loop {
-            match retrying.create_unique(create().data(data)).await {
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    retrying.ensure_path(&self.directory).await?;
-                }
-                known => break known?,
-            }
-        };
+        let create = || retrying.create_unique(node.clone());
+        let created = nodes::create_below(&self.client, &self.directory, create).await?;
         let name = created.path.rsplit('/').next().unwrap_or_default().into();
         Ok(Place { name, fence: Fence(created.stat.czxid), leave })
     }
 
     /// The names in the line.
     async fn names(&self) -> Result<Vec<Box<str>>, Error> {
-        match self.client.retrying().get_children(&self.directory).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(Vec::new()),
-            known => known,
-        }
+        nodes::names(&self.client, &self.directory).await
     }
 
     /// Whether a newcomer would have to wait.
@@ -150,31 +143,24 @@ impl Line {
         let names = self.names().await?;
         let mut found = Vec::new();
         for standing in in_order(&names, marks) {
-            match self.client.retrying().get_data(&self.child(standing.name)).await {
-                Ok((data, stat)) => found.push(Contender {
-                    name: standing.name.into(),
-                    data: data.unwrap_or_default(),
-                    fence: Fence(stat.czxid),
-                    session: SessionId(stat.ephemeral_owner),
-                    since_ms: stat.ctime,
-                }),
-                // It left meanwhile.
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-                Err(error) => return Err(error),
-            }
+            let read = nodes::read(&self.client, &self.child(standing.name)).await?;
+            // If there is nothing to read, it left meanwhile.
+            found.extend(read.map(|(data, stat)| Contender {
+                name: standing.name.into(),
+                data,
+                fence: Fence(stat.czxid),
+                session: SessionId(stat.ephemeral_owner),
+                since_ms: stat.ctime,
+            }));
         }
         Ok(found)
     }
 
     /// A watch on who comes and goes.
     pub(super) async fn watch(&self) -> Result<crate::PersistentWatcher, Error> {
-        self.client.retrying().ensure_path(&self.directory).await?;
-        loop {
-            match self.client.add_watch(&self.directory, AddWatchMode::Persistent).await {
-                Err(Error::ConnectionLost) => {}
-                known => return known,
-            }
-        }
+        let retrying = self.client.retrying();
+        retrying.ensure_path(&self.directory).await?;
+        retrying.add_watch(&self.directory, AddWatchMode::Persistent).await
     }
 
     /// Writes into the node of whoever is first among these marks.
@@ -187,11 +173,8 @@ impl Line {
             let names = self.names().await?;
             let Some(first) = in_order(&names, marks).first().copied() else { return Ok(false) };
             let path = self.child(first.name);
-            let (data, stat) = match self.client.retrying().get_data(&path).await {
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => continue,
-                known => known?,
-            };
-            let Some(told) = words(&data.unwrap_or_default()) else { return Ok(true) };
+            let Some((data, stat)) = nodes::read(&self.client, &path).await? else { continue };
+            let Some(told) = words(&data) else { return Ok(true) };
             match self.client.retrying().set_data(&path, &told, stat.version).await {
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
                 Err(error) if error.code() == Some(ErrorCode::BadVersion) => {}
@@ -270,15 +253,9 @@ impl Place {
 
     /// Leaves the line, and waits until that has happened.
     pub(super) async fn leave(self) -> Result<(), Error> {
-        let path = self.path();
-        let left = self.line().client.retrying().delete(&path, None).await;
-        match left {
-            Err(error) if error.code() != Some(ErrorCode::NoNode) => Err(error),
-            Ok(()) | Err(_) => {
-                self.leave.forget();
-                Ok(())
-            }
-        }
+        nodes::delete(&self.line().client, &self.path()).await?;
+        self.leave.forget();
+        Ok(())
     }
 }
 

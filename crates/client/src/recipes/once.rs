@@ -3,8 +3,8 @@
 //! What it keeps true: of all owners, one is told that it is the first. It is told so again as
 //! often as it asks, until it has recorded a result.
 
-use super::exact::{Removal, Whose, delete_this, find, read, unknown};
-use crate::retrying::child;
+use super::exact::{Removal, Whose, delete_this, find, unknown};
+use super::nodes::{child, read};
 use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, Multi, Stat};
 use std::time::Duration;
 

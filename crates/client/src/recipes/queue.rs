@@ -4,12 +4,12 @@
 //! What it keeps true: what was put is taken until somebody says that it is done, by one at a
 //! time. `Ok` of a put says that it was put once.
 
-use super::exact::{Removal, Whose, delete_this, find, is_mine, multi_once, read};
+use super::exact::{Removal, Whose, delete_this, find, is_mine, multi_once};
 use super::guarded::Guarded;
 use super::held::{Fence, Lost};
 use super::line::ended;
 use super::lock::within;
-use crate::retrying::child;
+use super::nodes::{child, names, read};
 use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, Multi, OpCode, OpResult};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,20 +137,13 @@ impl Queue {
         self.client.retrying().ensure_path(&self.taken).await
     }
 
-    async fn names(&self, path: &str) -> Result<Vec<Box<str>>, Error> {
-        match self.client.retrying().get_children(path).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(Vec::new()),
-            known => known,
-        }
-    }
-
     /// The entries that nobody seems to work on, in order.
     async fn free(&self) -> Result<Vec<Box<str>>, Error> {
-        let entries = self.names(&self.entries).await?;
+        let entries = names(&self.client, &self.entries).await?;
         if entries.is_empty() {
             return Ok(entries);
         }
-        Ok(in_order(entries, self.names(&self.taken).await?))
+        Ok(in_order(entries, names(&self.client, &self.taken).await?))
     }
 
     /// Takes the first of these that is to be had.

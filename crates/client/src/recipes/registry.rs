@@ -5,14 +5,15 @@
 //! chosen is one of those that are listed as up and have not failed this process lately.
 
 use super::assignment::{Worker, rendezvous, scattered};
+use super::exact::{Removal, Whose};
+use super::nodes::{child, create_below, delete, names};
 use super::subtree::{Snapshot, Subtree, SubtreeWatch};
-use crate::{Client, Create, CreateMode, Error, ErrorCode, Stat};
+use crate::{Client, Create, CreateMode, Created, Error, ErrorCode, Stat};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// How long an instance that failed this process is passed over at first; it doubles with each
@@ -141,7 +142,7 @@ impl Registry {
         if name.is_empty() || name.contains('/') {
             return Err(Error::Argument("a service's name is the name of a node"));
         }
-        Ok(format!("{}/{name}", self.base.trim_end_matches('/')))
+        Ok(child(&self.base, name))
     }
 
     /// Registers an instance, until the value is dropped or the session ends. `NODEEXISTS` if
@@ -150,37 +151,31 @@ impl Registry {
         if instance.id.is_empty() || instance.id.contains('/') {
             return Err(Error::Argument("an instance's id is the name of a node"));
         }
-        let path: Box<str> = format!("{}/{}", self.service(service)?, instance.id).into();
-        let data = instance.to_json(service);
-        let create = Create::new(&path, CreateMode::Ephemeral).data(data.as_bytes());
-        let leave =
-            Leave { client: self.client.clone(), path: path.clone(), runtime: Handle::current() };
-        let created = loop {
-            match self.client.retrying().create(create.clone()).await {
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {
-                    self.client.retrying().ensure_path(&self.service(service)?).await?;
-                }
-                Err(error) => {
-                    if error.code() == Some(ErrorCode::NodeExists) {
-                        leave.forget(); // It is another's.
-                    }
-                    return Err(error);
-                }
-                Ok(created) => break created,
+        let directory = self.service(service)?;
+        let path = child(&directory, &instance.id);
+        let removal = Removal::new(&self.client, &path, Whose::Mine);
+        let retrying = self.client.retrying();
+        let node = Create::new(&path, CreateMode::Ephemeral);
+        let node = node.data(instance.to_json(service).as_bytes());
+        let create = || retrying.create(node.clone());
+        match create_below(&self.client, &directory, create).await {
+            Ok(Created { stat, .. }) => {
+                Ok(Registration { service: service.into(), instance, stat, removal })
             }
-        };
-        Ok(Registration { service: service.into(), instance, stat: created.stat, leave })
+            Err(error) => {
+                if error.code() == Some(ErrorCode::NodeExists) {
+                    removal.forget(); // It is another's, or an earlier registration of this one's.
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The services that have ever had an instance.
     pub async fn services(&self) -> Result<Vec<Box<str>>, Error> {
-        match self.client.retrying().get_children(&self.base).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(Vec::new()),
-            known => known.map(|mut names| {
-                names.sort();
-                names
-            }),
-        }
+        let mut services = names(&self.client, &self.base).await?;
+        services.sort();
+        Ok(services)
     }
 
     /// Follows the instances of a service.
@@ -201,7 +196,7 @@ pub struct Registration {
     service: Box<str>,
     instance: Instance,
     stat: Stat,
-    leave: Leave,
+    removal: Removal,
 }
 
 impl Registration {
@@ -220,55 +215,18 @@ impl Registration {
     pub async fn update(&mut self, instance: Instance) -> Result<(), Error> {
         let instance = Instance { id: self.instance.id.clone(), ..instance };
         let data = instance.to_json(&self.service);
-        let retrying = self.leave.client.retrying();
+        let retrying = self.removal.client().retrying();
         let version = self.stat.version;
-        self.stat = retrying.set_data(&self.leave.path, data.as_bytes(), version).await?;
+        self.stat = retrying.set_data(self.removal.path(), data.as_bytes(), version).await?;
         self.instance = instance;
         Ok(())
     }
 
     /// Ends the registration, and waits until nobody is told of it any more.
     pub async fn unregister(self) -> Result<(), Error> {
-        let (client, path) = (self.leave.client.clone(), self.leave.path.clone());
-        self.leave.forget();
-        match client.retrying().delete(&path, None).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(()),
-            known => known,
-        }
-    }
-}
-
-/// Removes an instance's node.
-#[derive(Debug)]
-struct Leave {
-    client: Client,
-    /// Empty when there is nothing to remove.
-    path: Box<str>,
-    runtime: Handle,
-}
-
-impl Leave {
-    fn forget(mut self) {
-        self.path = Box::default();
-    }
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let (client, path) = (self.client.clone(), std::mem::take(&mut self.path));
-        if path.is_empty() {
-            return;
-        }
-        self.runtime.spawn(async move {
-            // Another may have taken the id when this session had lost it.
-            let owner = client.session_id().0;
-            let found = client.retrying().exists(&path).await;
-            if let Ok(Some(stat)) = found
-                && stat.ephemeral_owner == owner
-            {
-                client.retrying().delete(&path, None).await.ok();
-            }
-        });
+        delete(self.removal.client(), self.removal.path()).await?;
+        self.removal.forget();
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::exact::find;
 use super::line::ended;
+use super::nodes::{child, ensure_above, names, read};
 use crate::{Client, Create, CreateMode, Error, ErrorCode, Multi, OneshotWatcher, Stat};
 use std::marker::PhantomData;
 
@@ -100,24 +101,17 @@ impl<T: Value> Setting<T> {
     }
 
     fn history(&self) -> String {
-        format!("{}/history", self.path.trim_end_matches('/'))
+        child(&self.path, "history")
     }
 
     fn past(&self, version: i32) -> String {
-        format!("{}/{version:010}", self.history())
+        child(&self.history(), &format!("{version:010}"))
     }
 
     /// The value; `None` if it was never set.
     pub async fn get(&self) -> Result<Option<Reading<T>>, Error> {
-        Ok(self.read().await?.map(|(data, stat)| reading(&data, &stat)))
-    }
-
-    async fn read(&self) -> Result<Option<(Vec<u8>, Stat)>, Error> {
-        match self.client.retrying().get_data(&self.path).await {
-            Ok((data, stat)) => Ok(Some((data.unwrap_or_default().to_vec(), stat))),
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found = read(&self.client, &self.path).await?;
+        Ok(found.map(|(data, stat)| reading(&data, &stat)))
     }
 
     /// Sets the value, whatever it was. Gives its version. For its doubts, see
@@ -128,15 +122,16 @@ impl<T: Value> Setting<T> {
 
     async fn set_bytes(&self, new: &[u8]) -> Result<i32, Error> {
         loop {
-            let known = match self.read().await? {
-                Some((_, stat)) => self.set_bytes_if(new, stat.version).await,
-                None => self.set_first_bytes(new).await,
+            let Some((old, stat)) = read(&self.client, &self.path).await? else {
+                match self.set_first_bytes(new).await {
+                    Err(error) if error.code() == Some(ErrorCode::NodeExists) => continue,
+                    // What is above was deleted meanwhile.
+                    Err(error) if error.code() == Some(ErrorCode::NoNode) => continue,
+                    known => return known,
+                }
             };
-            match known {
-                Err(error) if error.code() == Some(ErrorCode::BadVersion) => {}
-                Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-                known => return known,
+            if let Some(version) = self.replace(new, (&old, &stat)).await? {
+                return Ok(version);
             }
         }
     }
@@ -147,9 +142,7 @@ impl<T: Value> Setting<T> {
     }
 
     async fn set_first_bytes(&self, new: &[u8]) -> Result<i32, Error> {
-        if let Some((parent, _)) = self.path.rsplit_once('/').filter(|(up, _)| !up.is_empty()) {
-            self.client.retrying().ensure_path(parent).await?;
-        }
+        ensure_above(&self.client, &self.path).await?;
         let create = Create::new(&self.path, CreateMode::Persistent).data(new);
         let created = self.client.retrying().create(create).await?;
         Ok(created.stat.version)
@@ -167,26 +160,32 @@ impl<T: Value> Setting<T> {
         let refused =
             |code| Error::Refused { op: crate::OpCode::SetData, path: self.path.clone(), code };
         loop {
-            let Some((old, stat)) = self.read().await? else {
+            let Some((old, stat)) = read(&self.client, &self.path).await? else {
                 return Err(refused(ErrorCode::NoNode));
             };
             if stat.version != version {
                 return Err(refused(ErrorCode::BadVersion));
             }
-            let change = self.change(new, &old, version).await?;
-            match self.client.multi(change).await {
-                Ok(_) => return Ok(version.wrapping_add(1)),
-                Err(Error::ConnectionLost) => {
-                    if self.has_happened(new, &stat).await? {
-                        return Ok(version.wrapping_add(1));
-                    }
-                }
-                // The list of earlier values was another's work meanwhile: the version tells.
-                Err(error) if error.code() == Some(ErrorCode::BadVersion) => {}
-                Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-                Err(error) => return Err(error),
+            if let Some(version) = self.replace(new, (&old, &stat)).await? {
+                return Ok(version);
             }
+        }
+    }
+
+    /// Sets the value in place of this one, and gives its version; `None` if it did not happen, and
+    /// another look may tell why.
+    async fn replace(&self, new: &[u8], old: (&[u8], &Stat)) -> Result<Option<i32>, Error> {
+        let (data, stat) = old;
+        let next = stat.version.wrapping_add(1);
+        let change = self.change(new, data, stat.version).await?;
+        match self.client.multi(change).await {
+            Ok(_) => Ok(Some(next)),
+            Err(Error::ConnectionLost) => Ok(self.has_happened(new, stat).await?.then_some(next)),
+            Err(error) => match error.code() {
+                // Another was first, with the value or with the list of earlier ones.
+                Some(ErrorCode::BadVersion | ErrorCode::NodeExists | ErrorCode::NoNode) => Ok(None),
+                Some(_) | None => Err(error),
+            },
         }
     }
 
@@ -227,10 +226,7 @@ impl<T: Value> Setting<T> {
     }
 
     async fn past_versions(&self) -> Result<Vec<i32>, Error> {
-        let names = match self.client.retrying().get_children(&self.history()).await {
-            Err(error) if error.code() == Some(ErrorCode::NoNode) => Vec::new(),
-            known => known?,
-        };
+        let names = names(&self.client, &self.history()).await?;
         let mut versions: Vec<i32> = names.iter().filter_map(|name| name.parse().ok()).collect();
         versions.sort_unstable();
         Ok(versions)
@@ -240,15 +236,12 @@ impl<T: Value> Setting<T> {
     pub async fn earlier(&self) -> Result<Vec<Reading<T>>, Error> {
         let mut found = Vec::new();
         for version in self.past_versions().await?.into_iter().rev() {
-            match self.client.retrying().get_data(&self.past(version)).await {
-                Ok((data, stat)) => {
-                    let set_ms = stat.ctime;
-                    let value = T::decode(&data.unwrap_or_default()).map_err(Box::from);
-                    found.push(Reading { value, version, set_ms });
-                }
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {} // Newer ones came.
-                Err(error) => return Err(error),
-            }
+            // If there is nothing to read, newer ones came.
+            let past = read(&self.client, &self.past(version)).await?;
+            found.extend(past.map(|(data, stat)| {
+                let value = T::decode(&data).map_err(Box::from);
+                Reading { value, version, set_ms: stat.ctime }
+            }));
         }
         Ok(found)
     }

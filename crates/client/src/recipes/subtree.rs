@@ -9,6 +9,7 @@
 //! difference.
 
 use super::line::ended;
+use super::nodes::child;
 use crate::{AddWatchMode, Change, Client, Data, Error, ErrorCode, EventType, MultiRead};
 use crate::{PersistentWatcher, ReadResult, SessionEnd, Stat};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +158,7 @@ impl Subtree {
     /// Nodes that this client may not read are left out.
     pub async fn open(client: &Client, root: &str) -> Result<Subtree, Error> {
         let mut keeper = Keeper::begin(client, root).await?;
-        let first = Published { snapshot: keeper.publishable(), end: None };
+        let first = Published { snapshot: keeper.snapshot.clone(), end: None };
         let (tell, published) = watch::channel(first);
         let keeper = tokio::spawn(async move { keeper.run(tell).await });
         Ok(Subtree { published, keeper })
@@ -226,26 +227,18 @@ struct Keeper {
 
 impl Keeper {
     async fn begin(client: &Client, root: &str) -> Result<Keeper, Error> {
-        let watcher = loop {
-            match client.add_watch(root, AddWatchMode::PersistentRecursive).await {
-                Err(Error::ConnectionLost) => {}
-                known => break known?,
-            }
-        };
+        let retrying = client.retrying();
+        let watcher = retrying.add_watch(root, AddWatchMode::PersistentRecursive).await?;
         let (client, root) = (client.clone(), root.into());
         let mut keeper = Keeper { client, root, watcher, snapshot: Arc::default() };
         keeper.catch_up(Stale { everything: true, paths: BTreeSet::new() }).await?;
         Ok(keeper)
     }
 
-    fn publishable(&self) -> Arc<Snapshot> {
-        self.snapshot.clone()
-    }
-
     async fn run(&mut self, tell: watch::Sender<Published>) {
         loop {
             let followed = self.follow().await;
-            let snapshot = self.publishable();
+            let snapshot = self.snapshot.clone();
             match followed {
                 Ok(()) => drop(tell.send_replace(Published { snapshot, end: None })),
                 Err(error) => {
@@ -334,13 +327,11 @@ impl Keeper {
 /// The paths of what a read of children gave.
 fn below_of(parent: &str, children: ReadResult) -> Vec<Box<str>> {
     match children {
-        ReadResult::Children(names) => names.iter().map(|name| child(parent, name)).collect(),
+        ReadResult::Children(names) => {
+            names.iter().map(|name| child(parent, name).into()).collect()
+        }
         ReadResult::Data(..) | ReadResult::Refused(_) => Vec::new(),
     }
-}
-
-fn child(parent: &str, name: &str) -> Box<str> {
-    format!("{}/{name}", parent.trim_end_matches('/')).into()
 }
 
 impl Snapshot {
