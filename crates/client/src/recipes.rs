@@ -18,6 +18,7 @@
 //! [`Error::SessionEnded`]: crate::Error::SessionEnded
 
 mod assignment;
+mod backlog;
 mod ballot;
 mod barrier;
 mod claim;

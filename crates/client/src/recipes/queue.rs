@@ -4,28 +4,33 @@
 //! What it keeps true: what was put is taken until somebody says that it is done, by one at a
 //! time. `Ok` of a put says that it was put once.
 
+use super::backlog::{Backlog, is_long};
 use super::exact::{Removal, Whose, delete_this, find, is_mine, multi_once};
 use super::guarded::Guarded;
 use super::held::{Fence, Lost};
 use super::line::ended;
 use super::lock::within;
 use super::nodes::{child, names, read};
+use crate::random::Random;
 use crate::{Client, Create, CreateMode, Data, Error, ErrorCode, Multi, OpCode, OpResult};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// The highest number that a priority may have; the lowest number is taken first.
 const PRIORITY_MAX: u16 = 999;
+/// Among how many first entries one is chosen at most, when many take at the same time.
+const REACH_MAX: usize = 64;
 
 /// A queue at a path.
 ///
 /// Guarantee: an entry is taken again and again until [`Item::done`]; of all [`Item`] values of one
 /// entry, at most one passes [`Item::check`] at a moment, and later ones have higher fencing
-/// tokens. Entries are taken lowest priority number first, then in the order of putting; those
-/// that are taken at the same time, or given back, may change places.
+/// tokens. Entries are taken lowest priority number first, then in the order of putting; of one
+/// priority, those that several reach for at the same time, or that are given back, may change
+/// places.
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
@@ -33,17 +38,61 @@ pub struct Queue {
     entries: Box<str>,
     taken: Box<str>,
     lease: Option<Duration>,
+    mind: Arc<Mutex<Mind>>,
+}
+
+/// What the clones of a queue share.
+#[derive(Debug)]
+struct Mind {
+    /// While the queue is long.
+    backlog: Option<Backlog>,
+    /// Among how many first entries one is chosen: only one of all takers can have the first.
+    /// Twice as many when another was faster, down to the first alone when none was.
+    reach: usize,
+    random: Random,
+}
+
+impl Mind {
+    fn choose_of(&mut self, entries: Vec<Box<str>>, taken: Vec<Box<str>>) -> Option<Box<str>> {
+        self.choose(&first(entries, taken, self.reach))
+    }
+
+    fn choose_kept(&mut self) -> Option<Box<str>> {
+        self.backlog.take_if(|kept| !kept.refresh());
+        let first = self.backlog.as_ref()?.first(self.reach);
+        self.choose(&first)
+    }
+
+    /// This one could not be taken: names that say otherwise are of no use.
+    fn doubt(&mut self, name: &str) {
+        self.backlog.take_if(|kept| !kept.refresh() || kept.is_free(name));
+    }
+
+    fn choose(&mut self, first: &[Box<str>]) -> Option<Box<str>> {
+        let count = u64::try_from(first.len()).expect("a length fits 64 bits");
+        let index = usize::try_from(self.random.below(count)).expect("it is below a length");
+        first.get(index).cloned()
+    }
+
+    fn learn(&mut self, was_first: bool) {
+        self.reach = match was_first {
+            true => (self.reach / 2).max(1),
+            false => (self.reach * 2).min(REACH_MAX),
+        };
+    }
 }
 
 impl Queue {
     /// The queue at `path`. The nodes are made when they are missing.
     pub fn new(client: &Client, path: &str) -> Queue {
+        let random = Random::new(client.session_id().0.cast_unsigned());
         Queue {
             client: client.clone(),
             path: path.into(),
             entries: child(path, "entries").into(),
             taken: child(path, "taken").into(),
             lease: None,
+            mind: Arc::new(Mutex::new(Mind { backlog: None, reach: 1, random })),
         }
     }
 
@@ -95,8 +144,8 @@ impl Queue {
     /// Waits until there is something to do, and takes it. Dropping the future takes nothing.
     pub async fn take(&self) -> Result<Item, Error> {
         loop {
-            // Most of the time there is something, and no watch is needed.
-            if let Some(item) = self.take_one(&self.free().await?).await? {
+            // Most of the time there is something, and there is nothing to wait for.
+            if let Some(item) = self.take_first().await? {
                 return Ok(item);
             }
             if let Some(item) = self.take_next_or_wait().await? {
@@ -112,12 +161,12 @@ impl Queue {
 
     /// Takes the next entry that nobody works on; `None` if there is none.
     pub async fn try_take(&self) -> Result<Option<Item>, Error> {
-        if let Some(item) = self.take_one(&self.free().await?).await? {
+        if let Some(item) = self.take_first().await? {
             return Ok(Some(item));
         }
         // A server that lags behind may not have seen the newest.
         self.client.retrying().sync(&self.entries).await?;
-        self.take_one(&self.free().await?).await
+        self.take_first().await
     }
 
     /// How many entries there are, with those that somebody works on.
@@ -137,23 +186,42 @@ impl Queue {
         self.client.retrying().ensure_path(&self.taken).await
     }
 
-    /// The entries that nobody seems to work on, in order.
-    async fn free(&self) -> Result<Vec<Box<str>>, Error> {
-        let entries = names(&self.client, &self.entries).await?;
-        if entries.is_empty() {
-            return Ok(entries);
-        }
-        Ok(in_order(entries, names(&self.client, &self.taken).await?))
-    }
-
-    /// Takes the first of these that is to be had.
-    async fn take_one(&self, free: &[Box<str>]) -> Result<Option<Item>, Error> {
-        for name in free {
-            if let Some(item) = self.take_this(name).await? {
+    /// Takes an entry that nobody works on; `None` if none was seen.
+    async fn take_first(&self) -> Result<Option<Item>, Error> {
+        loop {
+            if let Some(item) = self.take_kept().await? {
+                return Ok(Some(item));
+            }
+            let entries = names(&self.client, &self.entries).await?;
+            if entries.is_empty() {
+                return Ok(None);
+            }
+            let taken = names(&self.client, &self.taken).await?;
+            if is_long(entries.len(), taken.len()) {
+                let backlog = Backlog::open(&self.client, &self.entries, &self.taken).await?;
+                self.mind().backlog = Some(backlog);
+                continue;
+            }
+            let Some(name) = self.mind().choose_of(entries, taken) else { return Ok(None) };
+            if let Some(item) = self.take_this(&name).await? {
                 return Ok(Some(item));
             }
         }
-        Ok(None)
+    }
+
+    /// Likewise, of the names that are kept. `None` if there are none or they were of no use.
+    async fn take_kept(&self) -> Result<Option<Item>, Error> {
+        loop {
+            let Some(name) = self.mind().choose_kept() else { return Ok(None) };
+            if let Some(item) = self.take_this(&name).await? {
+                return Ok(Some(item));
+            }
+            self.mind().doubt(&name);
+        }
+    }
+
+    fn mind(&self) -> MutexGuard<'_, Mind> {
+        self.mind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches, and takes what is there meanwhile; `None` if it has waited for a change.
@@ -172,9 +240,8 @@ impl Queue {
             Ok((taken, _, watcher)) => (taken, watcher),
             Err(error) => return self.make_or_fail(error).await,
         };
-        let free = in_order(entries, taken);
-        if !free.is_empty() {
-            return self.take_one(&free).await;
+        if !first(entries, taken, 1).is_empty() {
+            return self.take_first().await;
         }
         tokio::select! {
             biased;
@@ -200,7 +267,9 @@ impl Queue {
         let (entry, taken) = (child(&self.entries, name), child(&self.taken, name));
         let words: Data = self.client.unique_name().as_bytes().into();
         let removal = Removal::new(&self.client, &taken, Whose::Says(words.clone()));
-        let Some(fence) = self.mark_taken(&entry, &taken, &words).await? else {
+        let marked = self.mark_taken(&entry, &taken, &words).await?;
+        self.mind().learn(marked.is_some());
+        let Some(fence) = marked else {
             removal.forget();
             return Ok(None);
         };
@@ -273,12 +342,22 @@ fn priority(name: &str) -> Option<u16> {
     if whole { priority.parse().ok() } else { None }
 }
 
-/// The entries that are not taken, in kazoo's order: that of their names.
-fn in_order(mut entries: Vec<Box<str>>, taken: Vec<Box<str>>) -> Vec<Box<str>> {
+/// The first entries that are not taken, in kazoo's order, that of their names: so many at most.
+fn first(mut entries: Vec<Box<str>>, taken: Vec<Box<str>>, count: usize) -> Vec<Box<str>> {
     let taken: BTreeSet<Box<str>> = taken.into_iter().collect();
-    entries.retain(|name| priority(name).is_some() && !taken.contains(name));
     entries.sort();
-    entries
+    of_one_priority(entries.iter().filter(|name| !taken.contains(*name)), count)
+}
+
+/// The first of these, and those behind it that are no less urgent: so many at most.
+pub(super) fn of_one_priority<'a>(
+    names: impl Iterator<Item = &'a Box<str>>,
+    count: usize,
+) -> Vec<Box<str>> {
+    let mut entries = names.filter_map(|name| Some((priority(name)?, name))).peekable();
+    let Some((first, _)) = entries.peek().copied() else { return Vec::new() };
+    let urgent = entries.take_while(|(priority, _)| *priority == first);
+    urgent.take(count).map(|(_, name)| name.clone()).collect()
 }
 
 /// An entry that is being worked on. Dropping it gives it back in the background.
@@ -432,20 +511,20 @@ mod tests {
 
     #[test]
     fn the_lowest_priority_number_comes_first_then_the_order_of_putting() {
-        let entries = names(
-            "entry-100-0000000003 entry-100-0000000001 entry-005-0000000009 entry-999-0000000000",
-        );
-        let expected = names(
-            "entry-005-0000000009 entry-100-0000000001 entry-100-0000000003 entry-999-0000000000",
-        );
-        assert_eq!(in_order(entries, Vec::new()), expected);
+        let entries = "entry-100-0000000003 entry-100-0000000001 entry-005-0000000009 \
+                       entry-100-0000000002 entry-005-0000000004";
+        let urgent = names("entry-005-0000000004 entry-005-0000000009");
+        assert_eq!(first(names(entries), Vec::new(), 1), names("entry-005-0000000004"));
+        assert_eq!(first(names(entries), Vec::new(), 9), urgent);
+        let rest = names("entry-100-0000000001 entry-100-0000000002");
+        assert_eq!(first(names(entries), urgent, 2), rest);
     }
 
     #[test]
     fn what_is_taken_or_no_entry_is_left_out() {
         let entries = names("entry-100-0000000001 entry-100-0000000002 note entry-x-0000000003");
         let taken = names("entry-100-0000000001 entry-100-0000000007");
-        assert_eq!(in_order(entries, taken), names("entry-100-0000000002"));
+        assert_eq!(first(entries, taken, 9), names("entry-100-0000000002"));
     }
 
     #[test]

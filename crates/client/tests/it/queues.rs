@@ -57,9 +57,13 @@ enum Wrong {
 async fn producer(here: Here<Saw>, calm: Calm, wrong: Wrong) {
     let mut chance = here.chance();
     let mut number = 0;
+    let mut many = chance.one_in(3);
     while !here.is_over() {
         let client = here.connected(1_500 + chance.below(3_000)).await;
         let queue = Queue::new(&client, PATH);
+        if std::mem::take(&mut many) {
+            put_many(&here, &queue).await;
+        }
         while !here.is_over() && lives(&client) {
             if !calm.has_come() {
                 number += 1;
@@ -76,6 +80,24 @@ async fn producer(here: Here<Saw>, calm: Calm, wrong: Wrong) {
             here.pause(chance.below(600)).await;
         }
         client.close().await;
+    }
+}
+
+/// So many that those who take them keep a list.
+const MANY: usize = 50;
+
+/// Puts many at once, all or none.
+async fn put_many(here: &Here<Saw>, queue: &Queue) {
+    let data: Vec<String> =
+        (0..MANY).map(|number| format!("{}-{}-many-{number}", here.process, here.life)).collect();
+    let note = |saw: fn(String) -> Saw| data.iter().cloned().for_each(|data| here.note(saw(data)));
+    note(Saw::Puts);
+    match queue.put_all(data.iter().map(|data| data.as_bytes()), 100).await {
+        Ok(()) => note(Saw::Put),
+        Err(error) => {
+            let failed = |data: &String| here.note(Saw::Failed(data.clone(), error.fate()));
+            data.iter().for_each(failed);
+        }
     }
 }
 
