@@ -1,4 +1,5 @@
-//! The stage `secure`: our client's TLS and SASL against Apache's secure port and JAAS set-up.
+//! The stage `secure`: our client's and our shell's TLS and SASL against Apache's secure port and
+//! JAAS set-up.
 //!
 //! Keeps true: keys and stores are made by `keytool`, as users make them, and servers are Apache's
 //! alone: Bellwether's own server has neither TLS nor SASL yet, and is asked once it does.
@@ -12,6 +13,8 @@ use crate::process::{converse, free_port, make_dir, read, run, write};
 use crate::report::{Failure, Passed, Report};
 use crate::server::{Flavour, Launch, Server};
 use crate::workspace::Workspace;
+
+mod shell;
 
 /// Builds the client with rustls, which may have to be fetched.
 const BUILD_LIMIT: Duration = Duration::from_mins(10);
@@ -62,7 +65,7 @@ fn check(workspace: &Workspace) -> Result<Passed, Failure> {
         strict_server = Some(running.restart(workspace, &strict)?);
         Ok(Some("done\n"))
     })?;
-    let passed = judge(&done)?;
+    let passed = judge(&done)?.and(shell::check(workspace, keys.home, (plain, strict_port))?);
     lax_server.stop()?;
     if let Some(server) = strict_server {
         server.stop()?;

@@ -22,6 +22,7 @@ mod failure;
 mod format;
 mod history;
 mod input;
+mod jaas;
 mod json;
 mod nodes;
 mod options;
@@ -56,12 +57,12 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    for warning in &options.warnings {
+    for warning in &options.properties.warnings {
         say::error(warning);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(run_options(options)),
+        Ok(runtime) => runtime.block_on(run_options(*options)),
         Err(error) => {
             say::error(format!("the runtime could not be started: {error}"));
             ExitCode::FAILURE

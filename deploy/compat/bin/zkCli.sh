@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # zkCli.sh for Bellwether: Apache's shell, by `bellwether cli`, which takes the same options and
-# commands. Of CLIENT_JVMFLAGS and JVMFLAGS nothing is for a client here.
+# commands. Of CLIENT_JVMFLAGS and JVMFLAGS it takes -Dname=value, such as those of TLS.
 
 set -u
 
@@ -11,4 +11,7 @@ bin_dir=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}" 2>/dev/null ||
 . "$bin_dir/zkEnv.sh"
 program=$(zk_program) || exit 1
 
-exec "$program" cli "$@"
+zk_properties=()
+zk_collect_properties "${CLIENT_JVMFLAGS-} ${JVMFLAGS-}"
+
+exec "$program" cli ${zk_properties[@]+"${zk_properties[@]}"} "$@"

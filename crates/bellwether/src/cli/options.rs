@@ -3,7 +3,6 @@
 use super::out::Style;
 use super::properties::Properties;
 use bellwether_client::Access;
-use bellwether_wire::limits::MAX_BUFFER_BYTES;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +15,8 @@ Usage: bellwether cli [OPTION ...] [COMMAND ...]
   -timeout MS               the session timeout in milliseconds; 30000 if left out
   -r                        accept a server that has lost its ensemble and only reads
   -client-configuration FILE
-                            a client's settings, as Java properties
+                            a client's settings, as Java properties: TLS, SASL, jute.maxbuffer
+  -Dname=value              one of these settings
   --json                    print JSON, a value per line
 
 Without a command, commands are read from stdin; help lists them.";
@@ -28,17 +28,15 @@ pub(super) struct Options {
     pub(super) timeout: Duration,
     pub(super) access: Access,
     pub(super) style: Style,
-    /// The largest request, `jute.maxbuffer`.
-    pub(super) request_bytes_max: usize,
-    /// What is to be said about the options before anything else.
-    pub(super) warnings: Vec<String>,
+    /// A client's settings in Apache's names.
+    pub(super) properties: Properties,
     /// The words of the command; empty for the prompt.
     pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    Run(Options),
+    Run(Box<Options>),
     Help,
 }
 
@@ -53,12 +51,16 @@ impl Options {
             timeout: Duration::from_secs(30),
             access: Access::ReadWrite,
             style: Style::Text,
-            request_bytes_max: MAX_BUFFER_BYTES,
-            warnings: Vec::new(),
+            properties: Properties::default(),
             command: Vec::new(),
         };
+        let mut file = None;
         while let Some(arg) = args.next() {
             let arg = arg?;
+            if let Some(property) = arg.strip_prefix("-D") {
+                options.properties.define(property)?;
+                continue;
+            }
             let mut value = || {
                 let missing = || format!("{arg} has no value.\n{USAGE}");
                 args.next().unwrap_or_else(|| Err(missing()))
@@ -71,12 +73,7 @@ impl Options {
                     let ms = ms.ok_or(format!("-timeout {text}: expected milliseconds above 0"))?;
                     options.timeout = Duration::from_millis(ms);
                 }
-                "client-configuration" if arg.starts_with('-') => {
-                    let properties = Properties::read(Path::new(&value()?))?;
-                    options.request_bytes_max =
-                        properties.request_bytes_max.unwrap_or(options.request_bytes_max);
-                    options.warnings.extend(properties.warnings);
-                }
+                "client-configuration" if arg.starts_with('-') => file = Some(value()?),
                 "json" if arg.starts_with('-') => options.style = Style::Json,
                 "r" if arg.starts_with('-') => options.access = Access::ReadOnlyAllowed,
                 // This shell always waits for its connection.
@@ -93,7 +90,10 @@ impl Options {
                 }
             }
         }
-        Ok(Wish::Run(options))
+        if let Some(file) = file {
+            options.properties.read(Path::new(&file))?;
+        }
+        Ok(Wish::Run(Box::new(options)))
     }
 }
 

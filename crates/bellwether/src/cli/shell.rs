@@ -8,7 +8,8 @@ use super::reporter::Streams;
 use super::table::{self, Needs};
 use super::watches::Watches;
 use super::{format, json, words};
-use bellwether_client::{Client, Connector, SessionEnd, SessionState, WatchEvent};
+use bellwether_client::{Client, SessionEnd, SessionState, WatchEvent};
+use bellwether_wire::limits::MAX_BUFFER_BYTES;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -99,12 +100,19 @@ impl Shell {
         self.disconnect().await;
         self.client = None;
         let timeout = self.options.timeout;
-        let connector = Connector::new()
+        let properties = &self.options.properties;
+        let connector = properties
+            .connector()
+            .map_err(Failed::local)?
             .session_timeout(timeout)
             .connect_timeout(timeout.min(CONNECT_TIMEOUT_MAX))
-            .request_bytes_max(self.options.request_bytes_max)
+            .request_bytes_max(properties.request_bytes_max.unwrap_or(MAX_BUFFER_BYTES))
             .access(self.options.access);
-        let client = connector.connect(&self.options.servers).await?;
+        let servers = &self.options.servers;
+        let client = match properties.tls().map_err(Failed::local)? {
+            Some(tls) => connector.connect_over(tls, servers).await?,
+            None => connector.connect(servers).await?,
+        };
         self.streams = Some(Streams::of(&client));
         self.client = Some(client);
         Ok(())
