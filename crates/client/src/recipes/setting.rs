@@ -254,10 +254,24 @@ impl<T: Value> Setting<T> {
     }
 
     /// Sets the value before this one, as a new version: `NONODE` if none is kept. Done twice, it
-    /// leads back to where it began.
+    /// leads back to where it began. If another sets the value meanwhile, the one before that is
+    /// meant. For its doubts, see [`Setting::set_if`].
     pub async fn roll_back(&self) -> Result<i32, Error> {
-        let before = self.past_versions().await?.last().copied();
-        self.roll_back_to(before.unwrap_or(-1)).await
+        loop {
+            let now = read(&self.client, &self.path).await?.map_or(-1, |(_, stat)| stat.version);
+            let earlier = self.past_versions().await?;
+            let before = earlier.into_iter().rev().find(|past| *past < now).unwrap_or(-1);
+            let past = read(&self.client, &self.past(before)).await?;
+            let set = match past {
+                Some((data, _)) => self.set_bytes_if(&data, now).await,
+                None if before == -1 => return self.roll_back_to(before).await,
+                None => continue, // Newer ones came.
+            };
+            match set {
+                Err(error) if error.code() == Some(ErrorCode::BadVersion) => {}
+                known => return known,
+            }
+        }
     }
 
     /// Follows the value.

@@ -1,8 +1,10 @@
 //! A setting: each version has one value, whoever set it knows which, and each version's
-//! predecessor is kept.
+//! predecessor is kept. A version that was rolled back to is what stood before the one that it
+//! takes the place of, whoever else sets it meanwhile.
 //!
 //! Seed 5 of this, with four setters, once found a change that was denied after it had happened:
-//! others had set the value before the connection was back.
+//! others had set the value before the connection was back. Each seed found a version that was
+//! rolled back to the one before another's, when that was set meanwhile.
 
 use crate::faults::{ROUGH, ROUGH_MEMBERS};
 use crate::process::Here;
@@ -21,6 +23,7 @@ const KEPT: usize = 10_000;
 #[derive(Clone, Debug)]
 enum Saw {
     Set(i32, String),
+    RolledBack(i32),
     Failed(String, Fate),
 }
 
@@ -31,7 +34,26 @@ enum InDoubt {
     Deny,
 }
 
-async fn setter(here: Here<Saw>, in_doubt: InDoubt) {
+/// How the value before is brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RollsBack {
+    AsItIs,
+    /// Wrong: another may have set it since this one looked.
+    ByHand,
+}
+
+/// `None` if nothing is known, or there was none before.
+async fn roll_back(setting: &Setting<String>, rolls: RollsBack) -> Option<i32> {
+    match rolls {
+        RollsBack::AsItIs => setting.roll_back().await.ok(),
+        RollsBack::ByHand => {
+            let before = setting.earlier().await.ok()?.into_iter().next()?;
+            setting.set(&before.value.ok()?).await.ok()
+        }
+    }
+}
+
+async fn setter(here: Here<Saw>, (in_doubt, rolls): (InDoubt, RollsBack)) {
     let mut chance = here.chance();
     let mut number = 0;
     while !here.is_over() {
@@ -40,6 +62,10 @@ async fn setter(here: Here<Saw>, in_doubt: InDoubt) {
         while !here.is_over() && lives(&client) {
             number += 1;
             let value = format!("{}-{}-{number}", here.process, here.life);
+            if chance.one_in(4) {
+                let rolled_back = roll_back(&setting, rolls).await.map(Saw::RolledBack);
+                rolled_back.into_iter().for_each(|saw| here.note(saw));
+            }
             here.note(match set(&setting, &value, &mut chance).await {
                 Ok(version) => Saw::Set(version, value),
                 Err(_) if in_doubt == InDoubt::Deny => Saw::Failed(value, Fate::DidNotHappen),
@@ -76,10 +102,10 @@ fn values(stage: &Stage<Saw>) -> BTreeMap<i32, String> {
     known.collect()
 }
 
-fn play(seed: u64, in_doubt: InDoubt) {
+fn play(seed: u64, in_doubt: InDoubt, rolls: RollsBack) {
     let mut stage = Stage::new(seed, ROUGH_MEMBERS);
     for _ in 0..3 {
-        stage.process(move |here| setter(here, in_doubt));
+        stage.process(move |here| setter(here, (in_doubt, rolls)));
     }
     stage.strike(ROUGH);
     stage.run_for(20_000);
@@ -89,12 +115,17 @@ fn play(seed: u64, in_doubt: InDoubt) {
     for (at, version) in values.keys().enumerate() {
         assert_eq!(i32::try_from(at), Ok(*version), "a version is missing");
     }
-    let mut set = 0;
+    let (mut set, mut rolled_back) = (0, 0);
     for noted in stage.notes() {
         match noted.what {
             Saw::Set(version, value) => {
                 assert_eq!(values.get(&version), Some(&value), "version {version} has another");
                 set += 1;
+            }
+            Saw::RolledBack(version) => {
+                let (value, before) = (values.get(&version), values.get(&(version - 2)));
+                assert_eq!(value, before, "version {version} is not what it was rolled back to");
+                rolled_back += 1;
             }
             Saw::Failed(value, Fate::DidNotHappen) => {
                 assert!(values.values().all(|it| *it != value), "{value} was set after all");
@@ -102,17 +133,27 @@ fn play(seed: u64, in_doubt: InDoubt) {
             Saw::Failed(_, Fate::MayHaveHappened) => {}
         }
     }
-    assert!(set > 30, "only {set} were set: nothing is proved");
+    let few = format!("only {set} were set and {rolled_back} rolled back: nothing is proved");
+    assert!(set > 30 && rolled_back > 5, "{few}");
 }
 
 #[test]
 fn each_version_of_a_setting_is_kept_and_known_to_its_setter() {
     seeds::check("each_version_of_a_setting_is_kept_and_known_to_its_setter", |seed| {
-        play(seed, InDoubt::LeaveIt);
+        play(seed, InDoubt::LeaveIt, RollsBack::AsItIs);
     });
 }
 
 #[test]
 fn a_setter_that_denies_what_may_have_happened_is_found_out() {
-    seeds::is_found_out(20, "was set after all", |seed| play(seed, InDoubt::Deny));
+    seeds::is_found_out(100, "was set after all", |seed| {
+        play(seed, InDoubt::Deny, RollsBack::AsItIs);
+    });
+}
+
+#[test]
+fn whoever_rolls_back_without_looking_is_found_out() {
+    seeds::is_found_out(20, "is not what it was rolled back to", |seed| {
+        play(seed, InDoubt::LeaveIt, RollsBack::ByHand);
+    });
 }
