@@ -85,8 +85,8 @@ pub(super) enum Whose {
     Unique,
     /// Nobody else gives it these data.
     Says(Data),
-    /// Another's stands there only if this session's is gone.
-    Mine,
+    /// It was created at this zxid, as no other was.
+    Created(Zxid),
 }
 
 /// Removes a node of this session when it is dropped, whether it was created or not.
@@ -112,6 +112,11 @@ impl Removal {
         &self.client
     }
 
+    /// The node has been created, at this zxid.
+    pub(super) fn created(&mut self, czxid: Zxid) {
+        self.whose = Whose::Created(czxid);
+    }
+
     /// There is nothing to remove.
     pub(super) fn forget(mut self) {
         self.path = Box::default();
@@ -131,7 +136,7 @@ impl Drop for Removal {
             match whose {
                 Whose::Unique => client.retrying().delete(&path, None).await.ok(),
                 Whose::Says(words) => remove_if_it_says(&client, &path, &words).await.ok(),
-                Whose::Mine => remove_if_mine(&client, &path).await.ok(),
+                Whose::Created(czxid) => remove_created(&client, &path, czxid).await.ok(),
             }
         });
     }
@@ -151,9 +156,10 @@ pub(super) async fn remove_if_it_says(
     }
 }
 
-async fn remove_if_mine(client: &Client, path: &str) -> Result<(), Error> {
+/// Removes the node at `path` if it is the one that was created at `czxid`.
+async fn remove_created(client: &Client, path: &str, czxid: Zxid) -> Result<(), Error> {
     match client.retrying().exists(path).await? {
-        Some(stat) if is_mine(client, &stat) => client.retrying().delete(path, None).await,
+        Some(stat) if stat.czxid == czxid => delete_this(client, path, czxid).await,
         Some(_) | None => Ok(()),
     }
 }

@@ -2,13 +2,15 @@
 //! stored as Curator's service discovery stores them.
 //!
 //! What it keeps true: an instance is listed while its session lives and it is registered; what is
-//! chosen is one of those that are listed as up and have not failed this process lately.
+//! chosen is one of those that are listed as up and have not failed this process lately. The end of
+//! a registration never removes another one of the same id: before its node is known, it is told
+//! from others by a word in its data, and then by the zxid that created it.
 
 use super::assignment::{Worker, rendezvous, scattered};
-use super::exact::{Removal, Whose};
-use super::nodes::{child, create_below, delete, names};
+use super::exact::{Removal, Whose, delete_this};
+use super::nodes::{child, create_below, names};
 use super::subtree::{Snapshot, Subtree, SubtreeWatch};
-use crate::{Client, Create, CreateMode, Created, Error, ErrorCode, Stat};
+use crate::{Client, Create, CreateMode, Created, Data, Error, ErrorCode, Stat};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -79,8 +81,9 @@ impl Instance {
         }
     }
 
-    /// As Curator's `ServiceInstance` has it; what that has no field for is in its payload.
-    fn to_json(&self, service: &str) -> String {
+    /// As Curator's `ServiceInstance` has it; what that has no field for is in its payload. The
+    /// word is that of the registration.
+    fn to_json(&self, service: &str, word: &str) -> String {
         json!({
             "name": service,
             "id": &*self.id,
@@ -91,6 +94,7 @@ impl Instance {
                 "weight": self.weight,
                 "health": self.health.word(),
                 "metadata": self.metadata,
+                "registration": word,
             },
             "registrationTimeUTC": self.registered_ms,
             "serviceType": "DYNAMIC",
@@ -153,14 +157,16 @@ impl Registry {
         }
         let directory = self.service(service)?;
         let path = child(&directory, &instance.id);
-        let removal = Removal::new(&self.client, &path, Whose::Mine);
+        let word: Box<str> = self.client.unique_name().into();
+        let data: Data = instance.to_json(service, &word).as_bytes().into();
+        let mut removal = Removal::new(&self.client, &path, Whose::Says(data.clone()));
         let retrying = self.client.retrying();
-        let node = Create::new(&path, CreateMode::Ephemeral);
-        let node = node.data(instance.to_json(service).as_bytes());
+        let node = Create::new(&path, CreateMode::Ephemeral).data(&data);
         let create = || retrying.create(node.clone());
         match create_below(&self.client, &directory, create).await {
             Ok(Created { stat, .. }) => {
-                Ok(Registration { service: service.into(), instance, stat, removal })
+                removal.created(stat.czxid);
+                Ok(Registration { service: service.into(), word, instance, stat, removal })
             }
             Err(error) => {
                 if error.code() == Some(ErrorCode::NodeExists) {
@@ -194,6 +200,8 @@ impl Registry {
 #[must_use = "dropping it ends the registration"]
 pub struct Registration {
     service: Box<str>,
+    /// No other registration has it.
+    word: Box<str>,
     instance: Instance,
     stat: Stat,
     removal: Removal,
@@ -214,7 +222,7 @@ impl Registration {
     /// Registers something else under the same id.
     pub async fn update(&mut self, instance: Instance) -> Result<(), Error> {
         let instance = Instance { id: self.instance.id.clone(), ..instance };
-        let data = instance.to_json(&self.service);
+        let data = instance.to_json(&self.service, &self.word);
         let retrying = self.removal.client().retrying();
         let version = self.stat.version;
         self.stat = retrying.set_data(self.removal.path(), data.as_bytes(), version).await?;
@@ -224,7 +232,7 @@ impl Registration {
 
     /// Ends the registration, and waits until nobody is told of it any more.
     pub async fn unregister(self) -> Result<(), Error> {
-        delete(self.removal.client(), self.removal.path()).await?;
+        delete_this(self.removal.client(), self.removal.path(), self.stat.czxid).await?;
         self.removal.forget();
         Ok(())
     }
@@ -396,7 +404,7 @@ mod tests {
         instance.weight = 3;
         instance.health = Health::Draining;
         instance.metadata.insert("zone".into(), "b".into());
-        let text = instance.to_json("orders");
+        let text = instance.to_json("orders", "w1");
         assert_eq!(Instance::from_json(text.as_bytes()), Some(instance));
     }
 

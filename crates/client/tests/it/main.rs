@@ -22,6 +22,7 @@ mod locks;
 mod mirror;
 mod process;
 mod queues;
+mod registries;
 mod repeatable;
 mod seeds;
 mod sessions;
