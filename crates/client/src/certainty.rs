@@ -6,6 +6,12 @@
 //! ahead by answers to writes and by nothing else: a process that was stopped for an hour finds, at
 //! its first look, that the moment has passed.
 //!
+//! The clock is the process's own, and the leader's runs at another speed. Of the third of a
+//! timeout that is left, a sixth of the timeout is for the time between two questions, and half a
+//! tick for what a follower that dies had not told its leader. The rest is for the clocks: a tenth
+//! with a timeout of five ticks, a sixteenth with one of four. In the simulator, clocks of clients
+//! run within a hundredth, those of members within a five-hundredth.
+//!
 //! What a server answers by itself moves nothing. A follower that its leader does not hear answers
 //! reads and pings for as long as `syncLimit` allows, while the leader lets its sessions expire. A
 //! leader that was stopped for long answers `sync`, and takes sessions over, until it notices that

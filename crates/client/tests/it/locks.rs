@@ -3,8 +3,11 @@
 //!
 //! Sessions are as short as they may be for members that tick every 500 ms: whatever a member
 //! takes to notice, that its leader does not hear it or that nobody follows it, is longer.
+//! Clocks of clients run within a hundredth; one that is slow by more than certainty allows for is
+//! found out.
 
 use crate::faults::{CALM_MEMBERS, Fault, ROUGH_MEMBERS, Rate, Span, rate};
+use crate::pace::{DRIFTING, Paces};
 use crate::process::Here;
 use crate::seeds;
 use crate::stage::Stage;
@@ -43,8 +46,6 @@ enum Looks {
 
 async fn holder(here: Here<Saw>, (timeout_ms, looks): (u64, Looks)) {
     let mut chance = here.chance();
-    // Whoever does not look must have the time to be wrong.
-    let longest_ms = if looks == Looks::Once { 30_000 } else { timeout_ms };
     while !here.is_over() {
         let client = here.connected(timeout_ms + chance.below(timeout_ms / 4)).await;
         let lock = Lock::new(&client, "/lock");
@@ -55,6 +56,12 @@ async fn holder(here: Here<Saw>, (timeout_ms, looks): (u64, Looks)) {
                 () = here.over() => break,
             };
             let Ok(held) = held else { break };
+            // Now and then it has the time to be wrong: longer than a session can be silent.
+            let longest_ms = match looks {
+                Looks::Once => 30_000,
+                Looks::Always if chance.one_in(3) => 6 * timeout_ms,
+                Looks::Always => timeout_ms,
+            };
             hold(&here, (&held, &client), (chance.below(longest_ms), looks)).await;
             held.release().await.ok();
             here.pause(chance.below(300)).await;
@@ -117,8 +124,8 @@ fn go_on(stage: &mut Stage<Saw>, until_ms: u64) {
     });
 }
 
-fn play(seed: u64, looks: Looks) -> Stage<Saw> {
-    let mut stage = Stage::new(seed, ROUGH_MEMBERS);
+fn play(mut stage: Stage<Saw>, (looks, paces): (Looks, Paces)) -> Stage<Saw> {
+    stage.set_paces(paces);
     for _ in 0..4 {
         stage.process(move |here| holder(here, (TIMEOUT_MS, looks)));
     }
@@ -149,13 +156,32 @@ fn judge(stage: &Stage<Saw>) {
 #[test]
 fn one_holds_the_lock_at_a_time_and_knows_until_when() {
     seeds::check("one_holds_the_lock_at_a_time_and_knows_until_when", |seed| {
-        judge(&play(seed, Looks::Always));
+        judge(&play(Stage::new(seed, ROUGH_MEMBERS), (Looks::Always, DRIFTING)));
+    });
+}
+
+/// What certainty stands on is heard by an observer, and by the leader only from that.
+#[test]
+fn one_holds_the_lock_at_a_time_through_observers() {
+    seeds::check("one_holds_the_lock_at_a_time_through_observers", |seed| {
+        judge(&play(Stage::of_observers(seed, ROUGH_MEMBERS), (Looks::Always, DRIFTING)));
+    });
+}
+
+/// Two thirds of a timeout by such a clock are more than a timeout of the leader's.
+#[test]
+fn a_clock_that_runs_at_half_the_pace_is_found_out() {
+    seeds::is_found_out(60, "it is dead at", |seed| {
+        let slow = Paces::of(-500_000..=-500_000);
+        play(Stage::new(seed, ROUGH_MEMBERS), (Looks::Always, slow));
     });
 }
 
 #[test]
 fn whoever_looks_only_once_is_found_out() {
-    seeds::is_found_out(20, "two hold it", |seed| judge(&play(seed, Looks::Once)));
+    seeds::is_found_out(20, "two hold it", |seed| {
+        judge(&play(Stage::new(seed, ROUGH_MEMBERS), (Looks::Once, DRIFTING)));
+    });
 }
 
 /// A follower answers, and the leader hears of that only with its next ping: what is answered after

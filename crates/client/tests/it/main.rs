@@ -20,6 +20,7 @@ mod faults;
 mod groups;
 mod locks;
 mod mirror;
+mod pace;
 mod process;
 mod queues;
 mod registries;

@@ -162,7 +162,7 @@ fn a_mirror_that_reads_again_after_a_gap_ends_equal_to_the_tree() {
 
 #[test]
 fn a_mirror_that_ignores_gaps_is_found_out() {
-    seeds::is_found_out(20, "waited in vain: the mirrors are equal to the tree", |seed| {
+    seeds::is_found_out(100, "waited in vain: the mirrors are equal to the tree", |seed| {
         play(seed, AtGap::GoOn);
     });
 }

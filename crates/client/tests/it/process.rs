@@ -1,18 +1,20 @@
 //! A simulated client process: a tokio runtime of its own with a clock that only the stage moves.
 //!
 //! What it keeps true:
-//! - Its clock is never behind what it was told and never more than a millisecond ahead of the
-//!   stage's, unless it is stopped.
+//! - Its clock runs at its own [`Pace`]. It is never behind what that makes of the stage's time,
+//!   and never more than a millisecond ahead of it, unless it is stopped.
 //! - While it is stopped nothing of it runs and its clock stands; when it goes on the clock jumps
 //!   by all that was missed at once, as after SIGSTOP.
 //! - When it is killed nothing of it runs any more, not even what would say goodbye.
 
 use crate::desk::{Desk, Socket, Wish};
+use crate::pace::Pace;
 use bellwether_client::{Client, Connector, Error};
 use bellwether_sim::disk::Chance;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -27,7 +29,7 @@ pub(crate) type Program<T> =
 /// Something that a process noted: what, who and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Noted<T> {
-    /// By the process's own clock, which is the stage's unless it had been stopped.
+    /// As the stage counts, unless it had been stopped.
     pub(crate) at_ms: u64,
     pub(crate) process: usize,
     /// Which life of it.
@@ -46,18 +48,51 @@ pub(crate) struct Here<T> {
     seed: u64,
     desk: Desk,
     notes: Notes<T>,
-    started_ms: u64,
-    started: Instant,
+    clock: Clock,
     over: watch::Receiver<bool>,
 }
 
 impl<T> Clone for Here<T> {
     fn clone(&self) -> Here<T> {
-        let Here { process, life, seed, started_ms, started, .. } = *self;
+        let Here { process, life, seed, .. } = *self;
         let (servers, desk) = (self.servers.clone(), self.desk.clone());
-        let (notes, over) = (self.notes.clone(), self.over.clone());
-        Here { process, life, servers, seed, desk, notes, started_ms, started, over }
+        let (notes, clock, over) = (self.notes.clone(), self.clock.clone(), self.over.clone());
+        Here { process, life, servers, seed, desk, notes, clock, over }
     }
+}
+
+/// What a process and the stage know of the process's clock.
+#[derive(Clone, Debug)]
+struct Clock {
+    pace: Pace,
+    /// When the process was started, as the stage counts, and by its own clock.
+    started_ms: u64,
+    started: Instant,
+    /// The time of the stage at which the process ran last, which its clock is too coarse to tell.
+    reached_ms: Arc<AtomicU64>,
+}
+
+impl Clock {
+    /// What it shows at a time of the stage, in milliseconds after its start.
+    fn shown_ms(&self, at_ms: u64) -> u64 {
+        self.pace.shown_ms(at_ms.saturating_sub(self.started_ms))
+    }
+
+    /// The time of the stage.
+    fn now_ms(&self) -> u64 {
+        let shown_ms = milliseconds(self.started.elapsed());
+        let at_ms = self.started_ms + self.pace.true_ms(shown_ms);
+        // Relaxed: one thread runs them all.
+        at_ms.max(self.reached_ms.load(Ordering::Relaxed))
+    }
+
+    fn reached(&self, at_ms: u64) {
+        self.reached_ms.fetch_max(at_ms, Ordering::Relaxed);
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap()
 }
 
 impl<T> Here<T> {
@@ -77,14 +112,16 @@ impl<T> Here<T> {
         }
     }
 
-    /// What the process takes for the time: the stage's, in milliseconds.
+    /// What the time is by the stage's clock, in milliseconds. What the client does by itself, and
+    /// [`Here::pause`], go by the process's own.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.started_ms + u64::try_from(self.started.elapsed().as_millis()).unwrap()
+        self.clock.now_ms()
     }
 
-    /// A moment of the process's clock, as the stage counts.
+    /// The last millisecond of the stage's clock that is not behind a moment of the process's.
     pub(crate) fn ms_of(&self, moment: Instant) -> u64 {
-        self.started_ms + u64::try_from((moment - self.started).as_millis()).unwrap()
+        let Clock { pace, started_ms, started, .. } = &self.clock;
+        started_ms + pace.true_ms_before(milliseconds(moment - *started))
     }
 
     /// Notes something for whoever judges the run.
@@ -104,7 +141,7 @@ impl<T> Here<T> {
         self.over.clone().wait_for(|over| *over).await.ok();
     }
 
-    /// Waits for a while.
+    /// Waits for a while, by the process's clock.
     pub(crate) async fn pause(&self, ms: u64) {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
@@ -135,17 +172,16 @@ pub(crate) struct Process {
     runtime: Runtime,
     program: Option<JoinHandle<()>>,
     desk: Desk,
-    started_ms: u64,
-    started: Instant,
-    /// What its clock shows, as the stage counts.
-    clock_ms: u64,
+    clock: Clock,
+    /// What its clock shows, in milliseconds after its start.
+    shown_ms: u64,
     news: Vec<News>,
     stopped: bool,
 }
 
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process").field("clock_ms", &self.clock_ms).finish_non_exhaustive()
+        f.debug_struct("Process").field("shown_ms", &self.shown_ms).finish_non_exhaustive()
     }
 }
 
@@ -155,6 +191,7 @@ pub(crate) struct Start<'a, T> {
     pub(crate) life: u64,
     pub(crate) servers: Arc<str>,
     pub(crate) seed: u64,
+    pub(crate) pace: Pace,
     pub(crate) notes: Notes<T>,
     pub(crate) over: watch::Receiver<bool>,
     pub(crate) program: &'a Program<T>,
@@ -164,23 +201,15 @@ impl Process {
     pub(crate) fn start<T: Send + 'static>(start: Start<'_, T>, now_ms: u64) -> Process {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime without IO needs nothing of the system");
-        let Start { process, life, servers, seed, notes, over, program } = start;
+        let Start { process, life, servers, seed, pace, notes, over, program } = start;
         let started = runtime.block_on(async { Instant::now() });
-        let desk = Desk::default();
-        let here = Here {
-            process,
-            life,
-            servers,
-            seed,
-            desk: desk.clone(),
-            notes,
-            started_ms: now_ms,
-            started,
-            over,
-        };
+        let (reached_ms, desk) = (Arc::new(AtomicU64::new(now_ms)), Desk::default());
+        let clock = Clock { pace, started_ms: now_ms, started, reached_ms };
+        let (its_desk, its_clock) = (desk.clone(), clock.clone());
+        let here =
+            Here { process, life, servers, seed, desk: its_desk, notes, clock: its_clock, over };
         let program = Some(runtime.spawn(program(here)));
-        let (clock_ms, started_ms, news) = (now_ms, now_ms, Vec::new());
-        Process { runtime, program, desk, started_ms, started, clock_ms, news, stopped: false }
+        Process { runtime, program, desk, clock, shown_ms: 0, news: Vec::new(), stopped: false }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -201,9 +230,11 @@ impl Process {
         if first == First::Sockets {
             self.hand_in();
         }
-        let missed = Duration::from_millis(now_ms.saturating_sub(self.clock_ms));
+        let shown_ms = self.clock.shown_ms(now_ms).max(self.shown_ms);
+        let missed = Duration::from_millis(shown_ms - self.shown_ms);
+        self.clock.reached(now_ms);
         self.runtime.block_on(async { tokio::time::advance(missed).await });
-        self.clock_ms = self.clock_ms.max(now_ms);
+        self.shown_ms = shown_ms;
     }
 
     /// Something came for it.
@@ -211,18 +242,26 @@ impl Process {
         self.news.push(news);
     }
 
-    /// Whether there is a reason to let it run at this time.
-    pub(crate) fn is_due(&self, now_ms: u64, idle_ms: u64) -> bool {
-        !self.stopped && (!self.news.is_empty() || now_ms >= self.clock_ms + idle_ms)
+    /// Whether something has come that it has not looked at.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.stopped && !self.news.is_empty()
     }
 
-    /// It runs until it has done what it can do at this time; its timers have rung meanwhile.
+    /// Whether there is a reason to let it run at this time.
+    pub(crate) fn is_due(&self, now_ms: u64, idle_ms: u64) -> bool {
+        let idle = now_ms >= self.clock.reached_ms.load(Ordering::Relaxed) + idle_ms;
+        self.has_news() || (!self.stopped && idle)
+    }
+
+    /// It runs until it has done what it can do at this time; its timers have rung meanwhile. If
+    /// its clock is ahead already, what has come waits until the next millisecond of it.
     pub(crate) fn run(&mut self, now_ms: u64) {
         self.run_to(now_ms);
-        if !self.news.is_empty() {
+        let next_ms = self.clock.shown_ms(now_ms) + 1;
+        if !self.news.is_empty() && self.shown_ms < next_ms {
             self.hand_in();
             // Time moves only when nobody can do anything, so that all is done by then.
-            self.run_to(now_ms + 1);
+            self.show(next_ms);
         }
     }
 
@@ -236,11 +275,17 @@ impl Process {
         }
     }
 
-    fn run_to(&mut self, ms: u64) {
-        if ms > self.clock_ms {
-            let at = self.started + Duration::from_millis(ms - self.started_ms);
+    fn run_to(&mut self, now_ms: u64) {
+        self.show(self.clock.shown_ms(now_ms));
+        self.clock.reached(now_ms);
+    }
+
+    /// Its clock goes on until it shows this.
+    fn show(&mut self, shown_ms: u64) {
+        if shown_ms > self.shown_ms {
+            let at = self.clock.started + Duration::from_millis(shown_ms);
             self.runtime.block_on(async { tokio::time::sleep_until(at).await });
-            self.clock_ms = ms;
+            self.shown_ms = shown_ms;
         }
     }
 

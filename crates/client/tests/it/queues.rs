@@ -241,7 +241,7 @@ fn what_was_put_is_done_by_one_at_a_time() {
 
 #[test]
 fn a_producer_that_puts_again_is_found_out() {
-    seeds::is_found_out(20, "was put 2 times", |seed| play(seed, Wrong::PutsAgain));
+    seeds::is_found_out(100, "was put 2 times", |seed| play(seed, Wrong::PutsAgain));
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn runs_do_what_they_are_for() {
         "life 2: Done",
         "fate: MayHaveHappened",
         "Ended(Expired)",
+        "connects to 4 as",
         "--- crash-leader",
         "--- partition",
         "--- power-loss-of-all",

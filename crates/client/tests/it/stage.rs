@@ -5,11 +5,14 @@
 //! - A run is a function of its seed. Programs must not be the exception: they take chance from
 //!   [`Here::seed`], and a `tokio::select!` in them is `biased`.
 //! - What a process says at some time reaches the network at that time or a little later, what
-//!   comes for it is heard in the millisecond of its coming.
+//!   comes for it is heard in the millisecond of its coming or in the next one.
+//! - No clock is right: those of members and of processes run at paces of their own. What is noted
+//!   is noted by the stage's.
 //! - A promise that a member breaks ends the run, as does a panic of a program.
 
 use crate::desk::{Socket, Wish};
 use crate::faults::{Fault, Rate};
+use crate::pace::{DRIFTING, Paces};
 use crate::process::{First, Here, News, Noted, Notes, Process, Program, Start};
 use crate::seeds;
 use bellwether_sim::Violation;
@@ -25,6 +28,11 @@ use tokio::sync::watch;
 const IDLE_MS: u64 = 10;
 /// When a call that nobody answered is tried again, as TCP does.
 const CALL_AGAIN_MS: u64 = 1000;
+const VOTERS: usize = 3;
+
+fn setup(faults: &str) -> Setup<'_> {
+    Setup { voters: VOTERS, observers: 0, tick_ms: 500, faults }
+}
 
 /// What programs note.
 pub(crate) trait Note: Clone + fmt::Debug + Send + 'static {}
@@ -57,6 +65,9 @@ enum Planned {
 pub(crate) struct Stage<T: Note> {
     outside: Outside,
     chance: Chance,
+    /// For the clocks of processes alone, so that they change nothing else.
+    clocks: Chance,
+    paces: Paces,
     seats: Vec<Seat<T>>,
     /// Which seat and socket a stream belongs to.
     owners: BTreeMap<Stream, (usize, Socket)>,
@@ -70,15 +81,28 @@ pub(crate) struct Stage<T: Note> {
 }
 
 impl<T: Note> Stage<T> {
-    /// An ensemble of three members whose faults are those lines; see `crates/sim/faultloads`.
+    /// An ensemble of three members whose faults are those lines; see `crates/sim/faultloads`. With
+    /// every other seed there is a fourth one, an observer, which clients find like the others.
     pub(crate) fn new(seed: u64, faults: &str) -> Stage<T> {
-        let setup = Setup { voters: 3, observers: 0, tick_ms: 500, faults };
+        let observers = usize::from(seed % 2 == 1);
+        Stage::with(seed, Setup { observers, ..setup(faults) }, 1)
+    }
+
+    /// Two observers beside the three members: clients know of no others.
+    pub(crate) fn of_observers(seed: u64, faults: &str) -> Stage<T> {
+        Stage::with(seed, Setup { observers: 2, ..setup(faults) }, VOTERS + 1)
+    }
+
+    /// Clients know the members from this one on.
+    fn with(seed: u64, setup: Setup<'_>, first: usize) -> Stage<T> {
         let outside = Outside::new(seed, setup, None).expect("the faults can be read");
         let (seats, owners) = (Vec::new(), BTreeMap::new());
-        let servers: Vec<String> = (1..=outside.members()).map(|it| format!("m{it}")).collect();
+        let servers: Vec<String> = (first..=outside.members()).map(|it| format!("m{it}")).collect();
         let mut stage = Stage {
             outside,
             chance: Chance::new(seed ^ 0x0073_7461_6765),
+            clocks: Chance::new(seed ^ 0x636c_6f63_6b73),
+            paces: DRIFTING,
             seats,
             owners,
             notes: Notes::default(),
@@ -92,6 +116,11 @@ impl<T: Note> Stage<T> {
             stage.tell_everything();
         }
         stage
+    }
+
+    /// How fast the clocks of machines are whose processes are started from here on.
+    pub(crate) fn set_paces(&mut self, paces: Paces) {
+        self.paces = paces;
     }
 
     /// What happened is told, line by line.
@@ -226,7 +255,10 @@ impl<T: Note> Stage<T> {
         let now_ms = self.now_ms();
         let calls = self.seats.iter().flat_map(|seat| &seat.calls).map(|(at_ms, ..)| *at_ms);
         let planned = self.planned.front().map(|(at_ms, _)| *at_ms);
-        let stop_ms = calls.chain(planned).fold(until_ms.min(now_ms + IDLE_MS), u64::min);
+        let waits = self.seats.iter().filter_map(|seat| seat.process.as_ref());
+        let waits = waits.filter(|process| process.has_news()).map(|_| now_ms + 1);
+        let stop_ms =
+            calls.chain(planned).chain(waits).fold(until_ms.min(now_ms + IDLE_MS), u64::min);
         let reached = self.outside.run_until(stop_ms.max(now_ms));
         let now_ms = reached.unwrap_or_else(|violation| self.broken(&violation));
         self.take_news();
@@ -427,6 +459,7 @@ impl<T: Note> Stage<T> {
             life: seat.life,
             servers: self.servers.clone(),
             seed: self.chance.any(),
+            pace: self.paces.draw(&mut self.clocks),
             notes: self.notes.clone(),
             over: self.over.subscribe(),
             program: &seat.program,
