@@ -85,6 +85,8 @@ pub(super) struct Faultload {
     pub(super) sync_us: Span,
     /// By how many millionths clocks are fast or slow, at most.
     pub(super) drift_ppm: u64,
+    /// How far clocks of the wall are off when the run begins, at most.
+    pub(super) wall_off_ms: u64,
     /// Of how many syncs one is reported late: a cut of the log may be known of before it.
     pub(super) late_report_one_in: Option<u64>,
     /// Of how many records one is lost on its way to a learner, when another follows it at once.
@@ -104,6 +106,7 @@ impl Faultload {
             delay_us: Span { min: 100, max: 1000 },
             sync_us: Span { min: 100, max: 2000 },
             drift_ppm: 100,
+            wall_off_ms: 2000,
             late_report_one_in: None,
             lost_record_one_in: None,
         };
@@ -120,6 +123,7 @@ impl Faultload {
             ["delay", span] => self.delay_us = Span::of_times(span)?,
             ["sync", span] => self.sync_us = Span::of_times(span)?,
             ["drift-ppm", number] => self.drift_ppm = Span::of_numbers(number)?.max,
+            ["wall-off-ms", number] => self.wall_off_ms = Span::of_numbers(number)?.max,
             ["late-report-one-in", number] => {
                 self.late_report_one_in = Some(Span::of_numbers(number)?.max);
             }
@@ -129,8 +133,8 @@ impl Faultload {
             ["every", every, fault] => self.rows.push(Row::new(every, fault, "0us")?),
             ["every", every, fault, "for", span] => self.rows.push(Row::new(every, fault, span)?),
             _ => {
-                return Err("expected delay, sync, drift-ppm, late-report-one-in, \
-                     lost-record-one-in or every TIME FAULT [for TIME]"
+                return Err("expected delay, sync, drift-ppm, wall-off-ms, \
+                     late-report-one-in, lost-record-one-in or every TIME FAULT [for TIME]"
                     .into());
             }
         }

@@ -160,7 +160,9 @@ impl Plan {
             let number = place + 1;
             let drift = i64::try_from(chance.below(2 * self.faultload.drift_ppm + 1)).unwrap_or(0)
                 - i64::try_from(self.faultload.drift_ppm).unwrap_or(0);
-            let wall_off_ms = i64::try_from(chance.below(4000)).unwrap_or(0) - 2000;
+            let wall_off_ms = self.faultload.wall_off_ms;
+            let wall_off_ms = i64::try_from(chance.below(2 * wall_off_ms.max(1))).unwrap_or(0)
+                - i64::try_from(wall_off_ms).unwrap_or(0);
             let mono_start_ms = 1000 + chance.below(100_000);
             let role = if votes { LearnerType::Participant } else { LearnerType::Observer };
             let mut place = bellwether_zab::Settings::new(id_of(number), role, config.clone());
