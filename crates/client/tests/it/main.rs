@@ -10,6 +10,7 @@
     reason = "helpers of tests fail by panicking, and print what happened if they are asked to"
 )]
 
+mod backlogs;
 mod ballots;
 mod barriers;
 mod counts;
