@@ -234,11 +234,18 @@ impl Wake for Bell {
 
 /// Two classes of Python over one type of Rust. Each is a tuple struct over a [`Wrapped`].
 ///
-/// `both { … }` methods are asynchronous in Rust and exist in both classes; `each { … }` are plain
+/// `new { … }`, where there is one, is the constructor of both, which takes a client and a path
+/// first; its body makes the recipe of Rust. `both { … }` methods are asynchronous in Rust and exist in both classes; `each { … }` are plain
 /// items of `#[pymethods]` that exist in both; `sync { … }` and `asyncio { … }` in one.
 macro_rules! both {
     (
         impl $sync:ident, $asyncio:ident for $inner:ty;
+        $(new {
+            $(#[signature $new_signature:tt $(shown $new_shown:literal)?])?
+            fn new(
+                $client:ident, $path:ident $(, $new_argument:ident: $new_type:ty)* $(,)?
+            ) $make:block
+        })?
         both {
             $(
                 $(#[doc = $doc:literal])*
@@ -255,6 +262,19 @@ macro_rules! both {
         #[pyo3::pymethods]
         impl $sync {
             $(
+                #[new]
+                $(#[pyo3(signature = $new_signature $(, text_signature = $new_shown)?)])?
+                fn new(
+                    $client: &pyo3::Bound<'_, $crate::client::SyncClient>,
+                    $path: String
+                    $(, $new_argument: $new_type)*
+                ) -> pyo3::PyResult<$sync> {
+                    $crate::recipes::over(&$client.get().0, $path, |$client, $path| $make)
+                        .map($sync)
+                }
+            )?
+
+            $(
                 $(#[doc = $doc])*
                 $(#[pyo3(signature = $signature $(, text_signature = $shown)?)])?
                 fn $name(
@@ -269,6 +289,19 @@ macro_rules! both {
 
         #[pyo3::pymethods]
         impl $asyncio {
+            $(
+                #[new]
+                $(#[pyo3(signature = $new_signature $(, text_signature = $new_shown)?)])?
+                fn new(
+                    $client: &pyo3::Bound<'_, $crate::client::AsyncClient>,
+                    $path: String
+                    $(, $new_argument: $new_type)*
+                ) -> pyo3::PyResult<$asyncio> {
+                    $crate::recipes::over(&$client.get().0, $path, |$client, $path| $make)
+                        .map($asyncio)
+                }
+            )?
+
             $(
                 $(#[doc = $doc])*
                 $(#[pyo3(signature = $signature $(, text_signature = $shown)?)])?

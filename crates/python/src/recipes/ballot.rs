@@ -1,12 +1,10 @@
 //! Ballots.
 
 use bellwether_client::recipes as rust;
-use pyo3::prelude::*;
 
 use super::values::{Cast, Outcome, Proposal, Tally, vote_of};
-use super::{At, over, pair};
+use super::{At, pair};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::At as _;
 use crate::values::Maybe;
 use crate::watch::within;
@@ -21,6 +19,12 @@ pair! {
 
 both! {
     impl Ballot, AsyncBallot for At<rust::Ballot>;
+
+    new {
+        fn new(client, path) {
+            Ok(rust::Ballot::new(client, path))
+        }
+    }
 
     both {
         /// Opens the ballot.
@@ -72,20 +76,6 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        fn new(client: &Bound<'_, SyncClient>, path: String) -> PyResult<Ballot> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Ballot::new(client, path))
-            }).map(Ballot)
-        }
-    }
-    asyncio {
-        #[new]
-        fn new(client: &Bound<'_, AsyncClient>, path: String) -> PyResult<AsyncBallot> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Ballot::new(client, path))
-            }).map(AsyncBallot)
-        }
-    }
+    sync {}
+    asyncio {}
 }

@@ -4,9 +4,8 @@ use bellwether_client::recipes as rust;
 use pyo3::prelude::*;
 
 use super::held::{is_held, token, word};
-use super::{At, Owned, lasting, let_go, over, pair};
+use super::{At, Owned, lasting, let_go, pair};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::At as _;
 use crate::values::Bytes;
 use crate::watch::within;
@@ -31,6 +30,12 @@ pair! {
 
 both! {
     impl Barrier, AsyncBarrier for At<rust::Barrier>;
+
+    new {
+        fn new(client, path) {
+            Ok(rust::Barrier::new(client, path))
+        }
+    }
 
     both {
         /// Raises it. One that is up stays up.
@@ -57,26 +62,19 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        fn new(client: &Bound<'_, SyncClient>, path: String) -> PyResult<Barrier> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Barrier::new(client, path))
-            }).map(Barrier)
-        }
-    }
-    asyncio {
-        #[new]
-        fn new(client: &Bound<'_, AsyncClient>, path: String) -> PyResult<AsyncBarrier> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Barrier::new(client, path))
-            }).map(AsyncBarrier)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 both! {
     impl DoubleBarrier, AsyncDoubleBarrier for At<rust::DoubleBarrier>;
+
+    new {
+        #[signature (client, path, *, identifier=Bytes(Vec::new())) shown "(client, path, *, identifier=b\"\")"]
+        fn new(client, path, identifier: Bytes) {
+            Ok(rust::DoubleBarrier::new(client, path).identifier(&identifier.0))
+        }
+    }
 
     both {
         /// Comes to the barrier, waits until so many participants are there, this one among them,
@@ -98,34 +96,8 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(
-            signature = (client, path, *, identifier=Bytes(Vec::new())),
-            text_signature = "(client, path, *, identifier=b\"\")"
-        )]
-        fn new(
-            client: &Bound<'_, SyncClient>, path: String, identifier: Bytes,
-        ) -> PyResult<DoubleBarrier> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::DoubleBarrier::new(client, path).identifier(&identifier.0))
-            }).map(DoubleBarrier)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(
-            signature = (client, path, *, identifier=Bytes(Vec::new())),
-            text_signature = "(client, path, *, identifier=b\"\")"
-        )]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, identifier: Bytes,
-        ) -> PyResult<AsyncDoubleBarrier> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::DoubleBarrier::new(client, path).identifier(&identifier.0))
-            }).map(AsyncDoubleBarrier)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 lasting! {

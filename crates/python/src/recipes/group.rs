@@ -5,9 +5,8 @@ use bellwether_client::recipes as rust;
 use pyo3::prelude::*;
 
 use super::values::{Member, MemberChange};
-use super::{At, Owned, lasting, let_go, over, over_and_done, pair, stream};
+use super::{At, Owned, lasting, let_go, over_and_done, pair, stream};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::{At as _, Trouble};
 use crate::values::Bytes;
 use crate::watch::Closable;
@@ -53,6 +52,12 @@ pair! {
 both! {
     impl Group, AsyncGroup for At<Place>;
 
+    new {
+        fn new(client, path) {
+            place(client, path)
+        }
+    }
+
     both {
         /// Joins with these words and gives a Membership, which lasts until it is left, or the
         /// session ends.
@@ -78,18 +83,8 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        fn new(client: &Bound<'_, SyncClient>, path: String) -> PyResult<Group> {
-            over(&client.get().0, path, place).map(Group)
-        }
-    }
-    asyncio {
-        #[new]
-        fn new(client: &Bound<'_, AsyncClient>, path: String) -> PyResult<AsyncGroup> {
-            over(&client.get().0, path, place).map(AsyncGroup)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 fn place(client: &core::Client, path: &str) -> Result<Place, Trouble> {

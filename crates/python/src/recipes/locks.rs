@@ -1,13 +1,11 @@
 //! Locks, leases and elections.
 
 use bellwether_client::recipes as rust;
-use pyo3::prelude::*;
 
 use super::held::Holding;
 use super::values::Contender;
-use super::{At, over, pair, stream};
+use super::{At, pair, stream};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::{At as _, Trouble};
 use crate::values::{Bytes, Maybe};
 use crate::watch::{Closable, within};
@@ -65,6 +63,13 @@ pair! {
 both! {
     impl Lock, AsyncLock for At<rust::Lock>;
 
+    new {
+        #[signature (client, path, *, data=Bytes(Vec::new())) shown "(client, path, *, data=b\"\")"]
+        fn new(client, path, data: Bytes) {
+            Ok(rust::Lock::new(client, path).data(&data.0))
+        }
+    }
+
     both {
         /// Waits until the lock is this caller's and gives a Held. To give up the wait, by a
         /// timeout or a cancelled future, leaves the line. timeout: at most so many seconds.
@@ -92,34 +97,19 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(
-            signature = (client, path, *, data=Bytes(Vec::new())),
-            text_signature = "(client, path, *, data=b\"\")"
-        )]
-        fn new(client: &Bound<'_, SyncClient>, path: String, data: Bytes) -> PyResult<Lock> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Lock::new(client, path).data(&data.0))
-            }).map(Lock)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(
-            signature = (client, path, *, data=Bytes(Vec::new())),
-            text_signature = "(client, path, *, data=b\"\")"
-        )]
-        fn new(client: &Bound<'_, AsyncClient>, path: String, data: Bytes) -> PyResult<AsyncLock> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Lock::new(client, path).data(&data.0))
-            }).map(AsyncLock)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 both! {
     impl RwLock, AsyncRwLock for At<rust::RwLock>;
+
+    new {
+        #[signature (client, path, *, data=Bytes(Vec::new())) shown "(client, path, *, data=b\"\")"]
+        fn new(client, path, data: Bytes) {
+            Ok(rust::RwLock::new(client, path).data(&data.0))
+        }
+    }
 
     both {
         /// Waits until it may be read and gives a Held; a reader behind a waiting writer waits too.
@@ -163,36 +153,19 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(
-            signature = (client, path, *, data=Bytes(Vec::new())),
-            text_signature = "(client, path, *, data=b\"\")"
-        )]
-        fn new(client: &Bound<'_, SyncClient>, path: String, data: Bytes) -> PyResult<RwLock> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::RwLock::new(client, path).data(&data.0))
-            }).map(RwLock)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(
-            signature = (client, path, *, data=Bytes(Vec::new())),
-            text_signature = "(client, path, *, data=b\"\")"
-        )]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, data: Bytes,
-        ) -> PyResult<AsyncRwLock> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::RwLock::new(client, path).data(&data.0))
-            }).map(AsyncRwLock)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 both! {
     impl Semaphore, AsyncSemaphore for At<rust::Semaphore>;
+
+    new {
+        #[signature (client, path, leases, *, data=Bytes(Vec::new())) shown "(client, path, leases, *, data=b\"\")"]
+        fn new(client, path, leases: usize, data: Bytes) {
+            Ok(rust::Semaphore::new(client, path, leases)?.data(&data.0))
+        }
+    }
 
     both {
         /// Waits for a lease and gives a Held. To give up the wait leaves the line. timeout: at
@@ -216,38 +189,18 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(
-            signature = (client, path, leases, *, data=Bytes(Vec::new())),
-            text_signature = "(client, path, leases, *, data=b\"\")"
-        )]
-        fn new(
-            client: &Bound<'_, SyncClient>, path: String, leases: usize, data: Bytes,
-        ) -> PyResult<Semaphore> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Semaphore::new(client, path, leases)?.data(&data.0))
-            }).map(Semaphore)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(
-            signature = (client, path, leases, *, data=Bytes(Vec::new())),
-            text_signature = "(client, path, leases, *, data=b\"\")"
-        )]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, leases: usize, data: Bytes,
-        ) -> PyResult<AsyncSemaphore> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Semaphore::new(client, path, leases)?.data(&data.0))
-            }).map(AsyncSemaphore)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 both! {
     impl Election, AsyncElection for At<rust::Election>;
+
+    new {
+        fn new(client, path) {
+            Ok(rust::Election::new(client, path))
+        }
+    }
 
     both {
         /// Stands for election with this data, waits until elected, and gives a Leadership. To give
@@ -280,22 +233,8 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        fn new(client: &Bound<'_, SyncClient>, path: String) -> PyResult<Election> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Election::new(client, path))
-            }).map(Election)
-        }
-    }
-    asyncio {
-        #[new]
-        fn new(client: &Bound<'_, AsyncClient>, path: String) -> PyResult<AsyncElection> {
-            over(&client.get().0, path, |client, path| {
-                Ok(rust::Election::new(client, path))
-            }).map(AsyncElection)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 /// Who leads, one after the other.

@@ -2,12 +2,10 @@
 
 use bellwether_client as core;
 use bellwether_client::recipes as rust;
-use pyo3::prelude::*;
 
 use super::values::Claimed;
-use super::{At, over, pair};
+use super::{At, pair};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::{At as _, Trouble};
 use crate::values::{Bytes, Maybe, seconds};
 
@@ -43,6 +41,13 @@ fn once(client: &core::Client, path: &str, owner: Option<&str>) -> Result<rust::
 both! {
     impl Counter, AsyncCounter for At<rust::Counter>;
 
+    new {
+        #[signature (client, path, *, exact=false)]
+        fn new(client, path, exact: bool) {
+            counter(client, path, exact)
+        }
+    }
+
     both {
         /// The number.
         brief fn get(counter) {
@@ -64,27 +69,19 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(signature = (client, path, *, exact=false))]
-        fn new(client: &Bound<'_, SyncClient>, path: String, exact: bool) -> PyResult<Counter> {
-            over(&client.get().0, path, |client, path| counter(client, path, exact)).map(Counter)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(signature = (client, path, *, exact=false))]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, exact: bool,
-        ) -> PyResult<AsyncCounter> {
-            over(&client.get().0, path, |client, path| counter(client, path, exact))
-                .map(AsyncCounter)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 both! {
     impl Once, AsyncOnce for At<rust::Once>;
+
+    new {
+        #[signature (client, path, *, owner=None)]
+        fn new(client, path, owner: Option<String>) {
+            once(client, path, owner.as_deref())
+        }
+    }
 
     both {
         /// Sets about a key, a name without a slash, and gives a Claimed. To ask again is told the
@@ -114,24 +111,6 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(signature = (client, path, *, owner=None))]
-        fn new(
-            client: &Bound<'_, SyncClient>, path: String, owner: Option<String>,
-        ) -> PyResult<Once> {
-            over(&client.get().0, path, |client, path| once(client, path, owner.as_deref()))
-                .map(Once)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(signature = (client, path, *, owner=None))]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, owner: Option<String>,
-        ) -> PyResult<AsyncOnce> {
-            over(&client.get().0, path, |client, path| once(client, path, owner.as_deref()))
-                .map(AsyncOnce)
-        }
-    }
+    sync {}
+    asyncio {}
 }

@@ -5,9 +5,8 @@ use pyo3::prelude::*;
 use std::sync::Mutex;
 
 use super::values::{Instance, health_of};
-use super::{At, Owned, lasting, let_go, over, over_and_done, pair, stream};
+use super::{At, Owned, lasting, let_go, over_and_done, pair, stream};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::{At as _, Trouble};
 use crate::values::{Bytes, Give as _};
 use crate::watch::Closable;
@@ -116,6 +115,12 @@ impl Choice {
 both! {
     impl Registry, AsyncRegistry for At<rust::Registry>;
 
+    new {
+        fn new(client, base) {
+            Ok(rust::Registry::new(client, base))
+        }
+    }
+
     both {
         /// Registers an instance and gives a Registration, which lasts until it is ended or the
         /// session ends.
@@ -139,22 +144,8 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        fn new(client: &Bound<'_, SyncClient>, base: String) -> PyResult<Registry> {
-            over(&client.get().0, base, |client, base| {
-                Ok(rust::Registry::new(client, base))
-            }).map(Registry)
-        }
-    }
-    asyncio {
-        #[new]
-        fn new(client: &Bound<'_, AsyncClient>, base: String) -> PyResult<AsyncRegistry> {
-            over(&client.get().0, base, |client, base| {
-                Ok(rust::Registry::new(client, base))
-            }).map(AsyncRegistry)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 lasting! {

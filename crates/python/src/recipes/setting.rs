@@ -12,9 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString};
 use rust::Value as _;
 
-use super::{At, over, stream};
+use super::{At, stream};
 use crate::bridge::{Side, Wrapped, both};
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::{At as _, Trouble};
 use crate::recipes::given_by_side;
 use crate::values::{Bytes, Give, Maybe};
@@ -206,8 +205,8 @@ pub(crate) struct AsyncSettingWatch(Wrapped<Closable<Values>>);
 
 given_by_side! { Closable<Values> => SettingWatch, AsyncSettingWatch; }
 
-fn typed(kind: Kind, keep: usize) -> impl FnOnce(&core::Client, &str) -> Result<Typed, Trouble> {
-    move |client, path| Ok(Typed { setting: rust::Setting::new(client, path).keep(keep), kind })
+fn typed(client: &core::Client, path: &str, kind: Kind, keep: usize) -> Result<Typed, Trouble> {
+    Ok(Typed { setting: rust::Setting::new(client, path).keep(keep), kind })
 }
 
 type Place = std::sync::Arc<At<Typed>>;
@@ -238,6 +237,13 @@ async fn set_if(at: Place, value: Vec<u8>, version: i32) -> Result<i32, Trouble>
 
 both! {
     impl Setting, AsyncSetting for At<Typed>;
+
+    new {
+        #[signature (client, path, r#type=Kind::Text, *, keep=10)]
+        fn new(client, path, r#type: Kind, keep: usize) {
+            typed(client, path, r#type, keep)
+        }
+    }
 
     both {
         /// The Reading; None if it was never set.
@@ -278,14 +284,6 @@ both! {
     }
 
     sync {
-        #[new]
-        #[pyo3(signature = (client, path, r#type=Kind::Text, *, keep=10))]
-        fn new(
-            client: &Bound<'_, SyncClient>, path: String, r#type: Kind, keep: usize,
-        ) -> PyResult<Setting> {
-            over(&client.get().0, path, typed(r#type, keep)).map(Setting)
-        }
-
         /// Sets the value, whatever it was, and gives its version.
         fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
             let value = self.encoded(value)?;
@@ -313,14 +311,6 @@ both! {
     }
 
     asyncio {
-        #[new]
-        #[pyo3(signature = (client, path, r#type=Kind::Text, *, keep=10))]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, r#type: Kind, keep: usize,
-        ) -> PyResult<AsyncSetting> {
-            over(&client.get().0, path, typed(r#type, keep)).map(AsyncSetting)
-        }
-
         /// Sets the value, whatever it was, and gives its version.
         fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
             let value = self.encoded(value)?;

@@ -6,9 +6,8 @@ use pyo3::prelude::*;
 
 use super::held::{Holding, is_held, token, word};
 use super::values::Claimant;
-use super::{At, lasting, let_go, over, over_and_done, pair};
+use super::{At, lasting, let_go, over_and_done, pair};
 use crate::bridge::both;
-use crate::client::{AsyncClient, SyncClient};
 use crate::errors::{At as _, Trouble};
 use crate::values::{Bytes, Maybe, seconds};
 use crate::watch::within;
@@ -58,7 +57,7 @@ pair! {
     Claim, AsyncClaim over At<rust::Claim>;
 
     /// A claim that is this owner's, for a time. The end of a `with` block gives it up; one that is
-    /// dropped runs until its time is over, so that its owner can come back to it.
+    /// dropped runs until its time is so that its owner can come back to it.
     Tenure, AsyncTenure over Holding<rust::Tenure>;
 }
 
@@ -80,6 +79,13 @@ fn claim(client: &core::Client, path: &str, owner: Option<&str>) -> Result<rust:
 
 both! {
     impl Queue, AsyncQueue for At<rust::Queue>;
+
+    new {
+        #[signature (client, path, *, lease=None)]
+        fn new(client, path, lease: Option<f64>) {
+            queue(client, path, lease)
+        }
+    }
 
     both {
         /// Puts an entry into the queue, once. priority: 0 to 999; the lowest is taken first.
@@ -127,24 +133,8 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(signature = (client, path, *, lease=None))]
-        fn new(
-            client: &Bound<'_, SyncClient>, path: String, lease: Option<f64>,
-        ) -> PyResult<Queue> {
-            over(&client.get().0, path, |client, path| queue(client, path, lease)).map(Queue)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(signature = (client, path, *, lease=None))]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, lease: Option<f64>,
-        ) -> PyResult<AsyncQueue> {
-            over(&client.get().0, path, |client, path| queue(client, path, lease)).map(AsyncQueue)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 lasting! {
@@ -232,6 +222,13 @@ lasting! {
 both! {
     impl Claim, AsyncClaim for At<rust::Claim>;
 
+    new {
+        #[signature (client, path, *, owner=None)]
+        fn new(client, path, owner: Option<String>) {
+            claim(client, path, owner.as_deref())
+        }
+    }
+
     both {
         /// Waits until it can be had, takes it for so many seconds, and gives a Tenure. timeout:
         /// waits at most so many seconds.
@@ -260,26 +257,8 @@ both! {
         }
     }
     each {}
-    sync {
-        #[new]
-        #[pyo3(signature = (client, path, *, owner=None))]
-        fn new(
-            client: &Bound<'_, SyncClient>, path: String, owner: Option<String>,
-        ) -> PyResult<Claim> {
-            over(&client.get().0, path, |client, path| claim(client, path, owner.as_deref()))
-                .map(Claim)
-        }
-    }
-    asyncio {
-        #[new]
-        #[pyo3(signature = (client, path, *, owner=None))]
-        fn new(
-            client: &Bound<'_, AsyncClient>, path: String, owner: Option<String>,
-        ) -> PyResult<AsyncClaim> {
-            over(&client.get().0, path, |client, path| claim(client, path, owner.as_deref()))
-                .map(AsyncClaim)
-        }
-    }
+    sync {}
+    asyncio {}
 }
 
 lasting! {
@@ -296,7 +275,7 @@ lasting! {
         }
 
         /// From here on it is for so many seconds; False if it is not this one's any more. It may
-        /// be renewed after its time is over, if nobody has taken it. Meanwhile `check` is in
+        /// be renewed after its time is if nobody has taken it. Meanwhile `check` is in
         /// doubt.
         ///
         /// Raises ClosedError (it was released).
