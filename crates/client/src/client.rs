@@ -6,7 +6,9 @@ use crate::connection::{Answer, Command, Control, NewWatch};
 use crate::error::{Error, Sent, SessionEnd};
 use crate::hosts::Host;
 use crate::limits::EVENT_QUEUE;
-use crate::request::{ANY_VERSION, Create, Multi, MultiRead, ReadResult, Reconfiguration};
+use crate::request::{
+    ANY_VERSION, Create, CreateMode, Multi, MultiRead, ReadResult, Reconfiguration,
+};
 use crate::session::{SessionEvent, encode};
 use crate::watcher::{Change, Handle, Listener, OneshotWatcher, PersistentWatcher};
 use crate::watches::{WatchId, WatchKind};
@@ -108,6 +110,33 @@ impl Client {
             path: self.shared.chroot.strip(&path).into(),
             stat,
         })
+    }
+
+    /// Sees to it that a node and all above it exist: those that are missing are created persistent,
+    /// empty, open to everybody, each by a request of its own; those that are there are left as
+    /// they are. When it fails, what it created stays; to repeat it does no harm.
+    pub async fn ensure_path(&self, path: &str) -> Result<(), Error> {
+        if self.exists(path).await?.is_some() {
+            return Ok(());
+        }
+        let mut forbidden = None;
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+        for node in ends.filter_map(|end| path.get(..end)) {
+            match self.create(Create::new(node, CreateMode::Persistent).data(b"")).await {
+                Ok(_) => {}
+                // Whoever created it: it is there, or the next one says that it is not.
+                Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
+                // Below an access control list that lets nobody create, it may exist all the same.
+                Err(error) if error.code() == Some(ErrorCode::NoAuth) && node != path => {
+                    forbidden = Some(error);
+                }
+                Err(error) if error.code() == Some(ErrorCode::NoNode) => {
+                    return Err(forbidden.unwrap_or(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a node, if it has this version.

@@ -178,23 +178,9 @@ impl Retrying<'_> {
         })
     }
 
-    /// Creates a persistent node with every node above it that is missing; those that are there
-    /// are left as they are.
+    /// [`Client::ensure_path`].
     pub async fn ensure_path(&self, path: &str) -> Result<(), Error> {
-        if path == "/" || self.exists(path).await?.is_some() {
-            return Ok(());
-        }
-        for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "/")]) {
-            let above = path.get(..end).unwrap_or(path);
-            match self.client.create(Create::new(above, crate::CreateMode::Persistent)).await {
-                Ok(_) => {}
-                // Whoever created it: it is there, or the next one says that it is not.
-                Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
-                Err(Error::ConnectionLost) => return Box::pin(self.ensure_path(path)).await,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        until_known!(self.client.ensure_path(path))
     }
 
     /// Sets a node's data if it has this version, so that it has the next one.

@@ -219,7 +219,7 @@ closable! {
         ///
         /// Raises NoAuthError, NoChildrenForEphemeralsError.
         brief fn ensure_path(session, path: String) {
-            paths::ensure(&session.client, &path).await.at(&path)
+            session.client.ensure_path(&path).await.at(&path)
         }
 
         /// A node's access control list and stat. Without the permission to administrate, the

@@ -1,7 +1,7 @@
 //! Operations on more than one node, made of several requests: each leaves what it did when a later
 //! one fails, and may be repeated.
 
-use bellwether_client::{Client, Create, CreateMode, Created, Error, ErrorCode};
+use bellwether_client::{Client, Create, Created, Error, ErrorCode};
 
 /// How often a subtree that grows while it is deleted is gone through again.
 const DELETE_ROUNDS: usize = 10;
@@ -15,32 +15,12 @@ pub(crate) async fn create_all(
     match client.create(create.clone()).await {
         Err(error) if error.code() == Some(ErrorCode::NoNode) => {
             if let Some(above) = parent(path) {
-                ensure(client, above).await?;
+                client.ensure_path(above).await?;
             }
             client.create(create).await
         }
         done => done,
     }
-}
-
-/// Sees to it that a node and all above it exist; those that are missing are created empty, open
-/// to everybody, and stay.
-pub(crate) async fn ensure(client: &Client, path: &str) -> Result<(), Error> {
-    if client.exists(path).await?.is_some() {
-        return Ok(());
-    }
-    let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
-    for node in ends.filter_map(|end| path.get(..end)) {
-        let create = Create::new(node, CreateMode::Persistent).data(b"");
-        match client.create(create).await {
-            Ok(_) => {}
-            Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
-            // Above an access control list that lets nobody create, the node may exist yet.
-            Err(error) if error.code() == Some(ErrorCode::NoAuth) && node != path => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Deletes a node and everything below it; what others delete meanwhile is just as well.

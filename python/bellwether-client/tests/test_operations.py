@@ -120,6 +120,19 @@ def test_paths_are_made_and_subtrees_deleted(connect: Connect, root: str) -> Non
         client.delete(root + "/a", recursive=True)
 
 
+def test_paths_are_made_below_what_lets_nobody_create(connect: Connect, root: str) -> None:
+    owner = connect(auth=[("digest", "me:pw")])
+    owner.create(root + "/closed", acl=[*READ_ACL, digest_acl("me", "pw")])
+    owner.create(root + "/closed/open")
+    client = connect()
+    client.ensure_path(root + "/closed/open/a/b")
+    assert client.get(root + "/closed/open/a/b")[0] == b""
+    with pytest.raises(NoAuthError) as refused:
+        client.ensure_path(root + "/closed/missing/a")
+    assert refused.value.path == root + "/closed/missing/a"
+    owner.set_acl(root + "/closed", OPEN_ACL)
+
+
 def test_access_control_lists(connect: Connect, root: str) -> None:
     client = connect()
     path = client.create(root + "/secret", b"s", acl=[digest_acl("me", "pw")]).path
