@@ -22,6 +22,14 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
+/// A number that is another one each time, also in processes that were forked from one: the keys
+/// of a thread's `RandomState` are those of its parent, and count on from there.
+fn random() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}
+
 /// Makes clients.
 #[derive(Clone, Debug)]
 pub struct Connector {
@@ -97,7 +105,6 @@ impl Connector {
     #[cfg(feature = "sasl")]
     #[must_use]
     pub fn sasl_digest_md5(mut self, user: &str, password: &str) -> Connector {
-        let random = || RandomState::new().build_hasher().finish();
         let key = (u128::from(random()) << 64) | u128::from(random());
         self.sasl = Some(Arc::new(Credentials::new(user, password, key.to_be_bytes())));
         self
@@ -157,7 +164,7 @@ impl Connector {
         let timeout_ms = u64::try_from(self.session_timeout.as_millis()).unwrap_or(u64::MAX);
         let (timeout, sasl) = (Millis(timeout_ms), self.sasl.clone());
         let config = Config { timeout, access: self.access, sasl };
-        let seed = self.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        let seed = self.seed.unwrap_or_else(random);
         let session = Session::new(config, servers.hosts.clone(), seed, Millis(0));
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (control_sender, control) = mpsc::unbounded_channel();

@@ -60,6 +60,26 @@ signal.pause()
         parent.wait(WAIT_S)
 
 
+def test_children_of_one_parent_choose_their_servers_each_for_itself(hosts: str) -> None:
+    program = """
+import os, sys, bellwether
+bellwether.Client.connect(sys.argv[1]).close()
+for number in range(24):
+    child = os.fork()
+    if child == 0:
+        with bellwether.Client.connect(sys.argv[1]) as client:
+            print(client.server, flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    address, port = hosts.split(":")
+    names = [f"{address}:{port}", f"localhost:{port}"]
+    command = [sys.executable, "-u", "-c", program, ",".join(names)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=90)
+    chosen = done.stdout.split()
+    assert len(chosen) == 24 and set(chosen) == set(names), chosen
+
+
 def sockets(process: str) -> list[str]:
     """The sockets that a process holds open."""
     held = []
