@@ -64,5 +64,7 @@ pub use retrying::Retrying;
 pub use session::{Access, Resumed, SessionEvent};
 pub use transport::{Connecting, Tcp, Transport};
 #[cfg(feature = "tls")]
-pub use transport::{Tls, TlsBuilder, TlsError, TlsInput, TlsProblem, TlsSource, TlsStream};
+pub use transport::{
+    Tls, TlsBuilder, TlsError, TlsInput, TlsOver, TlsProblem, TlsSource, TlsStream,
+};
 pub use watcher::{Change, OneshotWatcher, PersistentWatcher};

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 mod tls;
 
 #[cfg(feature = "tls")]
-pub use tls::{Tls, TlsBuilder, TlsError, TlsInput, TlsProblem, TlsSource, TlsStream};
+pub use tls::{Tls, TlsBuilder, TlsError, TlsInput, TlsOver, TlsProblem, TlsSource, TlsStream};
 
 /// A connection that is being made. Dropping it gives the attempt up.
 pub type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;

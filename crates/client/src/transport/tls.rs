@@ -14,7 +14,7 @@ use pkcs12::Store;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring::default_provider};
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore};
 use rustls::{SignatureScheme, WantsVerifier};
@@ -139,6 +139,7 @@ enum HostName {
 pub struct TlsBuilder {
     trust: Vec<Trust>,
     identity: Option<Identity>,
+    key_password: Option<Password>,
     host_name: HostName,
     server_name: Option<Box<str>>,
 }
@@ -158,8 +159,8 @@ impl TlsBuilder {
         self
     }
 
-    /// The client's own certificate, followed by those that lead to its CA, and its private key,
-    /// which is not encrypted. One file may hold both; name it twice.
+    /// The client's own certificate, followed by those that lead to its CA, and its private key.
+    /// One file may hold both; name it twice.
     #[must_use]
     pub fn identity_pem(
         mut self,
@@ -168,6 +169,13 @@ impl TlsBuilder {
     ) -> TlsBuilder {
         let (certificates, key) = (certificates.into(), key.into());
         self.identity = Some(Identity::Pem { certificates, key });
+        self
+    }
+
+    /// What opens the key of [`TlsBuilder::identity_pem`], if it is encrypted (PKCS8, with AES).
+    #[must_use]
+    pub fn key_password(mut self, password: &str) -> TlsBuilder {
+        self.key_password = Some(Password(password.into()));
         self
     }
 
@@ -210,7 +218,7 @@ impl TlsBuilder {
         let config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let (source, chain, key) = identity.read()?;
+                let (source, chain, key) = identity.read(self.key_password.as_ref())?;
                 let key = match chain.first() {
                     Some(own) => key::completed(key, own),
                     None => key,
@@ -261,14 +269,18 @@ fn protocol(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, Wants
 type Chain = Vec<CertificateDer<'static>>;
 
 impl Identity {
-    /// Where it came from, the chain, the key.
-    fn read(&self) -> Result<(&TlsSource, Chain, PrivateKeyDer<'static>), TlsError> {
+    /// Where it came from, the chain, the key, which the password opens if it is encrypted PEM.
+    fn read(
+        &self,
+        password: Option<&Password>,
+    ) -> Result<(&TlsSource, Chain, PrivateKeyDer<'static>), TlsError> {
         match self {
             Identity::Pem { certificates: source, key } => {
                 let wrong = |problem| source.problem(TlsInput::Certificates, problem);
                 let chain = source.read().and_then(|bytes| certificates(&bytes)).map_err(wrong)?;
                 let wrong = |problem| key.problem(TlsInput::Key, problem);
-                let key = key.read().and_then(|bytes| private_key(&bytes)).map_err(wrong)?;
+                let key = key.read().and_then(|bytes| private_key(&bytes, password));
+                let key = key.map_err(wrong)?;
                 Ok((source, chain, key))
             }
             Identity::Pkcs12(source, password) => {
@@ -290,17 +302,30 @@ fn certificates(bytes: &[u8]) -> Result<Chain, TlsProblem> {
     }
 }
 
-fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsProblem> {
+fn private_key(
+    bytes: &[u8],
+    password: Option<&Password>,
+) -> Result<PrivateKeyDer<'static>, TlsProblem> {
     let has = |mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
-    // PKCS8's own mark, and that of the form that RSA and EC keys had before.
-    if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
+    let malformed = |error: pem::Error| TlsProblem::Pem(error.to_string().into());
+    if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+        let password = password.ok_or(TlsProblem::EncryptedKey)?;
+        // The parser knows no encrypted keys, which differ by their labels alone.
+        let text = String::from_utf8_lossy(bytes)
+            .replace("-----BEGIN ENCRYPTED PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----")
+            .replace("-----END ENCRYPTED PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        let found = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(malformed)?;
+        return Ok(pkcs12::open_key(found.secret_pkcs8_der(), &password.0)?.into());
+    }
+    // The form that encrypted RSA and EC keys had before PKCS8, whose key is made by MD5.
+    if has(b"Proc-Type: 4,ENCRYPTED") {
         return Err(TlsProblem::EncryptedKey);
     }
     PrivateKeyDer::from_pem_slice(bytes).map_err(|error| {
         if matches!(error, pem::Error::NoItemsFound) {
             return TlsProblem::NoKey;
         }
-        TlsProblem::Pem(error.to_string().into())
+        malformed(error)
     })
 }
 
@@ -403,7 +428,27 @@ impl Tls {
     /// Settings that trust nobody yet and verify host names.
     pub fn builder() -> TlsBuilder {
         let host_name = HostName::Verified;
-        TlsBuilder { trust: Vec::new(), identity: None, host_name, server_name: None }
+        TlsBuilder {
+            trust: Vec::new(),
+            identity: None,
+            key_password: None,
+            host_name,
+            server_name: None,
+        }
+    }
+
+    /// TLS over another transport than TCP: one with sockets of its own, or a tunnel.
+    pub fn over<T: Transport>(self, below: T) -> TlsOver<T> {
+        TlsOver { tls: self, below }
+    }
+
+    /// The handshake, once there is a connection.
+    fn secured<S>(&self, host: &Host, connecting: Connecting<S>) -> Connecting<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (connector, name) = (self.connector.clone(), self.name_of(host));
+        Box::pin(async move { TlsStream::handshake(connector, name?, connecting.await?).await })
     }
 
     /// What a server's certificate has to carry, which is also what the server is asked for.
@@ -430,12 +475,22 @@ impl Transport for Tls {
     type Stream = TlsStream;
 
     fn connect(&self, host: &Host) -> Connecting<TlsStream> {
-        let (connector, name) = (self.connector.clone(), self.name_of(host));
-        let connecting = super::Tcp.connect(host);
-        Box::pin(async move {
-            let name = name?;
-            TlsStream::handshake(connector, name, connecting.await?).await
-        })
+        self.secured(host, super::Tcp.connect(host))
+    }
+}
+
+/// TLS over another transport than TCP. See [`Tls::over`].
+#[derive(Clone, Debug)]
+pub struct TlsOver<T> {
+    tls: Tls,
+    below: T,
+}
+
+impl<T: Transport> Transport for TlsOver<T> {
+    type Stream = TlsStream<T::Stream>;
+
+    fn connect(&self, host: &Host) -> Connecting<TlsStream<T::Stream>> {
+        self.tls.secured(host, self.below.connect(host))
     }
 }
 

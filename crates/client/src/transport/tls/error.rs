@@ -57,7 +57,7 @@ pub enum TlsProblem {
     NoCertificate,
     /// There is no private key in it.
     NoKey,
-    /// The private key is encrypted.
+    /// The private key is encrypted, and there is no password, or it has the form before PKCS8.
     EncryptedKey,
     /// It is PEM, where a PKCS12 store is expected.
     PemNotPkcs12,
@@ -106,8 +106,9 @@ impl fmt::Display for TlsProblem {
                  of RSA or EC"
             }
             TlsProblem::EncryptedKey => {
-                "the private key is encrypted; decrypt it with `openssl pkey -in FILE -out NEW`, \
-                 or give it with its password as a PKCS12 store"
+                "the private key is encrypted; give key_password if it begins with -----BEGIN \
+                 ENCRYPTED PRIVATE KEY-----, which `openssl pkcs8 -topk8 -in FILE -out NEW` makes \
+                 of the older form"
             }
             TlsProblem::PemNotPkcs12 => "it is PEM, not PKCS12; give trust_pem or identity_pem",
             TlsProblem::JavaKeyStore => {

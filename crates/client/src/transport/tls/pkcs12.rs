@@ -5,6 +5,7 @@
 //! and triple DES; they are refused with the words that convert them.
 //!
 //! What it keeps true: nothing of a store is used before its MAC was checked with the password.
+//! An encrypted key of a PEM file is what a store has inside, so that it is opened here too.
 //! Leaves to [`super::der`] that no length is believed, and to its caller which role a store has.
 
 use super::der::{
@@ -129,9 +130,7 @@ impl Store {
             match kind {
                 oid::KEY_BAG => self.keys.push(Key { local_id, pkcs8: value.to_vec().into() }),
                 oid::SHROUDED_KEY_BAG => {
-                    let mut info = Der::new(value).enter(SEQUENCE)?;
-                    let algorithm = info.enter(SEQUENCE)?;
-                    let pkcs8 = decrypt(algorithm, info.take(OCTET_STRING)?, password)?.into();
+                    let pkcs8 = opened(value, password)?.into();
                     self.keys.push(Key { local_id, pkcs8 });
                 }
                 oid::CERTIFICATE_BAG => {
@@ -262,6 +261,29 @@ fn mac_key(
         key = digest::digest(hash, key.as_ref());
     }
     key.as_ref().to_vec()
+}
+
+/// A private key of its own, as PEM files have it: PKCS8, encrypted.
+pub(super) fn open_key(bytes: &[u8], password: &str) -> Read<PrivatePkcs8KeyDer<'static>> {
+    let opened = opened(bytes, password);
+    if opened == Err(TlsProblem::KeyPassword) {
+        // There is no store that it could have opened.
+        return Err(TlsProblem::Password);
+    }
+    let pkcs8 = opened?;
+    // There is no MAC: a wrong password may leave something that only looks decrypted.
+    let version = Der::new(&pkcs8).enter(SEQUENCE).and_then(|mut info| info.number());
+    match version {
+        Ok(0 | 1) => Ok(pkcs8.into()),
+        Ok(_) | Err(_) => Err(TlsProblem::Password),
+    }
+}
+
+/// Decrypts a private key (`EncryptedPrivateKeyInfo` of RFC 5958).
+fn opened(bytes: &[u8], password: &str) -> Read<Vec<u8>> {
+    let mut info = Der::new(bytes).enter(SEQUENCE)?;
+    let algorithm = info.enter(SEQUENCE)?;
+    decrypt(algorithm, info.take(OCTET_STRING)?, password)
 }
 
 /// Decrypts with a key from the password (PBES2 of RFC 8018).

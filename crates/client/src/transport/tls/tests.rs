@@ -52,6 +52,22 @@ fn keys_that_cannot_be_used_are_named() {
 }
 
 #[test]
+fn an_encrypted_key_is_opened_by_its_password_alone() {
+    let encrypted = include_bytes!("../../../testdata/encrypted.key");
+    let with = |key: &[u8], password: &str| {
+        trusting().key_password(password).identity_pem(CHAIN.to_vec(), key.to_vec())
+    };
+    assert!(with(encrypted, "secret1").build().is_ok());
+    // Whatever the padding looks like under a wrong key, that is what is said.
+    for number in 0..400 {
+        check(with(encrypted, &format!("{number}")), TlsInput::Key, TlsProblem::Password);
+    }
+    let old = include_bytes!("../../../testdata/encrypted-old.key");
+    check(with(old, "secret1"), TlsInput::Key, TlsProblem::EncryptedKey);
+    assert!(with(KEY, "for no key that is encrypted").build().is_ok());
+}
+
+#[test]
 fn certificates_that_cannot_be_read_are_named() {
     let trust = |bytes: &[u8]| Tls::builder().trust_pem(bytes.to_vec());
     check(trust(b""), TlsInput::Trust, TlsProblem::NoCertificate);
@@ -96,6 +112,8 @@ fn passwords_and_keys_are_not_printed() {
     let settings = trusting().identity_pkcs12(path("client.p12"), "secret1");
     let shown = format!("{settings:?} {:?}", settings.clone().build().unwrap());
     assert!(shown.contains("client.p12") && !shown.contains("secret1"), "{shown}");
+    let shown = format!("{:?}", trusting().key_password("secret1"));
+    assert!(!shown.contains("secret1"), "{shown}");
     let shown = format!("{:?}", trusting().identity_pem(CHAIN.to_vec(), KEY.to_vec()));
     assert!(shown.contains(&format!("key: {} bytes", KEY.len())), "{shown}");
 }
@@ -121,7 +139,7 @@ fn the_name_is_the_connect_strings_unless_another_is_given() {
 
 /// The other end: it has the client's certificate, which is as good as any here.
 fn acceptor() -> tokio_rustls::TlsAcceptor {
-    let (chain, key) = (certificates(CHAIN).unwrap(), private_key(KEY).unwrap());
+    let (chain, key) = (certificates(CHAIN).unwrap(), private_key(KEY, None).unwrap());
     let key = key::completed(key, &chain[0]);
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
