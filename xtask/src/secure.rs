@@ -1,15 +1,19 @@
-//! The stage `secure`: our client's and our shell's TLS and SASL against Apache's secure port and
-//! JAAS set-up.
+//! The stage `secure`: TLS and SASL of our clients, in Rust and in Python, and of the shell, against
+//! Apache's secure port and JAAS set-up.
 //!
 //! Keeps true: keys and stores are made by `keytool`, as users make them, and servers are Apache's
-//! alone: Bellwether's own server has neither TLS nor SASL yet, and is asked once it does.
-//! Leaves the checks to `crates/client/examples/secure_check.rs`.
+//! alone: Bellwether's own server has neither TLS nor SASL yet, and is asked once it does. The
+//! Python package is the wheel, as in the stage `python`.
+//! Leaves the checks to `crates/client/examples/secure_check.rs` and to
+//! `python/bellwether-client/tests/secure.py`.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::kazoo::judge;
 use crate::process::{converse, free_port, make_dir, read, run, write};
+use crate::python::Installed;
 use crate::report::{Failure, Passed, Report};
 use crate::server::{Flavour, Launch, Server};
 use crate::workspace::Workspace;
@@ -20,14 +24,14 @@ mod shell;
 const BUILD_LIMIT: Duration = Duration::from_mins(10);
 /// What a program of the JDK may take.
 const KEYTOOL_LIMIT: Duration = Duration::from_mins(1);
-/// What the checks may take in all; their own waits are shorter.
-const LIMIT: Duration = Duration::from_mins(3);
-/// The password of every key store; the program knows it.
+/// What the checks of a client may take in all; their own waits are shorter.
+const LIMIT: Duration = Duration::from_mins(5);
+/// The password of every key store; the programs know it.
 const PASSWORD: &str = "secret 1";
 /// Writes a key as PEM.
 const PEM_KEY: &str = "conformance/foreign/secure/PemKey.java";
 
-/// The users of SASL; the program knows them.
+/// The users of SASL; the programs know them.
 const JAAS: &str = "Server {\n  org.apache.zookeeper.server.auth.DigestLoginModule required\n  \
     user_bob=\"builder\"\n  user_jörg=\"pässwort\";\n};\n";
 
@@ -37,40 +41,83 @@ const KEY_OF_RSA: &[&str] = &["-keyalg", "RSA", "-keysize", "2048"];
 
 /// The stage `secure`.
 pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
-    report.check("TLS and SASL of our client against Apache", || check(workspace));
+    let mut shell = Err("the servers did not start".into());
+    report.check("TLS and SASL of our client against Apache", || check(workspace, &mut shell));
+    report.check("TLS and SASL of our shell against Apache", || shell);
+    report.check("TLS and SASL of the Python package against Apache", || check_python(workspace));
 }
 
-fn check(workspace: &Workspace) -> Result<Passed, Failure> {
+/// The shell is tried with the servers of the client.
+fn check(workspace: &Workspace, shell: &mut Result<Passed, Failure>) -> Result<Passed, Failure> {
     let arguments = ["build", "-q", "-p", "bellwether-client", "--example", "secure_check"];
     let mut cargo = workspace.cargo(&arguments);
     cargo.args(["--features", "sasl,tls"]);
     run(&mut cargo, BUILD_LIMIT)?.success()?;
     let home = workspace.scratch("secure")?;
-    let keys = Keys { workspace, home: &home.path().join("keys") };
-    keys.make()?;
-    let (strict_port, lax_port) = (free_port()?, free_port()?);
-    let strict = strict(&keys, home.path(), strict_port)?;
-    let lax = lax(&keys, home.path(), lax_port)?;
-    let lax_server = lax.start(workspace)?;
-    let mut strict_server = Some(strict.start(workspace)?);
-    let plain = strict_server.as_ref().map(Server::port).unwrap_or_default();
+    let servers = Servers::start(workspace, home.path())?;
+    *shell = shell::check(workspace, &home.path().join("keys"), &servers.strict_ports);
     let mut program = workspace.command(workspace.built("debug/examples", "secure_check"));
-    program.arg(keys.home).arg(format!("{plain}:{strict_port}"));
-    program.arg(format!("{}:{lax_port}", lax_server.port()));
-    let done = converse(&mut program, LIMIT, |line| {
-        if line != "RESTART" {
-            return Ok(None);
-        }
-        let running = strict_server.take().ok_or("the server did not come back")?;
-        strict_server = Some(running.restart(workspace, &strict)?);
-        Ok(Some("done\n"))
-    })?;
-    let passed = judge(&done)?.and(shell::check(workspace, keys.home, (plain, strict_port))?);
-    lax_server.stop()?;
-    if let Some(server) = strict_server {
-        server.stop()?;
+    program.arg(home.path().join("keys")).args([&servers.strict_ports, &servers.lax_ports]);
+    servers.judge(&mut program)
+}
+
+fn check_python(workspace: &Workspace) -> Result<Passed, Failure> {
+    let installed = Installed::make(workspace)?;
+    let home = workspace.scratch("secure")?;
+    let servers = Servers::start(workspace, home.path())?;
+    let mut pytest = installed.python(workspace);
+    pytest.args(["-m", "pytest", "-s", "-q", "tests/secure.py"]);
+    pytest.env("BELLWETHER_HOSTS", servers.strict.address());
+    pytest.env("BELLWETHER_KEYS", home.path().join("keys"));
+    pytest.env("BELLWETHER_STRICT", &servers.strict_ports);
+    pytest.env("BELLWETHER_LAX", &servers.lax_ports);
+    servers.judge(&mut pytest)
+}
+
+/// The two servers, and how the strict one is started again.
+struct Servers<'a> {
+    workspace: &'a Workspace,
+    strict: Server,
+    strict_launch: Launch,
+    lax: Server,
+    /// The plain port and the secure one, with a colon between them.
+    strict_ports: String,
+    lax_ports: String,
+}
+
+impl<'a> Servers<'a> {
+    /// Makes the keys below `home`, and starts both.
+    fn start(workspace: &'a Workspace, home: &Path) -> Result<Self, String> {
+        let keys = Keys { workspace, home: &home.join("keys") };
+        keys.make()?;
+        let (strict_port, lax_port) = (free_port()?, free_port()?);
+        let strict_launch = strict(&keys, home, strict_port)?;
+        let lax = lax(&keys, home, lax_port)?.start(workspace)?;
+        let strict = strict_launch.start(workspace)?;
+        let strict_ports = format!("{}:{strict_port}", strict.port());
+        let lax_ports = format!("{}:{lax_port}", lax.port());
+        Ok(Self { workspace, strict, strict_launch, lax, strict_ports, lax_ports })
     }
-    Ok(passed)
+
+    /// Runs a program that may have the strict one restarted, and ends both.
+    fn judge(self, program: &mut Command) -> Result<Passed, Failure> {
+        let mut strict = Some(self.strict);
+        let done = converse(program, LIMIT, |line| {
+            // Behind the marks of the tests before it, if it is pytest that runs them.
+            if line.trim_start_matches(['.', 'F', 'E']) != "RESTART" {
+                return Ok(None);
+            }
+            let running = strict.take().ok_or("the server did not come back")?;
+            strict = Some(running.restart(self.workspace, &self.strict_launch)?);
+            Ok(Some("done\n"))
+        })?;
+        let passed = judge(&done)?;
+        self.lax.stop()?;
+        if let Some(strict) = strict {
+            strict.stop()?;
+        }
+        Ok(passed)
+    }
 }
 
 /// A server with a secure port beside the plain one.
@@ -136,7 +183,7 @@ impl Keys<'_> {
         }
         let mut java = self.workspace.command("java");
         java.arg(self.workspace.root().join(PEM_KEY)).arg(self.home.join("client.p12"));
-        java.arg(PASSWORD).arg(self.home.join("client.key"));
+        java.arg(PASSWORD).args(["client.key", "encrypted.key"].map(|name| self.file(name)));
         run(&mut java, KEYTOOL_LIMIT)?.success().map_err(|e| format!("{PEM_KEY}: {e}"))?;
         let text = |name: &str| read(&self.home.join(name));
         let both = [text("client.key")?, text("client.pem")?].concat();

@@ -69,7 +69,7 @@ const STAGES: &[Stage] = &[
     stage("kazoo-suite", Group::Deep, (300, 260), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (200, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),
-    stage("secure",   Group::Deep, (60, 35),   "our client's TLS and SASL against Apache", secure::stage),
+    stage("secure",   Group::Deep, (90, 75),   "our clients' TLS and SASL, Rust and Python, against Apache", secure::stage),
     stage("zkcli",    Group::Deep, (60, 40),   "Apache's shell prints the same against both servers, and ours prints it too", zkcli::stage),
     stage("files",    Group::Deep, (270, 240), "data directories are read both ways, and by both sides' tools", files::stage),
     stage("differential", Group::Deep, (240, 150), "50,000 random operations give the same on both servers", differential::stage),

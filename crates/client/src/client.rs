@@ -112,9 +112,9 @@ impl Client {
         })
     }
 
-    /// Sees to it that a node and all above it exist: those that are missing are created persistent,
-    /// empty, open to everybody, each by a request of its own; those that are there are left as
-    /// they are. When it fails, what it created stays; to repeat it does no harm.
+    /// Sees to it that a node and all above it exist: those that are missing are created
+    /// persistent, empty, open to everybody, each by a request of its own; those that are there are
+    /// left as they are. When it fails, what it created stays; to repeat it does no harm.
     pub async fn ensure_path(&self, path: &str) -> Result<(), Error> {
         if self.exists(path).await?.is_some() {
             return Ok(());

@@ -235,8 +235,9 @@ impl Wake for Bell {
 /// Two classes of Python over one type of Rust. Each is a tuple struct over a [`Wrapped`].
 ///
 /// `new { … }`, where there is one, is the constructor of both, which takes a client and a path
-/// first; its body makes the recipe of Rust. `both { … }` methods are asynchronous in Rust and exist in both classes; `each { … }` are plain
-/// items of `#[pymethods]` that exist in both; `sync { … }` and `asyncio { … }` in one.
+/// first; its body makes the recipe of Rust. `both { … }` methods are asynchronous in Rust and
+/// exist in both classes; `each { … }` are plain items of `#[pymethods]` that exist in both;
+/// `sync { … }` and `asyncio { … }` in one.
 macro_rules! both {
     (
         impl $sync:ident, $asyncio:ident for $inner:ty;

@@ -4,15 +4,17 @@ use bellwether_client as core;
 use core::{AddWatchMode, Connector, Create, CreateMode, Reconfiguration, SessionState};
 use pyo3::intern;
 use pyo3::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::bridge::{self, Side, Wrapped, closable};
 use crate::errors::{At as _, Trouble};
-use crate::multi::{Multi, commit};
+use crate::metrics::{Counters, Metrics};
+use crate::multi::{Multi, MultiRead, Reads, commit, read_all};
 use crate::paths;
 use crate::port::PortSlot;
 use crate::retrying::Again;
+use crate::security::{Sasl, TlsSettings, over_tls};
 use crate::sockets::TrackedTcp;
 use crate::values::{Acl, Bytes, Created, Credential, Give, Maybe, end, monotonic, seconds};
 use crate::watch::{Events, Once, Persistent};
@@ -23,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) client: core::Client,
     id: i64,
     timeout: Duration,
+    counters: Arc<Counters>,
 }
 
 /// A session with a ZooKeeper ensemble, for programs with threads: every method waits.
@@ -59,6 +62,8 @@ struct Options {
     read_only: bool,
     auth: Vec<(String, Credential)>,
     max_request_bytes: usize,
+    tls: Option<TlsSettings>,
+    sasl: Option<Sasl>,
 }
 
 async fn connect(options: Options) -> Result<Session, Trouble> {
@@ -69,14 +74,24 @@ async fn connect(options: Options) -> Result<Session, Trouble> {
     if options.read_only {
         connector = connector.access(core::Access::ReadOnlyAllowed);
     }
-    let client = connector.connect_over(TrackedTcp, &options.hosts).await?;
+    if let Some(sasl) = options.sasl {
+        connector = sasl.proving(connector);
+    }
+    let counters = Arc::new(Counters::default());
+    let counting = counters.clone();
+    connector = connector.observe(move |observation| counting.count(observation));
+    let client = match options.tls {
+        None => connector.connect_over(TrackedTcp, &options.hosts).await?,
+        Some(tls) => connector.connect_over(over_tls(tls).await?, &options.hosts).await?,
+    };
     for (scheme, credential) in options.auth {
         client.add_auth(&scheme, &credential.0).await?;
     }
     let peer = client.peer();
     let id = peer.as_ref().map_or(0, |peer| peer.session.0);
     let timeout_ms = peer.as_ref().map_or(0, |peer| peer.timeout_ms);
-    Ok(Session { client, id, timeout: Duration::from_millis(timeout_ms.into()) })
+    let timeout = Duration::from_millis(timeout_ms.into());
+    Ok(Session { client, id, timeout, counters })
 }
 
 /// A node that is to be created.
@@ -253,6 +268,15 @@ closable! {
         /// Raises TransactionError, RequestTooLargeError.
         brief fn commit(session, multi: Snapshot) {
             commit(&session.client, multi.0).await
+        }
+
+        /// Does several reads in one request. Gives a list with a result for each: a pair of bytes
+        /// and Stat, a list of names, or what is wrong with this one, an exception that is not
+        /// raised: NoNodeError or NoAuthError, with its path.
+        ///
+        /// Raises UnimplementedError (a server older than 3.6), RequestTooLargeError.
+        brief fn multi_read(session, reads: ReadSnapshot) {
+            read_all(&session.client, reads.0).await
         }
 
         /// A node's data and stat, and a watch that fires once, when it is changed or deleted.
@@ -443,6 +467,13 @@ closable! {
             Events::new(self.0.held.get()?.client.session_events()).give(py, &self.0.side)
         }
 
+        /// What this client did so far, as numbers: requests with their results and times, bytes,
+        /// events, connections. They are kept where the work is done, and read here: a callback per
+        /// request would make the thread that answers pings wait for the interpreter.
+        fn metrics(&self) -> PyResult<Metrics> {
+            Ok(self.0.held.get()?.counters.snapshot())
+        }
+
         fn __repr__(&self) -> PyResult<String> {
             let class = match self.0.side {
                 Side::Sync(_) => "Client",
@@ -460,15 +491,17 @@ closable! {
         /// servers end the session; they keep it within limits of theirs. connect_timeout: seconds
         /// to look for a first server. read_only: also a server that has lost its ensemble will
         /// do. auth: identities, as pairs of scheme and credential. max_request_bytes: the
-        /// servers' `jute.maxbuffer`.
+        /// servers' `jute.maxbuffer`. tls: connect by TLS, to their `secureClientPort`. sasl: who
+        /// this client is, proven on every connection.
         ///
-        /// Raises NoServerError, AuthFailedError, BadArgumentsError.
+        /// Raises NoServerError (its text says how the last attempt failed, TLS included),
+        /// AuthFailedError, BadArgumentsError.
         #[staticmethod]
         #[pyo3(signature = (
             hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=false,
-            auth=Vec::new(), max_request_bytes=1_048_575
+            auth=Vec::new(), max_request_bytes=1_048_575, tls=None, sasl=None
         ), text_signature =
-            "(hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=False, auth=(), max_request_bytes=1048575)")]
+            "(hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=False, auth=(), max_request_bytes=1048575, tls=None, sasl=None)")]
         fn connect(
             py: Python<'_>,
             hosts: String,
@@ -477,9 +510,12 @@ closable! {
             read_only: bool,
             auth: Vec<(String, Credential)>,
             max_request_bytes: usize,
+            tls: Option<TlsSettings>,
+            sasl: Option<Sasl>,
         ) -> PyResult<Py<PyAny>> {
             let options = Options {
                 hosts, session_timeout, connect_timeout, read_only, auth, max_request_bytes,
+                tls, sasl,
             };
             bridge::wait(py, Worker::get(py)?, connect(options))
         }
@@ -493,15 +529,17 @@ closable! {
         /// servers end the session; they keep it within limits of theirs. connect_timeout: seconds
         /// to look for a first server. read_only: also a server that has lost its ensemble will
         /// do. auth: identities, as pairs of scheme and credential. max_request_bytes: the
-        /// servers' `jute.maxbuffer`.
+        /// servers' `jute.maxbuffer`. tls: connect by TLS, to their `secureClientPort`. sasl: who
+        /// this client is, proven on every connection.
         ///
-        /// Raises NoServerError, AuthFailedError, BadArgumentsError.
+        /// Raises NoServerError (its text says how the last attempt failed, TLS included),
+        /// AuthFailedError, BadArgumentsError.
         #[staticmethod]
         #[pyo3(signature = (
             hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=false,
-            auth=Vec::new(), max_request_bytes=1_048_575
+            auth=Vec::new(), max_request_bytes=1_048_575, tls=None, sasl=None
         ), text_signature =
-            "(hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=False, auth=(), max_request_bytes=1048575)")]
+            "(hosts, *, session_timeout=30.0, connect_timeout=30.0, read_only=False, auth=(), max_request_bytes=1048575, tls=None, sasl=None)")]
         fn connect(
             py: Python<'_>,
             hosts: String,
@@ -510,9 +548,12 @@ closable! {
             read_only: bool,
             auth: Vec<(String, Credential)>,
             max_request_bytes: usize,
+            tls: Option<TlsSettings>,
+            sasl: Option<Sasl>,
         ) -> PyResult<Connecting> {
             let options = Options {
                 hosts, session_timeout, connect_timeout, read_only, auth, max_request_bytes,
+                tls, sasl,
             };
             let worker = Worker::get(py)?;
             let slot = PortSlot::new(worker);
@@ -529,6 +570,17 @@ impl<'py> FromPyObject<'_, 'py> for Snapshot {
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Snapshot> {
         Ok(Snapshot(object.cast::<Multi>()?.get().operations()))
+    }
+}
+
+/// Reads as they were when they were given.
+struct ReadSnapshot(Reads);
+
+impl<'py> FromPyObject<'_, 'py> for ReadSnapshot {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<ReadSnapshot> {
+        Ok(ReadSnapshot(object.cast::<MultiRead>()?.get().reads()))
     }
 }
 

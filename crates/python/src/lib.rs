@@ -3,7 +3,8 @@
 //! From the bottom up: [`worker`] is the thread that does the work and what a fork means to it,
 //! [`sockets`] the connections that a forked child closes, [`port`] the way of results to an event
 //! loop, [`bridge`] what makes one method of Rust a method of two classes of Python, [`values`] and
-//! [`errors`] what they give and raise, [`client`], [`watch`] and [`multi`] the classes.
+//! [`errors`] what they give and raise, [`security`] how connections are secured, [`metrics`] what
+//! is counted, [`client`], [`watch`] and [`multi`] the classes.
 //!
 //! What it keeps true: to import it starts no thread, opens nothing and imports nothing.
 
@@ -12,11 +13,13 @@
 mod bridge;
 mod client;
 mod errors;
+mod metrics;
 mod multi;
 mod paths;
 mod port;
 mod recipes;
 mod retrying;
+mod security;
 mod sockets;
 mod values;
 mod watch;
@@ -32,11 +35,15 @@ mod _native {
     #[pymodule_export]
     use super::errors::make_errors_by;
     #[pymodule_export]
-    use super::multi::Multi;
+    use super::metrics::{Metrics, OperationMetrics};
+    #[pymodule_export]
+    use super::multi::{Multi, MultiRead};
     #[pymodule_export]
     use super::recipes::add_recipes;
     #[pymodule_export]
     use super::retrying::{AsyncRetrying, Retrying};
+    #[pymodule_export]
+    use super::security::{Sasl, Tls};
     #[pymodule_export]
     use super::values::{Acl, Created, Gap, SessionEvent, Stat, WatchEvent};
     #[pymodule_export]

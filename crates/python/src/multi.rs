@@ -1,4 +1,5 @@
-//! Transactions: a value that is filled in, and committed by a client.
+//! Several operations in one request: values that are filled in, and given to a client. A `Multi`
+//! is a transaction of writes; a `MultiRead` is reads, each with a result of its own.
 
 use bellwether_client as core;
 use pyo3::prelude::*;
@@ -141,4 +142,102 @@ pub(crate) async fn commit(
         Ok(results) => Ok(results.into_iter().map(OpResult).collect()),
         Err(error) => Err(Trouble::Transaction(error, paths)),
     }
+}
+
+/// Several reads in one request (servers of 3.6 or later), so that they take one round trip.
+///
+/// It belongs to no client: fill it in, and give it to `multi_read` of one. Each method adds a read
+/// and returns the same object, so that calls can be chained. It may be given repeatedly.
+#[pyclass(frozen, module = "bellwether")]
+#[derive(Default)]
+pub(crate) struct MultiRead(Mutex<Reads>);
+
+/// The reads, and what each is of.
+#[derive(Clone, Default)]
+pub(crate) struct Reads {
+    reads: core::MultiRead,
+    of: Vec<(core::OpCode, String)>,
+}
+
+impl MultiRead {
+    pub(crate) fn reads(&self) -> Reads {
+        locked(&self.0).clone()
+    }
+
+    fn add(
+        &self,
+        (op, path): (core::OpCode, String),
+        add: impl FnOnce(core::MultiRead, &str) -> core::MultiRead,
+    ) {
+        let mut reads = locked(&self.0);
+        reads.reads = add(std::mem::take(&mut reads.reads), &path);
+        reads.of.push((op, path));
+    }
+}
+
+#[pymethods]
+impl MultiRead {
+    #[new]
+    fn new() -> MultiRead {
+        MultiRead::default()
+    }
+
+    /// Adds a node's data. Its result is a pair of bytes and `Stat`, as of `Client.get`.
+    fn get(slf: Py<Self>, path: String) -> Py<Self> {
+        slf.get().add((core::OpCode::GetData, path), |reads, path| reads.get_data(path));
+        slf
+    }
+
+    /// Adds the names of a node's children. Its result is a list of them, as of `Client.children`.
+    fn children(slf: Py<Self>, path: String) -> Py<Self> {
+        slf.get().add((core::OpCode::GetChildren, path), |reads, path| reads.get_children(path));
+        slf
+    }
+
+    fn __len__(&self) -> usize {
+        locked(&self.0).of.len()
+    }
+}
+
+/// What one of several reads gave.
+pub(crate) enum ReadResult {
+    Data(Option<core::Data>, core::Stat),
+    Children(Vec<Box<str>>),
+    /// It becomes an exception that is not raised.
+    Refused(Trouble),
+}
+
+impl ReadResult {
+    fn new((op, path): (core::OpCode, String), result: core::ReadResult) -> ReadResult {
+        match result {
+            core::ReadResult::Data(data, stat) => ReadResult::Data(data, stat),
+            core::ReadResult::Children(names) => ReadResult::Children(names),
+            core::ReadResult::Refused(code) => {
+                let refused = core::Error::Refused { op, path: path.as_str().into(), code };
+                ReadResult::Refused(Trouble::Client(refused, Some(path)))
+            }
+        }
+    }
+}
+
+impl Give for ReadResult {
+    fn give(self, py: Python<'_>, side: &Side) -> PyResult<Py<PyAny>> {
+        match self {
+            ReadResult::Data(data, stat) => (data, stat).give(py, side),
+            ReadResult::Children(names) => names.give(py, side),
+            ReadResult::Refused(trouble) => {
+                Ok(trouble.into_exception(py).into_value(py).into_any())
+            }
+        }
+    }
+}
+
+/// Does the reads.
+pub(crate) async fn read_all(
+    client: &core::Client,
+    reads: Reads,
+) -> Result<Vec<ReadResult>, Trouble> {
+    let Reads { reads, of } = reads;
+    let results = client.multi_read(reads).await?;
+    Ok(of.into_iter().zip(results).map(|(of, result)| ReadResult::new(of, result)).collect())
 }

@@ -1,11 +1,14 @@
 """Forks, again and again, while the client of the parent is idle, busy or used by asyncio.
 
-Usage: fork_loop.py HOST:PORT ROOT FORKS idle|threads|asyncio
+Usage: fork_loop.py HOST:PORT ROOT FORKS idle|threads|asyncio [KEYS]
+
+With a directory of keys, all connections are by TLS, with settings made before the forks.
 
 Each child finds that it may not use what it inherited, drops it, holds no socket of its parent's,
 and (every fourth) connects on its own. The parent's session goes on: its ephemeral node is there
-at the end. Any child that does not end within its deadline, and any wrong answer, ends this with
-an exception.
+at the end, on the connection that it had. With TLS a single byte of a child's on that connection
+would end it, a closing alert as any other. Any child that does not end within its deadline, and
+any wrong answer, ends this with an exception.
 
 Keeps true: a child ends by `os._exit`, so that nothing of the parent's is cleaned up in it.
 """
@@ -20,9 +23,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
-from bellwether import AsyncClient, Client, ForkedClientError, Watch
+from bellwether import AsyncClient, Client, ForkedClientError, Tls, Watch
 
 CHILD_LIMIT_S = 20.0
 LIMIT_S = 90.0
@@ -44,11 +48,12 @@ def sockets() -> set[str]:
 class Inherited:
     """What the parent has, and the child must leave alone."""
 
-    def __init__(self, hosts: str, root: str) -> None:
+    def __init__(self, hosts: str, root: str, tls: Tls | None) -> None:
         self.hosts = hosts
         self.root = root
+        self.tls = tls
         self.own = sockets()
-        self.client = Client.connect(hosts, session_timeout=10.0)
+        self.client = Client.connect(hosts, session_timeout=10.0, tls=tls)
         self.path = self.client.create(root + "/e-", ephemeral=True, sequential=True).path
         self.watch: Watch | None = self.client.watch(root)
         self.asynchronous: AsyncClient | None = None
@@ -65,11 +70,11 @@ class Inherited:
                 except ForkedClientError:
                     pass
             assert os.environ.get("LOOP_SOCKETS") or sockets() <= self.own, sockets() - self.own
-            hosts, root = self.hosts, self.root
+            hosts, root, tls = self.hosts, self.root, self.tls
             self.__dict__.clear()
             gc.collect()
             if number % 4 == 0:
-                with Client.connect(hosts) as client:
+                with Client.connect(hosts, tls=tls) as client:
                     assert client.get(root)[0] == b""
             code = 0
         except BaseException:  # pylint: disable=broad-except
@@ -99,8 +104,16 @@ class Inherited:
         """The parent's session has not noticed anything."""
         stat = self.client.exists(self.path)
         assert stat is not None and stat.ephemeral_owner == self.client.session_id
-        assert self.client.state == "connected"
+        assert self.client.state == "connected" and self.client.metrics().connections == 1
         self.client.close()
+
+
+def settings(keys: Path) -> Tls:
+    """Those of the stage `secure`."""
+    store = keys / "client.p12"
+    return Tls(
+        trust_pem=keys / "ca.pem", identity_pkcs12=store, identity_password="secret 1"
+    )
 
 
 def wait(child: int) -> None:
@@ -136,7 +149,7 @@ def threads(inherited: Inherited, forks: int) -> None:
             failed.append(error)
 
     def come_and_go() -> None:
-        with Client.connect(inherited.hosts) as client:
+        with Client.connect(inherited.hosts, tls=inherited.tls) as client:
             client.watch(inherited.root).close()
 
     client, root = inherited.client, inherited.root
@@ -169,7 +182,7 @@ def asynchronous(inherited: Inherited, forks: int) -> None:
 
     async def main() -> None:
         os.environ["LOOP_SOCKETS"] = "of the event loop itself"
-        async with AsyncClient.connect(inherited.hosts) as client:
+        async with AsyncClient.connect(inherited.hosts, tls=inherited.tls) as client:
             inherited.asynchronous, done = client, asyncio.Event()
             readers = [asyncio.ensure_future(read(client, done)) for _ in range(50)]
             loop = asyncio.get_running_loop()
@@ -187,6 +200,7 @@ KINDS = {"idle": idle, "threads": threads, "asyncio": asynchronous}
 if __name__ == "__main__":
     # A parent that hangs says where.
     faulthandler.dump_traceback_later(LIMIT_S, exit=True)
-    parent = Inherited(sys.argv[1], sys.argv[2])
+    secure = settings(Path(sys.argv[5])) if len(sys.argv) > 5 else None
+    parent = Inherited(sys.argv[1], sys.argv[2], secure)
     KINDS[sys.argv[4]](parent, int(sys.argv[3]))
     parent.finish()

@@ -16,7 +16,10 @@ from kazoo.exceptions import KazooException  # type: ignore[import-untyped]
 DOCUMENTS = Path(__file__).parents[3] / "docs" / "python"
 TOUR = (DOCUMENTS / "tour.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|", re.MULTILINE)
-ROWS = ROW.findall((DOCUMENTS / "kazoo.md").read_text())
+OPEN, SECURE = (DOCUMENTS / "kazoo.md").read_text().split("\n## TLS and SASL\n")
+ROWS = ROW.findall(OPEN)
+# These need a secure port: secure.py has them.
+SECURE_ROWS = ROW.findall(SECURE)
 
 
 def test_the_tour_runs(hosts: str, root: str) -> None:
@@ -25,6 +28,17 @@ def test_the_tour_runs(hosts: str, root: str) -> None:
     program = "\n".join(blocks).replace('"127.0.0.1:2181"', repr(hosts + root))
     assert program.count(hosts) >= 2
     exec(compile(program, "tour.md", "exec"), {"__name__": "tour"})
+
+
+def names_of_rows() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The names that the rows of either side may use."""
+    theirs: dict[str, Any] = {}
+    exec("from kazoo import client as kazoo_client, exceptions, security", theirs)
+    exec("from kazoo.client import KazooClient; from kazoo.security import *", theirs)
+    exec("from kazoo.exceptions import *; from kazoo.protocol.states import *", theirs)
+    mine: dict[str, Any] = {"bellwether": bellwether}
+    exec("from bellwether import *", mine)
+    return theirs, mine
 
 
 @pytest.fixture
@@ -37,12 +51,9 @@ def both(hosts: str, client: Client) -> Iterator[tuple[dict[str, Any], dict[str,
         client.create(root + "/empty")
     zk = KazooClient(hosts + roots[0], timeout=10.0)
     zk.start(timeout=WAIT_S)
-    theirs: dict[str, Any] = {"zk": zk, "HOSTS": hosts + roots[0], "SERVER": hosts}
-    exec("from kazoo import client as kazoo_client, exceptions, security", theirs)
-    exec("from kazoo.client import KazooClient; from kazoo.security import *", theirs)
-    exec("from kazoo.exceptions import *; from kazoo.protocol.states import *", theirs)
-    mine: dict[str, Any] = {"bellwether": bellwether, "HOSTS": hosts + roots[1]}
-    exec("from bellwether import *", mine)
+    theirs, mine = names_of_rows()
+    theirs |= {"zk": zk, "HOSTS": hosts + roots[0], "SERVER": hosts}
+    mine["HOSTS"] = hosts + roots[1]
     with Client.connect(hosts + roots[1], session_timeout=10.0) as session:
         mine["client"] = session
         yield theirs, mine
@@ -93,7 +104,9 @@ def test_a_row_for_users_of_kazoo_is_true(
 
 
 def test_the_table_covers_what_kazoo_clients_have() -> None:
-    assert len(ROWS) >= 40
+    assert len(ROWS) >= 40 and len(SECURE_ROWS) >= 5
+    for keyword in ("use_ssl", "ca", "certfile", "keyfile", "keyfile_password", "sasl_options"):
+        assert any(f"{keyword}=" in theirs for theirs, _ in SECURE_ROWS), keyword
     used = " ".join(theirs for theirs, _ in ROWS)
     ours = " ".join(mine for _, mine in ROWS)
     public = [name for name in dir(Client) if not name.startswith("_")]
@@ -104,6 +117,8 @@ def test_the_table_covers_what_kazoo_clients_have() -> None:
         "confirm",
         "is_certain",
         "keep_certain",
+        "metrics",
+        "multi_read",
         "retrying",
         "session_timeout",
         "whoami",

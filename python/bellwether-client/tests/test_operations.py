@@ -1,5 +1,7 @@
 """The operations, as both kinds of clients do them, against the server under test."""
 
+import time
+
 import pytest
 from bellwether import (
     CREATOR_ALL_ACL,
@@ -13,7 +15,9 @@ from bellwether import (
     ClosedError,
     Created,
     InvalidACLError,
+    Metrics,
     Multi,
+    MultiRead,
     NoAuthError,
     NoChildrenForEphemeralsError,
     NodeExistsError,
@@ -131,6 +135,64 @@ def test_paths_are_made_below_what_lets_nobody_create(connect: Connect, root: st
         client.ensure_path(root + "/closed/missing/a")
     assert refused.value.path == root + "/closed/missing/a"
     owner.set_acl(root + "/closed", OPEN_ACL)
+
+
+def test_several_reads_are_one_request_and_each_has_its_result(
+    connect: Connect, root: str
+) -> None:
+    client, owner = connect(), connect(auth=[("digest", "me:pw")])
+    client.create(root + "/n", b"data")
+    owner.create(root + "/secret", acl=[digest_acl("me", "pw")])
+    reads = MultiRead().get(root + "/n").children(root).get(root + "/none").get(root + "/secret")
+    assert len(reads) == 4
+    before = client.metrics()
+    data, names, missing, secret = client.multi_read(reads)
+    after = client.metrics()
+    assert data == client.get(root + "/n")
+    assert isinstance(names, list) and sorted(names) == ["n", "secret"]
+    assert isinstance(missing, NoNodeError) and missing.path == root + "/none"
+    assert isinstance(secret, NoAuthError) and secret.path == root + "/secret"
+    assert not missing.maybe_happened and missing.code == -101 and "getData" in str(missing)
+    assert (requests(before), requests(after)) == (requests(before), requests(before) + 1)
+    assert client.multi_read(MultiRead().children(root + "/n")) == [[]]
+    assert client.multi_read(MultiRead()) == []
+    with pytest.raises(BadArgumentsError):
+        client.multi_read(MultiRead().get("not/a/path"))
+    [inner] = connect(root).multi_read(MultiRead().get("/n"))
+    assert inner == data
+
+
+def requests(metrics: Metrics) -> int:
+    """How many requests were answered."""
+    return sum(kind.done + kind.refused for kind in metrics.operations.values())
+
+
+def test_a_client_counts_what_it_does(connect: Connect, root: str) -> None:
+    client, begun = connect(), time.monotonic()
+    first = client.metrics()
+    assert (first.connections, first.disconnections, first.failed_attempts) == (1, 0, 0)
+    assert first.operations == {} and first.refusals == {} and first.watch_events == 0
+    assert first.sent_bytes > 0 and first.received_bytes > 0
+    path = client.create(root + "/n", bytes(1000)).path
+    for _ in range(3):
+        assert len(client.get(path)[0]) == 1000
+    for missing in ("/a", "/b"):
+        with pytest.raises(NoNodeError):
+            client.get(root + missing)
+    watch = client.get_and_watch(path)[2]
+    client.delete(path)
+    assert watch.wait(20).kind == "deleted"
+    last, took = client.metrics(), time.monotonic() - begun
+    gets = last.operations["getData"]
+    assert (gets.done, gets.refused, gets.unsent, gets.in_doubt) == (4, 2, 0, 0)
+    assert last.operations["create2"].done == last.operations["delete"].done == 1
+    assert last.refusals == {"NONODE": 2} and last.watch_events == 1
+    assert 0 < sum(kind.seconds for kind in last.operations.values()) <= took
+    assert last.sent_bytes >= first.sent_bytes + 1000
+    assert last.received_bytes >= first.received_bytes + 4000
+    assert client.metrics() == last != first and hash(last) != hash(first)
+    client.close()
+    assert client.metrics().connections == 1
 
 
 def test_access_control_lists(connect: Connect, root: str) -> None:

@@ -26,6 +26,9 @@ def test_a_session_survives_a_restart(
     assert isinstance(lasting.next(20), Gap)
     assert client.set(root + "/e", b"still").ephemeral_owner == session
     assert once.wait(20).kind == "changed"
+    metrics = client.metrics()
+    assert (metrics.connections, metrics.disconnections) == (2, 1)
+    assert metrics.failed_attempts == kinds.count("attempt-failed")
     client.create(root + "/n")
     event = lasting.next(20)
     assert isinstance(event, WatchEvent) and event.kind == "children"

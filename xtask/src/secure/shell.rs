@@ -14,20 +14,17 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A way to start the shell, and what it prints.
-struct Case {
+struct Case<'a> {
     name: &'static str,
     options: Vec<String>,
-    port: u16,
+    port: &'a str,
     prints: &'static str,
 }
 
-/// Runs each case against the strict server, whose ports are these.
-pub(super) fn check(
-    workspace: &Workspace,
-    keys: &Path,
-    (plain, secure): (u16, u16),
-) -> Result<Passed, Failure> {
+/// Runs each case against the strict server, whose ports are `PLAIN:SECURE`.
+pub(super) fn check(workspace: &Workspace, keys: &Path, ports: &str) -> Result<Passed, Failure> {
     let program = bellwether_debug(workspace)?;
+    let (plain, secure) = ports.split_once(':').ok_or("expected two ports")?;
     let cases = cases(keys, (plain, secure))?;
     let count = u64::try_from(cases.len()).map_err(|error| error.to_string())?;
     let mut wrong = Vec::new();
@@ -46,7 +43,7 @@ pub(super) fn check(
     }
 }
 
-fn cases(keys: &Path, (plain, secure): (u16, u16)) -> Result<Vec<Case>, String> {
+fn cases<'a>(keys: &Path, (plain, secure): (&'a str, &'a str)) -> Result<Vec<Case<'a>>, String> {
     let file = |name: &str| keys.join(name).display().to_string();
     let define = |key: &str, value: &str| format!("-D{key}={value}");
     let login = |user: &str, password: &str| -> Result<String, String> {

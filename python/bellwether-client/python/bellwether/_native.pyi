@@ -2,10 +2,13 @@
 
 from asyncio import Future
 from collections.abc import Callable, Generator, Sequence
+from os import PathLike
 from types import ModuleType
-from typing import Literal, Self, final
+from typing import Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer
+
+from .errors import ZooKeeperError
 
 __all__ = [
     "Acl",
@@ -19,12 +22,17 @@ __all__ = [
     "Connecting",
     "Created",
     "Gap",
+    "Metrics",
     "Multi",
+    "MultiRead",
     "OnceWatch",
+    "OperationMetrics",
     "Retrying",
+    "Sasl",
     "SessionEvent",
     "SessionEvents",
     "Stat",
+    "Tls",
     "Watch",
     "WatchEvent",
     "add_recipes",
@@ -179,6 +187,111 @@ class SessionEvent:
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]: ...
 
 @final
+class OperationMetrics:
+    __match_args__ = (
+        "done",
+        "refused",
+        "unsent",
+        "in_doubt",
+        "seconds",
+    )
+    def __new__(
+        cls,
+        done: int,
+        refused: int,
+        unsent: int,
+        in_doubt: int,
+        seconds: float,
+    ) -> Self: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def unsent(self) -> int: ...
+    @property
+    def in_doubt(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]: ...
+
+@final
+class Metrics:
+    __match_args__ = (
+        "operations",
+        "refusals",
+        "sent_bytes",
+        "received_bytes",
+        "watch_events",
+        "connections",
+        "disconnections",
+        "failed_attempts",
+    )
+    def __new__(
+        cls,
+        operations: dict[str, OperationMetrics],
+        refusals: dict[str, int],
+        sent_bytes: int,
+        received_bytes: int,
+        watch_events: int,
+        connections: int,
+        disconnections: int,
+        failed_attempts: int,
+    ) -> Self: ...
+    @property
+    def operations(self) -> dict[str, OperationMetrics]: ...
+    @property
+    def refusals(self) -> dict[str, int]: ...
+    @property
+    def sent_bytes(self) -> int: ...
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def watch_events(self) -> int: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def disconnections(self) -> int: ...
+    @property
+    def failed_attempts(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]: ...
+
+_Source: TypeAlias = str | PathLike[str] | Buffer
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        *,
+        trust_pem: _Source | Sequence[_Source] = (),
+        trust_pkcs12: _Source | None = None,
+        trust_password: str | None = None,
+        identity_pem: _Source | None = None,
+        identity_key: _Source | None = None,
+        key_password: str | None = None,
+        identity_pkcs12: _Source | None = None,
+        identity_password: str | None = None,
+        server_name: str | None = None,
+        verify_host_name: bool = True,
+    ) -> Self: ...
+
+@final
+class Sasl:
+    def __new__(
+        cls, username: str, password: str, *, mechanism: Literal["DIGEST-MD5"] = "DIGEST-MD5"
+    ) -> Self: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def mechanism(self) -> Literal["DIGEST-MD5"]: ...
+
+@final
 class Multi:
     def __new__(cls) -> Self: ...
     def create(
@@ -197,6 +310,15 @@ class Multi:
     def check(self, path: str, version: int | None = None) -> Self: ...
     def __len__(self) -> int: ...
 
+_ReadResult: TypeAlias = tuple[bytes, Stat] | list[str] | ZooKeeperError
+
+@final
+class MultiRead:
+    def __new__(cls) -> Self: ...
+    def get(self, path: str) -> Self: ...
+    def children(self, path: str) -> Self: ...
+    def __len__(self) -> int: ...
+
 @final
 class Client:
     @staticmethod
@@ -208,6 +330,8 @@ class Client:
         read_only: bool = False,
         auth: Sequence[tuple[str, str | Buffer]] = (),
         max_request_bytes: int = 1_048_575,
+        tls: Tls | None = None,
+        sasl: Sasl | None = None,
     ) -> Client: ...
     def create(
         self,
@@ -232,6 +356,7 @@ class Client:
     def set_acl(self, path: str, acl: Sequence[Acl], version: int | None = None) -> Stat: ...
     def sync(self, path: str = "/") -> None: ...
     def commit(self, multi: Multi) -> list[Created | Stat | None]: ...
+    def multi_read(self, reads: MultiRead) -> list[_ReadResult]: ...
     def get_and_watch(self, path: str) -> tuple[bytes, Stat, OnceWatch]: ...
     def exists_and_watch(self, path: str) -> tuple[Stat | None, OnceWatch]: ...
     def children_and_watch(self, path: str) -> tuple[list[str], Stat, OnceWatch]: ...
@@ -272,6 +397,7 @@ class Client:
     @property
     def retrying(self) -> Retrying: ...
     def session_events(self) -> SessionEvents: ...
+    def metrics(self) -> Metrics: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
@@ -311,6 +437,8 @@ class AsyncClient:
         read_only: bool = False,
         auth: Sequence[tuple[str, str | Buffer]] = (),
         max_request_bytes: int = 1_048_575,
+        tls: Tls | None = None,
+        sasl: Sasl | None = None,
     ) -> Connecting: ...
     def create(
         self,
@@ -345,6 +473,7 @@ class AsyncClient:
     ) -> Future[Stat]: ...
     def sync(self, path: str = "/") -> Future[None]: ...
     def commit(self, multi: Multi) -> Future[list[Created | Stat | None]]: ...
+    def multi_read(self, reads: MultiRead) -> Future[list[_ReadResult]]: ...
     def get_and_watch(self, path: str) -> Future[tuple[bytes, Stat, AsyncOnceWatch]]: ...
     def exists_and_watch(self, path: str) -> Future[tuple[Stat | None, AsyncOnceWatch]]: ...
     def children_and_watch(self, path: str) -> Future[tuple[list[str], Stat, AsyncOnceWatch]]: ...
@@ -385,6 +514,7 @@ class AsyncClient:
     @property
     def retrying(self) -> AsyncRetrying: ...
     def session_events(self) -> AsyncSessionEvents: ...
+    def metrics(self) -> Metrics: ...
     def __aenter__(self) -> Future[Self]: ...
     def __aexit__(self, *_exception: object) -> Future[None]: ...
 
