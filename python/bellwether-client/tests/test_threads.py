@@ -68,7 +68,9 @@ def started(program: str, *arguments: str) -> "subprocess.Popen[str]":
 
 def test_ctrl_c_ends_a_wait(hosts: str, root: str) -> None:
     program = """
-import sys, bellwether
+import signal, sys, bellwether
+# Whoever began the tests in the background may have had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with bellwether.Client.connect(sys.argv[1]) as client:
     watch = client.watch(sys.argv[2])
     try:

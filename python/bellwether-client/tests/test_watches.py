@@ -130,9 +130,11 @@ def test_watches_end_with_their_session(connect: Connect, root: str) -> None:
 def test_a_reader_that_is_far_behind_finds_a_gap(
     connect: Connect, root: str, client: Client
 ) -> None:
-    watch = connect().watch(root)
+    session = connect()
+    watch = session.watch(root)
     for number in range(1100):
         client.set(root, b"%d" % number)
+    session.sync()  # All events are there: none overtakes the reader once more.
     found = [watch.next(20)]
     while len(found) < 1000:
         found.append(watch.next(20))
