@@ -29,12 +29,6 @@ impl Passed {
         Self { count: 1, note: note.into() }
     }
 
-    /// This and what another program checked of the same.
-    pub(crate) fn and(self, other: Self) -> Self {
-        let note = format!("{} and {}", self.note, other.note);
-        Self { count: self.count + other.count, note }
-    }
-
     /// A check that stands for the tests of a program.
     pub(crate) fn many(count: u64, what: &str) -> Self {
         Self { count, note: format!("{count} {what}") }

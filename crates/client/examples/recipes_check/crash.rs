@@ -3,7 +3,7 @@
 //! What it shows: the lock excludes, across crashes. A worker reads a number and writes the next
 //! one without a version, so that two at a time would lose one.
 
-use super::{Bench, Checked, equal, holds, told};
+use super::{Bench, Checked, equal, holds};
 use bellwether_client::recipes::{Fence, Lock};
 use bellwether_client::{Client, Create, CreateMode, Error, Fate};
 use std::io::BufRead as _;
@@ -32,10 +32,10 @@ impl Record {
 pub(super) async fn run(address: &str) -> Checked {
     let bench = Bench { address: address.to_owned(), path: "/check-crash".to_owned() };
     let client = bench.client().await?;
-    client.retrying().ensure_path(&bench.path).await.map_err(told)?;
+    client.retrying().ensure_path(&bench.path).await?;
     let counter = format!("{}/counter", bench.path);
     let create = Create::new(&counter, CreateMode::Persistent).data(b"0");
-    client.retrying().create(create).await.map_err(told)?;
+    client.retrying().create(create).await?;
     let record = Record::default();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut workers = tokio::task::JoinSet::new();
@@ -47,12 +47,12 @@ pub(super) async fn run(address: &str) -> Checked {
         super::say("CRASH");
         // Read in a thread of its own, so that the workers go on meanwhile.
         let answer = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next());
-        holds("the server is back", answer.await.map_err(told)?.is_some())?;
+        holds("the server is back", answer.await?.is_some())?;
     }
     more(&record, &mut workers).await?;
     stop.send_replace(true);
     while let Some(done) = workers.join_next().await {
-        done.map_err(told)??;
+        done??;
     }
     judge(&client, &counter, &record).await
 }
@@ -63,7 +63,7 @@ async fn more(record: &Record, workers: &mut tokio::task::JoinSet<Checked>) -> C
     while record.len() < enough {
         tokio::select! {
             done = workers.join_next() => {
-                return done.ok_or("no worker")?.map_err(told)?.and(Err("a worker ended".into()));
+                return done.ok_or("no worker")??.and(Err("a worker ended".into()));
             }
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }
@@ -83,7 +83,7 @@ async fn work(
             Ok(()) => {}
             // The server was away for longer than the session.
             Err(Error::SessionEnded(..)) => client = bench.client().await?,
-            Err(error) => return Err(told(error)),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
@@ -123,8 +123,8 @@ fn text(data: &[u8]) -> String {
 }
 
 async fn judge(client: &Client, counter: &str, record: &Record) -> Checked {
-    let (data, _) = client.retrying().get_data(counter).await.map_err(told)?;
-    let last: u64 = text(data.as_deref().unwrap_or_default()).parse().map_err(told)?;
+    let (data, _) = client.retrying().get_data(counter).await?;
+    let last: u64 = text(data.as_deref().unwrap_or_default()).parse()?;
     let steps = record.0.lock().expect("nobody panics with it").clone();
     let numbers: Vec<u64> = steps.iter().map(|(_, number)| *number).collect();
     let mut sorted = numbers.clone();

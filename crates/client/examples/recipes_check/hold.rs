@@ -1,7 +1,7 @@
 //! Takes part in a recipe beside another client library: does what standard input says, a word a
 //! line with its argument, and answers with a line.
 
-use super::{Bench, Checked, told};
+use super::{Bench, Checked, Failed};
 use bellwether_client::Client;
 use bellwether_client::recipes::{
     Barrier, Counter, DoubleBarrier, Election, Held, Inside, Item, Leadership, Lock, Queue, RwLock,
@@ -42,7 +42,7 @@ pub(super) async fn run(address: &str, kind: &str, path: &str) -> Checked {
     super::say("ready");
     loop {
         let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next());
-        let Some(Ok(line)) = line.await.map_err(told)? else { break };
+        let Some(Ok(line)) = line.await? else { break };
         let (word, argument) = line.split_once(' ').unwrap_or((&line, ""));
         let said = match kind {
             "lock" | "rwlock" | "election" => {
@@ -71,29 +71,27 @@ async fn line_word(
     path: &str,
     said: (&str, &str),
     holding: Holding,
-) -> Result<Holding, String> {
+) -> Result<Holding, Failed> {
     let (lock, shared) = (Lock::new(client, path), RwLock::new(client, path));
     Ok(match said {
-        ("lock", "acquire") => {
-            Holding::of(lock.acquire_within(WAIT).await.map_err(told)?, Holding::Held)
-        }
-        ("lock", "try") => Holding::of(lock.try_acquire().await.map_err(told)?, Holding::Held),
-        ("rwlock", "read") => Holding::of(shared.try_read().await.map_err(told)?, Holding::Held),
-        ("rwlock", "write") => Holding::of(shared.try_write().await.map_err(told)?, Holding::Held),
+        ("lock", "acquire") => Holding::of(lock.acquire_within(WAIT).await?, Holding::Held),
+        ("lock", "try") => Holding::of(lock.try_acquire().await?, Holding::Held),
+        ("rwlock", "read") => Holding::of(shared.try_read().await?, Holding::Held),
+        ("rwlock", "write") => Holding::of(shared.try_write().await?, Holding::Held),
         ("election", "campaign") => {
             let election = Election::new(client, path);
-            let office = election.campaign_within(b"bellwether", WAIT).await.map_err(told)?;
+            let office = election.campaign_within(b"bellwether", WAIT).await?;
             Holding::of(office, Holding::Office)
         }
         (_, "release") => {
             match holding {
-                Holding::Held(held) => held.release().await.map_err(told)?,
-                Holding::Office(office) => office.resign().await.map_err(told)?,
+                Holding::Held(held) => held.release().await?,
+                Holding::Office(office) => office.resign().await?,
                 Holding::Nothing | Holding::Item(_) | Holding::Inside(_) => {}
             }
             Holding::Nothing
         }
-        (kind, word) => return Err(format!("{kind} cannot {word}")),
+        (kind, word) => return Err(format!("{kind} cannot {word}").into()),
     })
 }
 
@@ -102,26 +100,24 @@ async fn queue_word(
     path: &str,
     said: (&str, &str),
     holding: Holding,
-) -> Result<Holding, String> {
+) -> Result<Holding, Failed> {
     let queue = Queue::new(client, path);
     match (said, holding) {
         (("put", data), holding) => {
-            queue.put(data.as_bytes(), 100).await.map_err(told)?;
+            queue.put(data.as_bytes(), 100).await?;
             Ok(holding)
         }
-        (("take", _), _) => {
-            Ok(Holding::of(queue.take_within(WAIT).await.map_err(told)?, Holding::Item))
-        }
-        (("try", _), _) => Ok(Holding::of(queue.try_take().await.map_err(told)?, Holding::Item)),
+        (("take", _), _) => Ok(Holding::of(queue.take_within(WAIT).await?, Holding::Item)),
+        (("try", _), _) => Ok(Holding::of(queue.try_take().await?, Holding::Item)),
         (("done", _), Holding::Item(item)) => {
-            item.done().await.map_err(told)?;
+            item.done().await?;
             Ok(Holding::Nothing)
         }
         (("give-back", _), Holding::Item(item)) => {
-            item.give_back().await.map_err(told)?;
+            item.give_back().await?;
             Ok(Holding::Nothing)
         }
-        ((word, _), _) => Err(format!("a queue cannot {word}")),
+        ((word, _), _) => Err(format!("a queue cannot {word}").into()),
     }
 }
 
@@ -130,19 +126,19 @@ async fn inside_word(
     path: &str,
     said: (&str, &str),
     holding: Holding,
-) -> Result<Holding, String> {
+) -> Result<Holding, Failed> {
     match (said, holding) {
         (("enter", participants), _) => {
             let barrier = DoubleBarrier::new(client, path);
-            let participants = participants.parse().map_err(told)?;
-            let inside = barrier.enter_within(participants, WAIT).await.map_err(told)?;
+            let participants = participants.parse()?;
+            let inside = barrier.enter_within(participants, WAIT).await?;
             Ok(Holding::of(inside, Holding::Inside))
         }
         (("leave", _), Holding::Inside(inside)) => {
-            inside.leave_within(WAIT).await.map_err(told)?.ok_or("the others do not leave")?;
+            inside.leave_within(WAIT).await?.ok_or("the others do not leave")?;
             Ok(Holding::Nothing)
         }
-        ((word, _), _) => Err(format!("a double barrier cannot {word}")),
+        ((word, _), _) => Err(format!("a double barrier cannot {word}").into()),
     }
 }
 
@@ -152,19 +148,19 @@ async fn free_word(
     path: &str,
     said: (&str, &str),
     argument: &str,
-) -> Result<String, String> {
+) -> Result<String, Failed> {
     let (counter, barrier) = (Counter::new(client, path), Barrier::new(client, path));
     match said {
         ("counter", "add") => {
-            let delta = argument.parse().map_err(told)?;
-            Ok(counter.add(delta).await.map_err(told)?.to_string())
+            let delta = argument.parse()?;
+            Ok(counter.add(delta).await?.to_string())
         }
-        ("barrier", "raise") => barrier.raise().await.map(|()| "up".to_owned()).map_err(told),
-        ("barrier", "lower") => barrier.lower().await.map(|()| "down".to_owned()).map_err(told),
+        ("barrier", "raise") => barrier.raise().await.map(|()| "up".into()).map_err(Failed::from),
+        ("barrier", "lower") => barrier.lower().await.map(|()| "down".into()).map_err(Failed::from),
         ("barrier", "wait") => {
-            let waited = barrier.wait_within(WAIT).await.map_err(told)?;
+            let waited = barrier.wait_within(WAIT).await?;
             Ok(if waited.is_some() { "passed" } else { "nothing" }.to_owned())
         }
-        (kind, word) => Err(format!("{kind} cannot {word}")),
+        (kind, word) => Err(format!("{kind} cannot {word}").into()),
     }
 }

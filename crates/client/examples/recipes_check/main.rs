@@ -15,15 +15,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 mod crash;
+mod cuts;
 mod hold;
 mod lines;
 mod views;
 mod votes;
 
 /// What a check may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
-type Checked = Result<(), String>;
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+type Checked = Result<(), Failed>;
 type Check = (&'static str, fn(Bench) -> Pin<Box<dyn Future<Output = Checked>>>);
 
 /// Where a check works.
@@ -35,29 +37,27 @@ struct Bench {
 }
 
 impl Bench {
-    async fn client(&self) -> Result<Client, String> {
-        let connector = Connector::new().session_timeout(Duration::from_secs(6));
-        connector.connect(&self.address).await.map_err(|error| format!("connecting: {error}"))
+    async fn client(&self) -> Result<Client, Error> {
+        Connector::new().session_timeout(Duration::from_secs(6)).connect(&self.address).await
     }
 }
 
-/// Says what went wrong where.
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Checked {
-    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: {found:?}, not {expected:?}").into())
+    }
 }
 
 fn holds(what: &str, condition: bool) -> Checked {
-    if condition { Ok(()) } else { Err(what.to_owned()) }
+    if condition { Ok(()) } else { Err(what.into()) }
 }
 
 /// Tries until `look` has something to give.
-async fn until<T, F: Future<Output = Result<Option<T>, String>>>(
+async fn until<T, F: Future<Output = Result<Option<T>, Failed>>>(
     mut look: impl FnMut() -> F,
-) -> Result<T, String> {
+) -> Result<T, Failed> {
     loop {
         if let Some(found) = look().await? {
             return Ok(found);
@@ -76,15 +76,15 @@ fn remove<'a>(client: &'a Client, path: &'a str) -> Pin<Box<dyn Future<Output = 
             Err(Error::Refused { code: bellwether_client::ErrorCode::NoNode, .. }) | Ok(()) => {
                 Ok(())
             }
-            Err(error) => Err(told(error)),
+            Err(error) => Err(error.into()),
         }
     })
 }
 
-async fn run(address: &str, wanted: &[String]) -> Result<(u32, u32), String> {
+async fn run(address: &str, wanted: &[String]) -> Result<(u32, u32), Failed> {
     let (mut passed, mut failed) = (0, 0);
-    let checks = lines::CHECKS.iter().chain(views::CHECKS).chain(votes::CHECKS);
-    for (name, check) in checks {
+    let ours = [lines::CHECKS, views::CHECKS, votes::CHECKS];
+    for (name, check) in ours.into_iter().chain(cuts::CHECKS).flatten() {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| name.starts_with(wanted.as_str())) {
             continue;
         }
@@ -92,7 +92,7 @@ async fn run(address: &str, wanted: &[String]) -> Result<(u32, u32), String> {
         let bench = Bench { address: address.to_owned(), path };
         let cleaner = bench.client().await?;
         let done = tokio::time::timeout(LIMIT, check(bench.clone())).await;
-        let done = done.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}")));
+        let done = done.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}").into()));
         let done = match done {
             Ok(()) => remove(&cleaner, &bench.path).await,
             failed => failed,
@@ -126,7 +126,7 @@ async fn main() -> ExitCode {
             return ended(hold::run(address, kind, path).await.map(|()| (0, 0)));
         }
         [address, wanted @ ..] => run(address, wanted).await,
-        [] => Err("the address of a server is missing".to_owned()),
+        [] => Err("the address of a server is missing".into()),
     };
     if let Ok((passed, failed)) = &totals {
         say(&format!("{passed} passed, {failed} failed"));
@@ -134,7 +134,7 @@ async fn main() -> ExitCode {
     ended(totals)
 }
 
-fn ended(totals: Result<(u32, u32), String>) -> ExitCode {
+fn ended(totals: Result<(u32, u32), Failed>) -> ExitCode {
     match totals {
         Ok((_, 0)) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,

@@ -1,6 +1,6 @@
 //! Queues: order, loss, leases, many entries and many who take them.
 
-use crate::{A_WHILE, Checked, Tally, World, ensure, names, polled, until};
+use super::{A_WHILE, Check, Checked, World, ensure, names, of, polled, until};
 use bellwether_client::recipes::{Lost, Queue};
 use bellwether_client::{Client, ErrorCode};
 use std::collections::BTreeMap;
@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(20);
 
-pub(crate) async fn check(world: &World, tally: &mut Tally) {
-    tally.check("queue keeps the order of priorities", async |p| order(world, &p).await).await;
-    tally.check("queue gives an item to one at a time", async |p| one(world, &p).await).await;
-    tally
-        .check("queue waits for what is put or given back", async |p| waits(world, &p).await)
-        .await;
-    tally.check("queue takes back what the dead had", async |p| death(world, &p).await).await;
-    tally.check("queue ends a lease", async |p| lease(world, &p).await).await;
-    tally.check("queue through cuts", async |p| cuts(world, &p).await).await;
-    tally.check("queue with dropped futures", async |p| drops(world, &p).await).await;
-    tally.check("queue of thousands", async |p| thousands(world, &p).await).await;
-}
+pub(super) const CHECKS: &[Check] = &[
+    ("queue keeps the order of priorities", |bench| Box::pin(of(bench, order))),
+    ("queue gives an item to one at a time", |bench| Box::pin(of(bench, one))),
+    ("queue waits for what is put or given back", |bench| Box::pin(of(bench, waits))),
+    ("queue takes back what the dead had", |bench| Box::pin(of(bench, death))),
+    ("queue ends a lease", |bench| Box::pin(of(bench, lease))),
+    ("queue through cuts", |bench| Box::pin(of(bench, cuts))),
+    ("queue with dropped futures", |bench| Box::pin(of(bench, drops))),
+    ("queue of thousands", |bench| Box::pin(of(bench, thousands))),
+];
 
 fn text(data: &[u8]) -> String {
     String::from_utf8_lossy(data).into()
@@ -207,6 +205,8 @@ async fn thousands(world: &World, path: &str) -> Checked {
     let once = all.iter().all(|data| times.get(data) == Some(&1));
     ensure!(once && times.len() == ENTRIES, "not all were done, or one twice");
     let took = start.elapsed() - put;
-    println!("   {ENTRIES} entries put in {put:?}, taken and done by three in {took:?}");
+    super::super::say(&format!(
+        "   {ENTRIES} entries put in {put:?}, taken and done by three in {took:?}"
+    ));
     Ok(())
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// Where a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub(super) enum Cut {
     /// The request does not reach the server.
     Before,
     /// The request is done; its answer does not reach the client.
@@ -20,7 +20,7 @@ pub(crate) enum Cut {
 
 /// At which request the next cut is, counted from its arming.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Plan(Arc<Mutex<Armed>>);
+pub(super) struct Plan(Arc<Mutex<Armed>>);
 
 #[derive(Debug, Default)]
 struct Armed {
@@ -29,12 +29,12 @@ struct Armed {
 }
 
 impl Plan {
-    pub(crate) fn arm(&self, cut: Cut, request: usize) {
+    pub(super) fn arm(&self, cut: Cut, request: usize) {
         *self.lock() = Armed { next: Some((cut, request)), seen: 0 };
     }
 
     /// Whether the cut has been made.
-    pub(crate) fn disarm(&self) -> bool {
+    pub(super) fn disarm(&self) -> bool {
         self.lock().next.take().is_none()
     }
 
@@ -52,12 +52,12 @@ impl Plan {
 }
 
 /// Connections that break according to plan.
-pub(crate) struct Flaky {
+pub(super) struct Flaky {
     plan: Plan,
 }
 
 impl Flaky {
-    pub(crate) fn new(plan: &Plan) -> Flaky {
+    pub(super) fn new(plan: &Plan) -> Flaky {
         Flaky { plan: plan.clone() }
     }
 }
@@ -84,7 +84,7 @@ enum State {
 }
 
 /// A connection.
-pub(crate) struct Stream {
+pub(super) struct Stream {
     inner: TcpStream,
     plan: Plan,
     /// The first frame is no request.

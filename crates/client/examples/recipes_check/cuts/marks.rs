@@ -1,25 +1,25 @@
 //! Counters, once-only marks and claims.
 
-use crate::{A_WHILE, Checked, Tally, World, ensure, names, polled, until};
+use super::{A_WHILE, Check, Checked, World, ensure, names, of, polled, until};
 use bellwether_client::recipes::{Claim, Claimed, Counter, Lost, Once};
 use bellwether_client::{Error, Fate};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
 
-pub(crate) async fn check(world: &World, tally: &mut Tally) {
-    tally.check("counter adds and compares", async |p| counter(world, &p).await).await;
-    tally.check("counter shared by many loses nothing", async |p| shared(world, &p).await).await;
-    tally.check("counter, exact, through cuts", async |p| exact(world, &p).await).await;
-    tally.check("counter owns up to what it cannot know", async |p| doubt(world, &p).await).await;
-    tally.check("once has one first", async |p| once(world, &p).await).await;
-    tally.check("once is swept", async |p| sweep(world, &p).await).await;
-    tally.check("once through cuts", async |p| once_cuts(world, &p).await).await;
-    tally.check("claim is one owner's until it is over", async |p| claim(world, &p).await).await;
-    tally.check("claim outlives its session", async |p| outlives(world, &p).await).await;
-    tally.check("claim through cuts", async |p| claim_cuts(world, &p).await).await;
-    tally.check("claim with dropped futures", async |p| claim_drops(world, &p).await).await;
-}
+pub(super) const CHECKS: &[Check] = &[
+    ("counter adds and compares", |bench| Box::pin(of(bench, counter))),
+    ("counter shared by many loses nothing", |bench| Box::pin(of(bench, shared))),
+    ("counter, exact, through cuts", |bench| Box::pin(of(bench, exact))),
+    ("counter owns up to what it cannot know", |bench| Box::pin(of(bench, doubt))),
+    ("once has one first", |bench| Box::pin(of(bench, once))),
+    ("once is swept", |bench| Box::pin(of(bench, sweep))),
+    ("once through cuts", |bench| Box::pin(of(bench, once_cuts))),
+    ("claim is one owner's until it is over", |bench| Box::pin(of(bench, claim))),
+    ("claim outlives its session", |bench| Box::pin(of(bench, outlives))),
+    ("claim through cuts", |bench| Box::pin(of(bench, claim_cuts))),
+    ("claim with dropped futures", |bench| Box::pin(of(bench, claim_drops))),
+];
 
 async fn counter(world: &World, path: &str) -> Checked {
     let (here, there) = (Counter::new(&world.steady, path), Counter::new(&world.flaky, path));

@@ -1,28 +1,22 @@
 //! Barriers and double barriers.
 
-use crate::{A_WHILE, Checked, Tally, World, ensure, names, polled, until};
+use super::{A_WHILE, Check, Checked, World, ensure, names, of, polled, until};
 use bellwether_client::recipes::{Barrier, DoubleBarrier, Lost};
 use bellwether_client::{Create, CreateMode};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(20);
 
-pub(crate) async fn check(world: &World, tally: &mut Tally) {
-    tally
-        .check("barrier lets nobody pass while it is up", async |p| barrier(world, &p).await)
-        .await;
-    tally
-        .check("barrier is raised and lowered through cuts", async |p| cuts(world, &p).await)
-        .await;
-    tally.check("double barrier opens for so many", async |p| rounds(world, &p).await).await;
-    tally.check("double barrier leaves the dead behind", async |p| death(world, &p).await).await;
-    tally.check("double barrier forgets an old ready", async |p| leftover(world, &p).await).await;
-    tally.check("double barrier keeps newcomers out", async |p| newcomer(world, &p).await).await;
-    tally.check("double barrier through cuts", async |p| double_cuts(world, &p).await).await;
-    tally
-        .check("double barrier entered by dropped futures", async |p| drops(world, &p).await)
-        .await;
-}
+pub(super) const CHECKS: &[Check] = &[
+    ("barrier lets nobody pass while it is up", |bench| Box::pin(of(bench, barrier))),
+    ("barrier is raised and lowered through cuts", |bench| Box::pin(of(bench, cuts))),
+    ("double barrier opens for so many", |bench| Box::pin(of(bench, rounds))),
+    ("double barrier leaves the dead behind", |bench| Box::pin(of(bench, death))),
+    ("double barrier forgets an old ready", |bench| Box::pin(of(bench, leftover))),
+    ("double barrier keeps newcomers out", |bench| Box::pin(of(bench, newcomer))),
+    ("double barrier through cuts", |bench| Box::pin(of(bench, double_cuts))),
+    ("double barrier entered by dropped futures", |bench| Box::pin(of(bench, drops))),
+];
 
 async fn barrier(world: &World, path: &str) -> Checked {
     let (here, there) = (Barrier::new(&world.steady, path), Barrier::new(&world.flaky, path));
@@ -139,7 +133,7 @@ async fn newcomer(world: &World, path: &str) -> Checked {
 
 async fn double_cuts(world: &World, path: &str) -> Checked {
     let run = async |number| {
-        let path = format!("{path}-{number}");
+        let path = format!("{path}/{number}");
         let at = |client| DoubleBarrier::new(client, &path);
         let (a, b) = (at(&world.steady), at(&world.flaky));
         let (a, b) = tokio::try_join!(a.enter(2), b.enter(2))?;
