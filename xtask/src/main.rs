@@ -20,6 +20,7 @@ mod kazoo;
 mod kazoo_suite;
 mod layers;
 mod maven;
+mod members;
 mod process;
 mod python;
 mod recipes;

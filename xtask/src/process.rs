@@ -257,10 +257,18 @@ pub(crate) fn wait_for<T>(
 
 /// A loopback port that was free a moment ago.
 pub(crate) fn free_port() -> Result<u16, String> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|e| format!("no free loopback port: {e}"))
+    free_ports(1)?.pop().ok_or_else(|| "no free loopback port".to_owned())
+}
+
+/// So many loopback ports that were free a moment ago.
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>, String> {
+    let any = || TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    // All are held until all are known, so that they differ.
+    let held: Result<Vec<TcpListener>, _> = (0..count).map(|_| any()).collect();
+    held.and_then(|held| {
+        held.iter().map(|it| it.local_addr().map(|address| address.port())).collect()
+    })
+    .map_err(|e| format!("no free loopback port: {e}"))
 }
 
 /// Creates a file for a child's output.

@@ -25,7 +25,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// What one four-letter word may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Another process may take a port between our look and the server's bind.
-const START_ATTEMPTS: usize = 3;
+pub(crate) const START_ATTEMPTS: usize = 3;
 
 /// Lines that every server of a harness is given.
 const COMMON_LINES: &str = "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
@@ -118,7 +118,13 @@ impl Launch {
         Err(last)
     }
 
+    /// Starts the server on this port and waits until it answers.
     fn attempt(&self, workspace: &Workspace, port: u16) -> Result<Server, String> {
+        self.spawn(workspace, port)?.up()
+    }
+
+    /// Starts the server on this port, without waiting.
+    pub(crate) fn spawn(&self, workspace: &Workspace, port: u16) -> Result<Server, String> {
         make_dir(&self.data())?;
         let config = self.home.join("zoo.cfg");
         write(&config, self.config(port))?;
@@ -129,17 +135,7 @@ impl Launch {
         let errors = output.try_clone().map_err(|e| format!("cannot share the log: {e}"))?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let process = Background::spawn(&mut command)?;
-        let mut server = Server { flavour: self.flavour, process, port, log };
-        let up = wait_for("an answer to srvr", START_LIMIT, || {
-            if let Some(status) = server.process.ended() {
-                return Some(Err(format!("it ended: {status}")));
-            }
-            server.word("srvr").ok().filter(|text| text.starts_with("Zookeeper version")).map(Ok)
-        });
-        match up {
-            Ok(Ok(_)) => Ok(server),
-            Ok(Err(why)) | Err(why) => Err(server.explain(&why)),
-        }
+        Ok(Server { flavour: self.flavour, process, port, log })
     }
 
     fn config(&self, port: u16) -> String {
@@ -236,6 +232,20 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Waits until it serves: a member of an ensemble answers before it does.
+    pub(crate) fn up(mut self) -> Result<Self, String> {
+        let up = wait_for("an answer to srvr", START_LIMIT, || {
+            if let Some(status) = self.process.ended() {
+                return Some(Err(format!("it ended: {status}")));
+            }
+            self.word("srvr").ok().filter(|text| text.starts_with("Zookeeper version")).map(Ok)
+        });
+        match up {
+            Ok(Ok(_)) => Ok(self),
+            Ok(Err(why)) | Err(why) => Err(self.explain(&why)),
+        }
     }
 
     /// Sends a four-letter word and gives the answer.

@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! recipes_check ADDRESS [NAME …]              the checks, or those whose names begin so
-//! recipes_check ADDRESS --crash               a shared resource while the server is killed: prints
-//!                                             CRASH and waits for a line, thrice
+//! recipes_check ADDRESS --crash [NAME …]      all recipes while a server is killed: prints CRASH
+//!                                             and waits for a line, thrice
+//! recipes_check ADDRESS --read-only FIRST     a server that only reads, and then others: prints
+//!                                             MEMBERS and waits for a line
 //! recipes_check ADDRESS --hold KIND PATH      takes part beside another client library
 //! ```
 //!
 //! What it keeps true: a check waits for states, never for times, and leaves nothing behind.
 
 use bellwether_client::{Client, Connector, Error};
+use std::cell::RefCell;
+use std::io::BufRead as _;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,6 +22,7 @@ mod crash;
 mod cuts;
 mod hold;
 mod lines;
+mod reading;
 mod views;
 mod votes;
 
@@ -26,7 +31,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 type Checked = Result<(), Failed>;
-type Check = (&'static str, fn(Bench) -> Pin<Box<dyn Future<Output = Checked>>>);
+type Play = fn(Bench) -> Pin<Box<dyn Future<Output = Checked>>>;
+type Check = (&'static str, Play);
 
 /// Where a check works.
 #[derive(Clone)]
@@ -81,35 +87,58 @@ fn remove<'a>(client: &'a Client, path: &'a str) -> Pin<Box<dyn Future<Output = 
     })
 }
 
+fn is_wanted(name: &str, wanted: &[String]) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| name.starts_with(wanted.as_str()))
+}
+
+/// Runs the checks, several at a time, since most of them wait most of the time. Gives how many
+/// passed and failed.
 async fn run(address: &str, wanted: &[String]) -> Result<(u32, u32), Failed> {
-    let (mut passed, mut failed) = (0, 0);
     let ours = [lines::CHECKS, views::CHECKS, votes::CHECKS];
-    for (name, check) in ours.into_iter().chain(cuts::CHECKS).flatten() {
-        if !wanted.is_empty() && !wanted.iter().any(|wanted| name.starts_with(wanted.as_str())) {
-            continue;
-        }
-        let path = format!("/check-{}", name.replace(' ', "-"));
-        let bench = Bench { address: address.to_owned(), path };
-        let cleaner = bench.client().await?;
-        let done = tokio::time::timeout(LIMIT, check(bench.clone())).await;
-        let done = done.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}").into()));
-        let done = match done {
-            Ok(()) => remove(&cleaner, &bench.path).await,
-            failed => failed,
-        };
-        cleaner.close().await;
-        match done {
-            Ok(()) => {
-                passed += 1;
-                say(&format!("ok   {name}"));
-            }
-            Err(why) => {
-                failed += 1;
-                say(&format!("FAIL {name}: {why}"));
+    let all = ours.into_iter().chain(cuts::CHECKS).flatten();
+    let left = RefCell::new(all.filter(|(name, _)| is_wanted(name, wanted)));
+    let lane = async || {
+        let (mut passed, mut failed) = (0, 0);
+        loop {
+            let next = left.borrow_mut().next();
+            let Some((name, check)) = next else { return Ok::<_, Failed>((passed, failed)) };
+            match one(address, name, *check).await? {
+                Ok(()) => {
+                    passed += 1;
+                    say(&format!("ok   {name}"));
+                }
+                Err(why) => {
+                    failed += 1;
+                    say(&format!("FAIL {name}: {why}"));
+                }
             }
         }
-    }
-    Ok((passed, failed))
+    };
+    let lanes = tokio::try_join!(lane(), lane(), lane(), lane())?;
+    let (passed, failed): (Vec<u32>, Vec<u32>) = <[_; 4]>::from(lanes).into_iter().unzip();
+    Ok((passed.iter().sum(), failed.iter().sum()))
+}
+
+/// What one check comes to. Its nodes are removed if it passed.
+async fn one(address: &str, name: &str, check: Play) -> Result<Checked, Failed> {
+    let path = format!("/check-{}", name.replace(' ', "-"));
+    let bench = Bench { address: address.to_owned(), path };
+    let cleaner = bench.client().await?;
+    let done = tokio::time::timeout(LIMIT, check(bench.clone())).await;
+    let done = match done {
+        Ok(Ok(())) => remove(&cleaner, &bench.path).await,
+        Ok(failed) => failed,
+        Err(_) => Err(format!("not done within {LIMIT:?}").into()),
+    };
+    cleaner.close().await;
+    Ok(done)
+}
+
+/// Waits for a line of whoever was asked for something. It is read in a thread of its own, so that
+/// everything else goes on meanwhile.
+async fn answered(what: &str) -> Checked {
+    let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next());
+    holds(what, line.await?.is_some())
 }
 
 #[expect(clippy::print_stdout, reason = "what it prints is what it is for")]
@@ -121,7 +150,10 @@ fn say(line: &str) {
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let totals = match words.as_slice() {
-        [address, flag] if flag == "--crash" => crash::run(address).await.map(|()| (1, 0)),
+        [address, flag, wanted @ ..] if flag == "--crash" => crash::run(address, wanted).await,
+        [address, flag, first] if flag == "--read-only" => {
+            reading::run(address, first).await.map(|()| (1, 0))
+        }
         [address, flag, kind, path] if flag == "--hold" => {
             return ended(hold::run(address, kind, path).await.map(|()| (0, 0)));
         }
