@@ -4,7 +4,8 @@
 //! What it keeps true: an instance is listed while its session lives and it is registered; what is
 //! chosen is one of those that are listed as up and have not failed this process lately. The end of
 //! a registration never removes another one of the same id: before its node is known, it is told
-//! from others by a word in its data, and then by the zxid that created it.
+//! from others by its session and the time in its data, which no other of this process has, and
+//! then by the zxid that created it.
 
 use super::assignment::{Worker, rendezvous, scattered};
 use super::exact::{Removal, Whose, delete_this};
@@ -13,9 +14,9 @@ use super::subtree::{Snapshot, Subtree, SubtreeWatch};
 use crate::{Client, Create, CreateMode, Created, Data, Error, ErrorCode, Stat};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// How long an instance that failed this process is passed over at first; it doubles with each
@@ -63,7 +64,7 @@ pub struct Instance {
     pub health: Health,
     /// Whatever else it says of itself.
     pub metadata: BTreeMap<String, String>,
-    /// When it registered, by its own clock, in milliseconds since 1970.
+    /// When it registered, by its own clock, in milliseconds since 1970; `register` sets it.
     pub registered_ms: i64,
 }
 
@@ -81,21 +82,22 @@ impl Instance {
         }
     }
 
-    /// As Curator's `ServiceInstance` has it; what that has no field for is in its payload. The
-    /// word is that of the registration.
-    fn to_json(&self, service: &str, word: &str) -> String {
+    /// As Curator's `ServiceInstance` has it; what that has no field for is in its payload. There
+    /// is none if it would say nothing: whoever looks with `Void` fails on any.
+    fn to_json(&self, service: &str) -> String {
+        let plain = self.weight == 1 && self.metadata.is_empty() && self.health != Health::Draining;
+        let payload = json!({
+            "weight": self.weight,
+            "health": self.health.word(),
+            "metadata": self.metadata,
+        });
         json!({
             "name": service,
             "id": &*self.id,
             "address": &*self.address,
             "port": self.port,
             "sslPort": null,
-            "payload": {
-                "weight": self.weight,
-                "health": self.health.word(),
-                "metadata": self.metadata,
-                "registration": word,
-            },
+            "payload": if plain { Value::Null } else { payload },
             "registrationTimeUTC": self.registered_ms,
             "serviceType": "DYNAMIC",
             "uriSpec": null,
@@ -157,8 +159,8 @@ impl Registry {
         }
         let directory = self.service(service)?;
         let path = child(&directory, &instance.id);
-        let word: Box<str> = self.client.unique_name().into();
-        let data: Data = instance.to_json(service, &word).as_bytes().into();
+        let instance = Instance { registered_ms: now_ms(), ..instance };
+        let data: Data = instance.to_json(service).as_bytes().into();
         let mut removal = Removal::new(&self.client, &path, Whose::Says(data.clone()));
         let retrying = self.client.retrying();
         let node = Create::new(&path, CreateMode::Ephemeral).data(&data);
@@ -166,7 +168,7 @@ impl Registry {
         match create_below(&self.client, &directory, create).await {
             Ok(Created { stat, .. }) => {
                 removal.created(stat.czxid);
-                Ok(Registration { service: service.into(), word, instance, stat, removal })
+                Ok(Registration { service: service.into(), instance, stat, removal })
             }
             Err(error) => {
                 if error.code() == Some(ErrorCode::NodeExists) {
@@ -195,13 +197,21 @@ impl Registry {
     }
 }
 
+/// The time, in milliseconds since 1970: always later than any that was given in this process.
+fn now_ms() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let later = |last: i64| now.max(last.saturating_add(1));
+    let next = |last: i64| Some(later(last));
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).map_or(now, later)
+}
+
 /// An instance that is registered. Dropping it ends that in the background.
 #[derive(Debug)]
 #[must_use = "dropping it ends the registration"]
 pub struct Registration {
     service: Box<str>,
-    /// No other registration has it.
-    word: Box<str>,
     instance: Instance,
     stat: Stat,
     removal: Removal,
@@ -219,10 +229,11 @@ impl Registration {
         self.update(instance).await
     }
 
-    /// Registers something else under the same id.
+    /// Registers something else under the same id, since the same time.
     pub async fn update(&mut self, instance: Instance) -> Result<(), Error> {
-        let instance = Instance { id: self.instance.id.clone(), ..instance };
-        let data = instance.to_json(&self.service, &self.word);
+        let Instance { id, registered_ms, .. } = self.instance.clone();
+        let instance = Instance { id, registered_ms, ..instance };
+        let data = instance.to_json(&self.service);
         let retrying = self.removal.client().retrying();
         let version = self.stat.version;
         self.stat = retrying.set_data(self.removal.path(), data.as_bytes(), version).await?;
@@ -404,8 +415,25 @@ mod tests {
         instance.weight = 3;
         instance.health = Health::Draining;
         instance.metadata.insert("zone".into(), "b".into());
-        let text = instance.to_json("orders", "w1");
+        let text = instance.to_json("orders");
         assert_eq!(Instance::from_json(text.as_bytes()), Some(instance));
+    }
+
+    #[test]
+    fn what_needs_no_payload_has_none() {
+        let plain = Instance::new("a-1", "10.0.0.1", 8080);
+        let check = |instance: &Instance, has: bool| {
+            let text = instance.to_json("orders");
+            let words: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(words["payload"].is_object(), has, "{text}");
+            assert_eq!(Instance::from_json(text.as_bytes()).as_ref(), Some(instance));
+        };
+        check(&plain, false);
+        check(&Instance { health: Health::Down, ..plain.clone() }, false);
+        check(&Instance { health: Health::Draining, ..plain.clone() }, true);
+        check(&Instance { weight: 2, ..plain.clone() }, true);
+        let metadata = [("zone".to_owned(), "b".to_owned())].into();
+        check(&Instance { metadata, ..plain }, true);
     }
 
     #[test]
