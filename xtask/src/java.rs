@@ -5,12 +5,13 @@
 //! `conformance/foreign/java/`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kazoo::judge;
 use crate::maven;
 use crate::process::{Finished, converse, make_dir, run};
+use crate::recipes;
 use crate::report::{Failure, Passed, Report};
 use crate::server::{Flavour, Launch, SUPER_DIGEST, Server, java};
 use crate::workspace::Workspace;
@@ -24,22 +25,29 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// What the program adds to the name of a check whose answers differ, each as it has to be.
 const DIFFERS: &str = " (a documented difference): ";
 
+/// What runs: the Java program, and ours that takes part in recipes beside Curator.
+#[derive(Debug)]
+struct Program {
+    class_path: String,
+    ours: PathBuf,
+}
+
 /// The stage `java`.
 pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     let mut seen: Vec<BTreeSet<String>> = Vec::new();
-    let mut program = None;
+    let mut built = None;
     report.check("java program", || {
         let home = workspace.scratch("java")?;
         let class_path = compile(workspace, &home.path().join("classes"))?;
-        program = Some((home, class_path));
+        built = Some((home, Program { class_path, ours: recipes::build(workspace)? }));
         Ok(Passed::one())
     });
-    let Some((home, class_path)) = program else { return };
+    let Some((home, program)) = built else { return };
     for flavour in Flavour::BOTH {
         report.check(&format!("java against {flavour}"), || {
             let own = home.path().join(format!("{flavour:?}"));
             make_dir(&own)?;
-            let done = play(workspace, flavour, &own, &class_path)?;
+            let done = play(workspace, flavour, &own, &program)?;
             seen.push(comparable(&done.stdout));
             judge(&done)
         });
@@ -68,7 +76,7 @@ fn play(
     workspace: &Workspace,
     flavour: Flavour,
     home: &Path,
-    class_path: &str,
+    Program { class_path, ours }: &Program,
 ) -> Result<Finished, String> {
     // Short ticks and checks, so that what expires does so within seconds.
     let launch = Launch::new(flavour, home)
@@ -82,7 +90,7 @@ fn play(
     let mut program = java(workspace, class_path)?;
     // What the clients log is read only when a check fails: what went wrong is enough.
     program.args(["-Dlevel=ERROR", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8"]);
-    program.args(["Main", &address]).arg(format!("{flavour:?}").to_lowercase());
+    program.args(["Main", &address]).arg(format!("{flavour:?}").to_lowercase()).arg(ours);
     let done = converse(&mut program, LIMIT, |line| {
         if line != "KILL" {
             return Ok(None);

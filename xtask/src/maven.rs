@@ -42,13 +42,14 @@ const ZOOKEEPER: Bundle = Bundle {
     ],
 };
 
-/// Curator's recipes with the client of the pinned version.
+/// Curator's recipes and service discovery with the client of the pinned version.
 const CURATOR: Bundle = Bundle {
-    name: "apache-curator",
+    name: "apache-curator-discovery",
     version: CURATOR_VERSION,
     dependencies: &[
         ("org.apache.zookeeper", "zookeeper", APACHE_VERSION),
         ("org.apache.curator", "curator-recipes", CURATOR_VERSION),
+        ("org.apache.curator", "curator-x-discovery", CURATOR_VERSION),
         ("ch.qos.logback", "logback-classic", "1.3.15"),
         ("io.dropwizard.metrics", "metrics-core", "4.1.12.1"),
         ("org.xerial.snappy", "snappy-java", "1.1.10.5"),

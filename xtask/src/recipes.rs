@@ -43,7 +43,8 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     }
 }
 
-fn build(workspace: &Workspace) -> Result<PathBuf, String> {
+/// Builds the program that checks recipes, and says where it is.
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, String> {
     let words = ["build", "-p", "bellwether-client", "--examples"];
     let done = run(&mut workspace.cargo(&words), BUILD_LIMIT)?;
     done.success().map_err(|why| format!("building the examples: {why}"))?;

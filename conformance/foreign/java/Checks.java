@@ -22,13 +22,16 @@ final class Checks {
     }
 
     final String address;
+    /** The program that takes part in our recipes. */
+    final String recipesCheck;
     private final boolean apache;
     private int passed;
     private int failed;
 
-    Checks(String address, boolean apache) {
+    Checks(String address, boolean apache, String recipesCheck) {
         this.address = address;
         this.apache = apache;
+        this.recipesCheck = recipesCheck;
     }
 
     /** Runs one check and prints its line. */

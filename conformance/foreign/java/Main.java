@@ -7,7 +7,7 @@ import java.util.concurrent.Future;
 
 /**
  * What users of ZooKeeper's own Java client and of Apache Curator rely on, checked against a
- * running server: {@code java Main HOST:PORT apache|bellwether}.
+ * running server: {@code java Main HOST:PORT apache|bellwether RECIPES_CHECK}.
  *
  * Keeps true: a line per check with what was seen, the counts in the last line, every wait is for
  * a state and has a limit. The subjects have trees of their own and run beside each other, as most
@@ -15,7 +15,8 @@ import java.util.concurrent.Future;
  * {@code KILL} whoever reads the output is to kill the server without warning, start it again on
  * the same port, and write a line back. The server needs {@code tickTime=500},
  * {@code maxSessionTimeout=60000}, extended types, a short container check and the super user
- * {@code super:test}. Leaves the checks to one class for each subject.
+ * {@code super:test}. RECIPES_CHECK is the program that takes part in our recipes as
+ * {@code --hold KIND PATH}. Leaves the checks to one class for each subject.
  */
 public final class Main {
     private interface Subject {
@@ -35,7 +36,8 @@ public final class Main {
             LimitChecks::run,
             CuratorLockChecks::run,
             CuratorCacheChecks::run,
-            CuratorNodeChecks::run);
+            CuratorNodeChecks::run,
+            CuratorDiscoveryChecks::run);
 
     /** How many subjects run at a time. */
     private static final int THREADS = 4;
@@ -43,11 +45,11 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) throws Exception {
-        if (arguments.length != 2) {
-            System.err.println("usage: java Main HOST:PORT apache|bellwether");
+        if (arguments.length != 3) {
+            System.err.println("usage: java Main HOST:PORT apache|bellwether RECIPES_CHECK");
             System.exit(2);
         }
-        Checks checks = new Checks(arguments[0], arguments[1].equals("apache"));
+        Checks checks = new Checks(arguments[0], arguments[1].equals("apache"), arguments[2]);
         together(checks);
         try (Scanner input = new Scanner(System.in)) {
             CrashChecks.run(checks, () -> {

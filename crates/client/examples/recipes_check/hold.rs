@@ -4,7 +4,8 @@
 use super::{Bench, Checked, Failed};
 use bellwether_client::Client;
 use bellwether_client::recipes::{
-    Barrier, Counter, DoubleBarrier, Election, Held, Inside, Item, Leadership, Lock, Queue, RwLock,
+    Barrier, Counter, Discovery, DoubleBarrier, Election, Health, Held, Inside, Instance, Item,
+    Leadership, Lock, Queue, Registration, Registry, RwLock,
 };
 use std::io::BufRead as _;
 use std::time::Duration;
@@ -19,6 +20,7 @@ enum Holding {
     Office(Leadership),
     Item(Item),
     Inside(Inside),
+    Registered(Registration),
 }
 
 impl Holding {
@@ -29,7 +31,9 @@ impl Holding {
     fn word(&self) -> String {
         match self {
             Holding::Nothing => "nothing".to_owned(),
-            Holding::Held(_) | Holding::Office(_) | Holding::Inside(_) => "held".to_owned(),
+            Holding::Held(_) | Holding::Office(_) | Holding::Inside(_) | Holding::Registered(_) => {
+                "held".to_owned()
+            }
             Holding::Item(item) => format!("item {}", String::from_utf8_lossy(&item.data)),
         }
     }
@@ -53,6 +57,11 @@ pub(super) async fn run(address: &str, kind: &str, path: &str) -> Checked {
                 holding = queue_word(&client, path, (word, argument), holding).await?;
                 holding.word()
             }
+            "registry" => {
+                holding = registry_word(&client, path, (word, argument), holding).await?;
+                holding.word()
+            }
+            "discovery" => found(&client, path, (word, argument)).await?,
             "double-barrier" => {
                 holding = inside_word(&client, path, (word, argument), holding).await?;
                 holding.word()
@@ -87,7 +96,10 @@ async fn line_word(
             match holding {
                 Holding::Held(held) => held.release().await?,
                 Holding::Office(office) => office.resign().await?,
-                Holding::Nothing | Holding::Item(_) | Holding::Inside(_) => {}
+                Holding::Nothing
+                | Holding::Item(_)
+                | Holding::Inside(_)
+                | Holding::Registered(_) => {}
             }
             Holding::Nothing
         }
@@ -139,6 +151,60 @@ async fn inside_word(
             Ok(Holding::Nothing)
         }
         ((word, _), _) => Err(format!("a double barrier cannot {word}").into()),
+    }
+}
+
+/// The service that is registered and looked for.
+const SERVICE: &str = "orders";
+
+async fn registry_word(
+    client: &Client,
+    path: &str,
+    said: (&str, &str),
+    holding: Holding,
+) -> Result<Holding, Failed> {
+    match (said, holding) {
+        (("register", id), _) => {
+            let instance = Instance::new(id, "127.0.0.1", 8080);
+            let registry = Registry::new(client, path);
+            Ok(Holding::Registered(registry.register(SERVICE, instance).await?))
+        }
+        (("weight", weight), Holding::Registered(mut registered)) => {
+            let weight = weight.parse()?;
+            let metadata = [("zone".to_owned(), "a".to_owned())].into();
+            let instance = Instance { weight, metadata, ..registered.instance().clone() };
+            registered.update(instance).await?;
+            Ok(Holding::Registered(registered))
+        }
+        (("drain", _), Holding::Registered(mut registered)) => {
+            registered.set_health(Health::Draining).await?;
+            Ok(Holding::Registered(registered))
+        }
+        (("unregister", _), Holding::Registered(registered)) => {
+            registered.unregister().await?;
+            Ok(Holding::Nothing)
+        }
+        ((word, _), _) => Err(format!("a registry cannot {word}").into()),
+    }
+}
+
+/// Waits until an instance is listed, or not any more, and says how, and who is chosen.
+async fn found(client: &Client, path: &str, said: (&str, &str)) -> Result<String, Failed> {
+    let mut discovery: Discovery = Registry::new(client, path).discover(SERVICE).await?;
+    let (word, id) = said;
+    loop {
+        let instances = discovery.changed().await?;
+        let found = instances.iter().find(|instance| *instance.id == *id);
+        let chosen =
+            discovery.choose().map_or("nobody".into(), |chosen| chosen.instance.id.clone());
+        match (word, found) {
+            ("find", Some(Instance { id, address, port, weight, health, .. })) => {
+                return Ok(format!("{id} {address}:{port} {weight} {health:?}, chosen {chosen}"));
+            }
+            ("miss", None) => return Ok(format!("no {id}, chosen {chosen}")),
+            ("find", None) | ("miss", Some(_)) => {} // It may come, or go.
+            (word, _) => return Err(format!("a discovery cannot {word}").into()),
+        }
     }
 }
 
