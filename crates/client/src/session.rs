@@ -17,8 +17,9 @@ use crate::limits::{AUTHS_MAX, CLOSE_MS, CONNECT_MS_MIN};
 use crate::sasl::Mechanism;
 use crate::time::Millis;
 use crate::watches::{WatchId, WatchKind, WatchTable};
+use bellwether_wire::client::reply::ReplyHeader;
 use bellwether_wire::client::{ConnectRequest, ConnectResponse, ReplyBody, WatchEvent, frame};
-use bellwether_wire::{OpCode, Password, SessionId, Zxid};
+use bellwether_wire::{ErrorCode, OpCode, Password, Reader, SessionId, Zxid};
 use link::Link;
 pub(crate) use link::{Keep, confirmation, encode};
 use proof::{Proof, Proven};
@@ -43,7 +44,8 @@ pub enum Access {
     /// Only those that write.
     #[default]
     ReadWrite,
-    /// Also one that has lost its ensemble and only reads.
+    /// Also one that has lost its ensemble and only reads. Apache's make sessions there only with
+    /// `localSessionsEnabled=true`; without it the attempt fails with `NOTREADONLY`.
     ReadOnlyAllowed,
 }
 
@@ -444,7 +446,7 @@ impl Session {
         let done = match &mut self.state {
             State::Greeting { .. } => match ConnectResponse::decode(bytes) {
                 Ok(response) => return self.on_greeted(now, response, out),
-                Err(error) => Err(error.to_string().into()),
+                Err(error) => Err(no_session(bytes).unwrap_or_else(|| error.to_string().into())),
             },
             State::Proving(proof) => {
                 hear(&mut self.identity, now);
@@ -689,6 +691,16 @@ impl Session {
         out.push(Effect::HangUp);
         out.push(Effect::Session(SessionEvent::Ended(end)));
     }
+}
+
+/// Why a server makes no session, if it says so as in any other reply. Apache's do that when they
+/// read only.
+fn no_session(bytes: &[u8]) -> Option<Box<str>> {
+    let mut reader = Reader::new(bytes);
+    let header = ReplyHeader::decode(&mut reader).ok().filter(|header| header.err != 0)?;
+    reader.finish("reply").ok()?;
+    let why = ErrorCode::from_code(header.err)?.name();
+    Some(format!("it makes no session: {why}").into())
 }
 
 /// A server was heard of: the session has not expired yet.

@@ -89,3 +89,18 @@ fn the_only_server_is_not_asked() {
     scene.pass_quietly(100_000);
     scene.check(expect![""]);
 }
+
+#[test]
+fn a_server_that_makes_no_session_is_passed_over_with_its_reason() {
+    let mut scene = Scene::new("a,b");
+    scene.step(Event::Tick);
+    scene.step(Event::Opened);
+    scene.trace.clear();
+    let mut bytes = Vec::new();
+    Reply { xid: 0, zxid: Zxid(5), result: Err(ErrorCode::NotReadOnly) }.encode(&mut bytes);
+    scene.step(Event::Frame(&bytes));
+    scene.check(expect![[r#"
+        0 hang up
+        0 attempt failed: a:2181: it makes no session: NOTREADONLY
+    "#]]);
+}
