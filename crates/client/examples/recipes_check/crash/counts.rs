@@ -35,16 +35,20 @@ async fn count(desk: &Desk, make: fn(Counter) -> Counter) -> Result<Vec<Added>, 
     };
     desk.crew(3, turn).await?;
     let added = log.take();
-    let numbers: Vec<i64> = added.iter().filter_map(number).collect();
-    let distinct: BTreeSet<i64> = numbers.iter().copied().collect();
-    equal("no two came to the same number", distinct.len(), numbers.len())?;
     let client = desk.client(0).await?;
     client.retrying().sync(desk.path()).await?;
     let found = usize::try_from(Counter::new(&client, desk.path()).get().await?)?;
+    judge_count(&added, found)?;
+    Ok(added)
+}
+
+fn judge_count(added: &[Added], found: usize) -> Checked {
+    let numbers: Vec<i64> = added.iter().filter_map(number).collect();
+    let distinct: BTreeSet<i64> = numbers.iter().copied().collect();
+    equal("numbers that only one came to", distinct.len(), numbers.len())?;
     let doubts = added.iter().filter(|it| matches!(it, Added::Perhaps { .. })).count();
     let possible = numbers.len()..=numbers.len() + doubts;
-    holds(&format!("{found} counted, {possible:?} possible"), possible.contains(&found))?;
-    Ok(added)
+    holds(&format!("{found} counted, {possible:?} possible"), possible.contains(&found))
 }
 
 fn number(added: &Added) -> Option<i64> {
@@ -99,8 +103,17 @@ pub(super) async fn once(desk: Desk) -> Checked {
     let client = desk.client(0).await?;
     client.retrying().sync(desk.path()).await?;
     let once = Once::new(&client, desk.path());
+    for (key, result) in &judge_marks(log.take())? {
+        let stands = once.result(&key.to_string()).await?;
+        equal(&format!("{key} at last"), stands.as_deref(), Some(result.as_slice()))?;
+    }
+    Ok(())
+}
+
+/// The result of each key that has one.
+fn judge_marks(record: Vec<(usize, Mark)>) -> Result<BTreeMap<usize, Vec<u8>>, crate::Failed> {
     let (mut first, mut results) = (BTreeMap::new(), BTreeMap::new());
-    for (key, mark) in log.take() {
+    for (key, mark) in record {
         match mark {
             Mark::First(owner) => {
                 equal(&format!("the first of {key}"), *first.entry(key).or_insert(owner), owner)?;
@@ -111,11 +124,8 @@ pub(super) async fn once(desk: Desk) -> Checked {
             }
         }
     }
-    for (key, result) in &results {
-        let stands = once.result(&key.to_string()).await?;
-        equal(&format!("{key} at last"), stands.as_deref(), Some(result.as_slice()))?;
-    }
-    holds("somebody was the first, and done", !first.is_empty() && !results.is_empty())
+    holds("somebody was the first, and done", !first.is_empty() && !results.is_empty())?;
+    Ok(results)
 }
 
 /// Two against one, by turns; whoever votes late may find it closed.
@@ -178,4 +188,40 @@ fn judge(number: usize, ended: &[(Cast, Outcome)]) -> Checked {
         &format!("{counted} of {votes} votes"),
         if all { counted == votes } else { counted <= votes },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_client::recipes::Tally;
+
+    #[test]
+    fn an_addition_lost_or_made_twice_is_found_out() {
+        let added = [Added::To(1), Added::Not, Added::To(3), Added::Perhaps { alive: true }];
+        assert!(judge_count(&added, 2).is_ok() && judge_count(&added, 3).is_ok());
+        assert!(judge_count(&added, 1).is_err(), "one is lost");
+        assert!(judge_count(&added, 4).is_err(), "one is counted twice");
+        assert!(judge_count(&[Added::To(1), Added::To(1)], 2).is_err(), "from the same number");
+    }
+
+    #[test]
+    fn two_that_are_first_or_two_results_are_found_out() {
+        let (first, stands) = (|owner| (1, Mark::First(owner)), |it| (1, Mark::Stands(vec![it])));
+        assert!(judge_marks(vec![first(0), stands(7), first(0), stands(7)]).is_ok());
+        assert!(judge_marks(vec![first(0), stands(7), first(1)]).is_err());
+        assert!(judge_marks(vec![first(0), stands(7), stands(8)]).is_err());
+        assert!(judge_marks(vec![first(0)]).is_err(), "nothing is proved");
+    }
+
+    #[test]
+    fn a_ballot_that_ends_otherwise_for_some_is_found_out() {
+        let of = |yes, no| Outcome { verdict: Verdict::Accepted, tally: Tally { yes, no } };
+        let counted = |end: Outcome| (Cast::Counted(end.tally), end);
+        let late = |end: Outcome| (Cast::Closed(end), end);
+        let (end, other) = (of(2, 0), of(2, 1));
+        assert!(judge(2, &[counted(end), counted(end), late(end)]).is_ok());
+        assert!(judge(2, &[counted(end), counted(end), late(other)]).is_err(), "two ends");
+        assert!(judge(1, &[counted(end), counted(end), late(end)]).is_err(), "the other verdict");
+        assert!(judge(2, &[counted(end), late(end), late(end)]).is_err(), "too few votes");
+    }
 }

@@ -180,9 +180,13 @@ pub(super) async fn setting(desk: Desk) -> Checked {
     let values = all.map(|reading| Ok((reading.version, reading.value?)));
     let values: BTreeMap<i32, String> =
         values.collect::<Result<_, Box<str>>>().map_err(String::from)?;
-    let whole = values.keys().copied().eq(0..=last.as_ref().map_or(0, |last| last.version));
-    holds("a version is missing", whole)?;
-    for (value, told) in log.take() {
+    judge_setting(&values, log.take())?;
+    seen(&mut onlookers, "all see the value", || all_see(&views, &last)).await
+}
+
+fn judge_setting(values: &BTreeMap<i32, String>, record: Vec<(String, Told)>) -> Checked {
+    holds("a version is missing", values.keys().zip(0..).all(|(version, at)| *version == at))?;
+    for (value, told) in record {
         match told {
             Told::Version(version) => {
                 equal(&format!("version {version}"), values.get(&version), Some(&value))?;
@@ -192,7 +196,7 @@ pub(super) async fn setting(desk: Desk) -> Checked {
             }
         }
     }
-    seen(&mut onlookers, "all see the value", || all_see(&views, &last)).await
+    Ok(())
 }
 
 /// Whoever discovers sees at last who is registered, and chooses nobody who is not up.
@@ -239,4 +243,21 @@ pub(super) async fn registry(desk: Desk) -> Checked {
     let registered = Registry::new(&client, desk.path()).register(SERVICE, last).await?;
     let expected = vec![registered.instance().clone()];
     seen(&mut onlookers, "all see who is registered", || all_see(&views, &expected)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_lost_or_denied_and_set_is_found_out() {
+        let values = |all: &[(i32, &str)]| -> BTreeMap<i32, String> {
+            all.iter().map(|(version, value)| (*version, (*value).to_owned())).collect()
+        };
+        let told = || vec![("a".to_owned(), Told::Version(0)), ("c".to_owned(), Told::Denied)];
+        assert!(judge_setting(&values(&[(0, "a"), (1, "b")]), told()).is_ok());
+        assert!(judge_setting(&values(&[(0, "a"), (2, "b")]), told()).is_err(), "one is missing");
+        assert!(judge_setting(&values(&[(0, "x"), (1, "b")]), told()).is_err(), "another's value");
+        assert!(judge_setting(&values(&[(0, "a"), (1, "c")]), told()).is_err(), "it was denied");
+    }
 }
