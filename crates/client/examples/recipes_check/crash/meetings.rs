@@ -43,12 +43,15 @@ pub(super) async fn double_barrier(desk: Desk) -> Checked {
     let (desk_of, log_of) = (desk.clone(), log.clone());
     let turn = async move |client: &Client, turn: Turn| {
         let note = |party| log_of.note((turn.worker, party));
+        // They come and go one after the other, so that some would not wait if they need not.
+        let after = 3 * u64::try_from(turn.worker)?;
+        pause(after).await;
         let barrier = DoubleBarrier::new(client, desk_of.path());
         let meet = async {
             note(Party::Asks);
             let inside = barrier.enter(TOGETHER).await?;
             note(Party::In);
-            pause(2).await;
+            pause(after).await;
             note(Party::Leaves);
             inside.leave().await
         };
