@@ -56,7 +56,7 @@ const STAGES: &[Stage] = &[
     stage("fmt",      Group::Fast, (10, 5),    "rustfmt finds nothing to change", fast::formatting),
     stage("tidy",     Group::Fast, (10, 5),    "the house rules of docs/STYLE.md", tidy::stage),
     stage("layers",   Group::Fast, (60, 5),    "who depends on whom, licences, duplicates", layers::stage),
-    stage("words",    Group::Fast, (60, 10),   "spelling, shell scripts, YAML", fast::words),
+    stage("words",    Group::Fast, (30, 10),   "spelling, shell scripts, YAML", fast::words),
     stage("clippy",   Group::Core, (120, 60),  "clippy on every target, warnings are errors", core::clippy),
     stage("tests",    Group::Core, (420, 120), "the unit and integration tests of every crate", core::tests),
     stage("doc",      Group::Core, (120, 30),  "rustdoc on every item, warnings are errors", core::documentation),

@@ -36,7 +36,8 @@ values! {
     /// What a client did since it connected. Numbers only grow: take the difference of two.
     Metrics {
         /// The requests by the protocol's name for their kind ("create2", "getData", "multi" …),
-        /// those that the client makes on its own account included, pings excluded.
+        /// those of recipes included. What the session sends on its own account (pings, watches
+        /// that are set again) is in the bytes alone.
         operations: BTreeMap<String, OperationMetrics>,
         /// How many requests were refused with which code, by its name ("NONODE" …), or by its
         /// number if it has none.
