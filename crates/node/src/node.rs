@@ -172,6 +172,14 @@ impl Node {
         node
     }
 
+    /// A sign of life of a session; nothing if it is closing.
+    pub(crate) fn touch_live(&mut self, now: Now, session: SessionId) {
+        let timeout_ms = self.tree.session_timeout_ms(session);
+        if let Some(timeout_ms) = timeout_ms.filter(|_| self.expiry.is_live(session)) {
+            self.expiry.touch(session, now.mono_ms, timeout_ms);
+        }
+    }
+
     /// A clock that was set back must not bring an id back, neither of a session that lives nor of
     /// one that ended: its client may still ask for it, and would get another's. Every session took
     /// a zxid, so there were never more of them than zxids.

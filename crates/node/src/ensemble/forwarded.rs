@@ -51,6 +51,9 @@ pub(crate) fn request(
         (OpCode::CloseSession, _) => Write::Refused(ErrorCode::SessionMoved),
         (_, Kind::Write) if !owns(node, link, session) => Write::Refused(ErrorCode::SessionMoved),
         (_, Kind::Write) => {
+            // A client counts on its session from its last write. What its learner would tell of
+            // it with the next ping dies with the learner.
+            node.touch_live(now, session);
             let body = Request::decode(op, reader).ok();
             session::decide(node, session, body)
         }
