@@ -4,6 +4,7 @@
 //! cannot run fails with its reason, and nothing is left behind outside the cache directory.
 //! Leaves to `stages` which checks there are, and to one module per stage what each of them does.
 
+mod airflow;
 mod apache;
 mod bench;
 mod conformance;

@@ -66,10 +66,7 @@ impl Installed {
         let tools = workspace.python(REQUIREMENTS)?;
         let home = workspace.scratch("python")?;
         let wheels = home.path().join("wheels");
-        let mut maturin = workspace.command(tools.join("maturin"));
-        maturin.args(["build", "--out"]).arg(&wheels).current_dir(workspace.root().join(PACKAGE));
-        maturin.env("CARGO_TARGET_DIR", workspace.built("python", ""));
-        run(&mut maturin, BUILD_LIMIT)?.success().map_err(|e| format!("maturin build: {e}"))?;
+        wheel(workspace, &wheels)?;
         let installed = Self { home };
         let mut venv = workspace.command("python3");
         venv.args(["-m", "venv"]).arg(installed.venv());
@@ -113,29 +110,49 @@ impl Installed {
         let launch = Launch::new(flavour, home.path())
             .line("tickTime=500")
             .property("extendedTypesEnabled", "true");
-        let mut server = Some(launch.start(workspace)?);
-        let address = server.as_ref().map(|server| server.address()).unwrap_or_default();
         let mut pytest = self.python(workspace);
-        pytest.args(["-m", "pytest", "-s", "-q"]).env("BELLWETHER_HOSTS", address);
+        pytest.args(["-m", "pytest", "-s", "-q"]);
         // For the programs of the articles that call zkCli.sh.
         pytest.env("BELLWETHER_BIN", bellwether(workspace)?);
-        let done = converse(&mut pytest, TESTS_LIMIT, |line| {
-            // Behind the marks of the tests before it.
-            let command = line.trim_start_matches(['.', 'F', 'E']);
-            if !["RESTART", "CRASH"].contains(&command) {
-                return Ok(None);
-            }
-            let running = server.take().ok_or("the server did not come back")?;
-            server = Some(match command {
-                "CRASH" => running.crash(workspace, &launch)?,
-                _ => running.restart(workspace, &launch)?,
-            });
-            Ok(Some("done\n"))
-        })?;
-        let passed = judge(&done)?;
-        if let Some(server) = server {
-            server.stop()?;
-        }
-        Ok(passed)
+        tests(workspace, &launch, &mut pytest, TESTS_LIMIT)
     }
+}
+
+/// Builds the wheel of the client into a directory.
+pub(crate) fn wheel(workspace: &Workspace, wheels: &Path) -> Result<(), String> {
+    let tools = workspace.python(REQUIREMENTS)?;
+    let mut maturin = workspace.command(tools.join("maturin"));
+    maturin.args(["build", "--out"]).arg(wheels).current_dir(workspace.root().join(PACKAGE));
+    maturin.env("CARGO_TARGET_DIR", workspace.built("python", ""));
+    run(&mut maturin, BUILD_LIMIT)?.success().map_err(|e| format!("maturin build: {e}"))?;
+    Ok(())
+}
+
+/// Runs tests against a server that they are told of, and that they may have restarted or killed.
+pub(crate) fn tests(
+    workspace: &Workspace,
+    launch: &Launch,
+    pytest: &mut Command,
+    limit: Duration,
+) -> Result<Passed, Failure> {
+    let mut server = Some(launch.start(workspace)?);
+    let address = server.as_ref().map(|server| server.address()).unwrap_or_default();
+    let done = converse(pytest.env("BELLWETHER_HOSTS", address), limit, |line| {
+        // Behind the marks of the tests before it.
+        let command = line.trim_start_matches(['.', 'F', 'E', 's']);
+        if !["RESTART", "CRASH"].contains(&command) {
+            return Ok(None);
+        }
+        let running = server.take().ok_or("the server did not come back")?;
+        server = Some(match command {
+            "CRASH" => running.crash(workspace, launch)?,
+            _ => running.restart(workspace, launch)?,
+        });
+        Ok(Some("done\n"))
+    })?;
+    let passed = judge(&done)?;
+    if let Some(server) = server {
+        server.stop()?;
+    }
+    Ok(passed)
 }

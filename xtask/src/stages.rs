@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use crate::report::Report;
 use crate::workspace::Workspace;
 use crate::{
-    apache, conformance, core, crash, differential, ensemble, fast, files, gozk, java, kazoo,
-    kazoo_suite, layers, python, recipes, secure, tidy, zkcli,
+    airflow, apache, conformance, core, crash, differential, ensemble, fast, files, gozk, java,
+    kazoo, kazoo_suite, layers, python, recipes, secure, tidy, zkcli,
 };
 
 /// What kind of waiting a stage asks for.
@@ -66,6 +66,7 @@ const STAGES: &[Stage] = &[
     stage("kazoo",    Group::Deep, (40, 20),   "the Python client against both servers", kazoo::stage),
     stage("recipes",  Group::Deep, (180, 130), "every recipe on both servers, while they and leaders are killed, beside kazoo's", recipes::stage),
     stage("python",   Group::Deep, (180, 110), "the wheel, its types, and its tests against both servers", python::stage),
+    stage("airflow",  Group::Deep, (240, 200), "the provider for Airflow beside a real one: its types, and DAGs against both servers", airflow::stage),
     stage("kazoo-suite", Group::Deep, (300, 260), "kazoo's own tests against both servers", kazoo_suite::stage),
     stage("gozk",     Group::Deep, (200, 180), "go-zookeeper's tests against both servers", gozk::stage),
     stage("java",     Group::Deep, (120, 90), "Apache's Java client and Curator against both servers", java::stage),

@@ -1,0 +1,1 @@
+"""ZooKeeper's hooks, by the names that articles use."""

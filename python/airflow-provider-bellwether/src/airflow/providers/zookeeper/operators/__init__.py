@@ -1,0 +1,1 @@
+"""ZooKeeper's operators, by the names that articles use."""

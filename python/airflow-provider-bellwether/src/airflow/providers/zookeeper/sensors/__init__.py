@@ -1,0 +1,1 @@
+"""ZooKeeper's sensors, by the names that articles use."""

@@ -1,0 +1,1 @@
+"""ZooKeeper's triggers, by the names that articles use."""

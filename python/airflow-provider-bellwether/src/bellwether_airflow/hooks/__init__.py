@@ -1,0 +1,1 @@
+"""Hooks: sessions with a ZooKeeper service, and its words and its admin server."""

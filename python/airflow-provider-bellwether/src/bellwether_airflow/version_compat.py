@@ -1,0 +1,49 @@
+"""What is taken from Airflow, in one place: the names of 3.3 that another version may move.
+
+Keeps true: nothing else in the package imports these names from Airflow itself.
+"""
+
+from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
+from airflow.sdk.bases.operatorlink import BaseOperatorLink
+from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.context import Context, get_current_context
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowRuntimeError,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+from airflow.sdk.log import mask_secret
+from airflow.triggers.base import (
+    BaseEventTrigger,
+    BaseTrigger,
+    TaskFailedEvent,
+    TaskSkippedEvent,
+    TaskSuccessEvent,
+    TriggerEvent,
+)
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowRuntimeError",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseEventTrigger",
+    "BaseHook",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "BaseTrigger",
+    "Context",
+    "TaskFailedEvent",
+    "TaskSkippedEvent",
+    "TaskSuccessEvent",
+    "TriggerEvent",
+    "conf",
+    "get_current_context",
+    "mask_secret",
+]

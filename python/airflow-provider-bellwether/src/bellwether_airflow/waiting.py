@@ -1,0 +1,247 @@
+"""Waiting for a goal in a session of asyncio: in a trigger, and in the process of a task.
+
+Keeps true: watches are armed before a goal is looked at, so that no change is lost between; an
+error that may pass is never raised: the session is opened again and the goal looked at again.
+"""
+
+import abc
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import bellwether
+from bellwether import AsyncClient, AsyncOnceWatch
+
+from . import sessions
+from .errors import Refused, explained, is_hopeless
+from .settings import Settings, Target
+from .version_compat import AirflowNotFoundException
+
+RELOOK_S = 60.0
+"""How often a goal is looked at without an event: a server that was restored from a copy may not
+know of a change that it had told others of."""
+
+_PAUSE_S_MAX = 30.0
+"""The longest pause between attempts to reach a service that cannot be reached."""
+
+_Result = TypeVar("_Result")
+
+
+class Log(Protocol):
+    """What is needed of a logger, Airflow's or Python's."""
+
+    def info(self, message: str, /, *arguments: Any) -> Any:
+        """Says something that a person may want to know."""
+
+    def warning(self, message: str, /, *arguments: Any) -> Any:
+        """Says something that a person should know."""
+
+
+@dataclass
+class Look:
+    """What a goal looked like, and the watches that tell of changes since just before."""
+
+    met: bool
+    result: dict[str, Any]
+    watches: list[AsyncOnceWatch] = field(default_factory=list)
+
+
+class Goal(abc.ABC):
+    """A state of the service that is waited for."""
+
+    needs_session: ClassVar[bool] = True
+    """Without one, it is looked at again and again, and given no client."""
+
+    @abc.abstractmethod
+    async def look(self, client: Any) -> Look:
+        """Arms watches, then reads."""
+
+    @abc.abstractmethod
+    def __str__(self) -> str:
+        """What is waited for, for messages."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How waiting ended."""
+
+    status: Literal["met", "timeout", "fatal"]
+    result: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+
+async def look_once(goal: Goal, settings: Settings) -> Look:
+    """A look without waiting; the watches are closed again.
+
+    Raises:
+        bellwether.ZooKeeperError: the service could not be asked.
+    """
+    if not goal.needs_session:
+        return await goal.look(None)
+    async with sessions.aleased(settings) as client:
+        look = await goal.look(client)
+        await _close(look.watches)
+        return look
+
+
+async def reach(
+    goal: Goal,
+    target: Target,
+    *,
+    deadline: float | None,
+    pause: float,
+    log: Log,
+) -> Outcome:
+    """Waits until a goal is met, a deadline passes, or no waiting can help.
+
+    `deadline` is in seconds since 1970. `pause` is, in seconds, the first pause before another
+    attempt to reach the service; it doubles up to half a minute.
+    """
+    try:
+        settings = await target.aresolve()
+    except (Refused, AirflowNotFoundException) as error:
+        return Outcome("fatal", message=str(error))
+    if not goal.needs_session:
+        return await _asking(goal, deadline, pause)
+    wait = pause
+    while True:
+        try:
+            async with sessions.aleased(settings) as client:
+                wait = pause
+                return await _within_session(goal, client, deadline)
+        except TimeoutError as error:
+            if not isinstance(error, bellwether.ZooKeeperError):
+                return Outcome("timeout", message=f"{goal}: not within the time given")
+            problem: bellwether.ZooKeeperError = error
+        except bellwether.ZooKeeperError as error:
+            problem = error
+        if is_hopeless(problem):
+            return Outcome("fatal", message=explained(problem, str(goal)))
+        log.warning("%s; trying again in %.1f s", explained(problem, str(goal)), wait)
+        left = _left(deadline)
+        if left is not None and left <= wait:
+            await asyncio.sleep(max(left, 0.0))
+            return Outcome("timeout", message=f"{explained(problem, str(goal))}, until the end")
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, _PAUSE_S_MAX)
+
+
+async def _asking(goal: Goal, deadline: float | None, pause: float) -> Outcome:
+    while True:
+        look = await goal.look(None)
+        if look.met:
+            return Outcome("met", look.result)
+        left = _left(deadline)
+        if left is not None and left <= pause:
+            await asyncio.sleep(max(left, 0.0))
+            return Outcome("timeout", look.result, f"{goal}: {look.result}")
+        await asyncio.sleep(pause)
+
+
+async def _within_session(goal: Goal, client: AsyncClient, deadline: float | None) -> Outcome:
+    """Waits as long as the session lives.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+        bellwether.ZooKeeperError: the session is over, or the service refused something.
+    """
+    while True:
+        try:
+            look = await goal.look(client)
+        except bellwether.ConnectionLossError:
+            # The client connects again by itself; this waits until it has, or the session is over.
+            await client.retrying.exists("/")
+            continue
+        if look.met:
+            await _close(look.watches)
+            return Outcome("met", look.result)
+        try:
+            await _any_event(look.watches, _left(deadline))
+        finally:
+            await _close(look.watches)
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - time.time()
+
+
+async def _any_event(watches: list[AsyncOnceWatch], left: float | None) -> None:
+    if left is not None and left <= 0:
+        raise TimeoutError
+    limit = RELOOK_S if left is None else min(left, RELOOK_S)
+    waits = [asyncio.ensure_future(watch.wait()) for watch in watches]
+    try:
+        done, _ = await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    for wait in done:
+        wait.result()
+
+
+async def _close(watches: list[AsyncOnceWatch]) -> None:
+    for watch in watches:
+        try:
+            await watch.close()
+        except bellwether.ZooKeeperError:
+            pass
+
+
+def run_to_end(
+    main: Callable[[], Coroutine[Any, Any, _Result]],
+    stoppable: Callable[[Callable[[], None] | None], None] | None = None,
+) -> _Result:
+    """Runs a coroutine in the process of a task, whether or not its thread has an event loop.
+
+    `stoppable` is given a function that ends it from a signal handler, and None when it is over.
+
+    Raises:
+        asyncio.CancelledError: it was ended so.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_stoppable(main, stoppable))
+    outcome: list[_Result] = []
+    problem: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            outcome.append(asyncio.run(_stoppable(main, stoppable)))
+        except BaseException as error:
+            problem.append(error)
+
+    thread = Thread(target=elsewhere, name="bellwether-wait")
+    thread.start()
+    thread.join()
+    if problem:
+        raise problem[0]
+    return outcome[0]
+
+
+async def _stoppable(
+    main: Callable[[], Coroutine[Any, Any, _Result]],
+    stoppable: Callable[[Callable[[], None] | None], None] | None,
+) -> _Result:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if stoppable is not None and task is not None:
+        ending = task
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(ending.cancel)
+
+        stoppable(stop)
+    try:
+        return await main()
+    finally:
+        if stoppable is not None:
+            stoppable(None)
+
+
+def logger(name: str) -> logging.Logger:
+    """A logger whose lines Airflow shows with those of the task."""
+    return logging.getLogger(f"airflow.task.bellwether.{name}")
