@@ -31,14 +31,25 @@ ROOT = Path(__file__).parents[3]
 HOSTS = os.environ["BELLWETHER_HOSTS"]
 HOME = Path(tempfile.mkdtemp(prefix="airflow-", dir=os.environ.get("BELLWETHER_SCRATCH")))
 DAGS = HOME / "dags"
+DUMPS = HOME / "dumps"
 
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-    "AIRFLOW__BELLWETHER__DUMP_ROOT": str(HOME / "dumps"),
+    "AIRFLOW__BELLWETHER__DUMP_ROOT": str(DUMPS),
     "AIRFLOW_CONN_ZOOKEEPER_DEFAULT": json.dumps({"conn_type": "zookeeper", "host": HOSTS}),
+    "AIRFLOW_CONN_ADMIN": json.dumps(
+        {
+            "conn_type": "zookeeper",
+            "host": HOSTS,
+            "extra": {
+                "admin_url": os.environ.get("BELLWETHER_ADMIN", ""),
+                "admin_auth": "digest super:test",
+            },
+        }
+    ),
     "NO_COLOR": "1",
 }
 
@@ -101,13 +112,17 @@ def airflow_db() -> None:
 
 
 @pytest.fixture
-def server(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+def server(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Has the harness do something with the server: RESTART or CRASH."""
+    capture: Any = pytestconfig.pluginmanager.getplugin("capturemanager")
 
     def tell(command: str) -> None:
-        with capfd.disabled():
+        capture.suspend(in_=True)
+        try:
             print(f"\n{command}", flush=True)
             assert sys.stdin.readline() == "done\n", "no harness answers"
+        finally:
+            capture.resume()
 
     return tell
 

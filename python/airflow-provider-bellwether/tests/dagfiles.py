@@ -15,9 +15,12 @@ _SECTION = re.compile(r"^### (4\.\d) ", re.MULTILINE)
 
 # Section, class, the argument that names the node.
 SECTIONS = (
+    ("4.1", "ZookeeperConfigOperator", "config_path"),
     ("4.2", "ZookeeperServiceOperator", "service_path"),
     ("4.3", "ZookeeperClusterOperator", "cluster_path"),
+    ("4.4", "ZookeeperDataFlowOperator", "data_path"),
     ("4.5", "ZookeeperMonitorOperator", "zk_path"),
+    ("4.6", "ZookeeperRecoverOperator", "zk_path"),
 )
 
 

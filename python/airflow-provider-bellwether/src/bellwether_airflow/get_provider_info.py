@@ -121,7 +121,7 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["software"],
             }
         ],
-        "hooks": _modules("hooks.zookeeper"),
+        "hooks": _modules("hooks.zookeeper", "hooks.admin"),
         "operators": _modules("operators.zookeeper"),
         "sensors": _modules("sensors.zookeeper"),
         "triggers": _modules("triggers.zookeeper"),

@@ -8,14 +8,17 @@ from .nodes import (
     ZookeeperGetOperator,
     ZookeeperSetOperator,
 )
+from .trees import ZookeeperDumpOperator, ZookeeperRecoverOperator
 from .watch import ZookeeperWatchOperator
 
 __all__ = [
     "ZookeeperCreateOperator",
     "ZookeeperDeleteOperator",
+    "ZookeeperDumpOperator",
     "ZookeeperExistsOperator",
     "ZookeeperGetOperator",
     "ZookeeperOperator",
+    "ZookeeperRecoverOperator",
     "ZookeeperSetOperator",
     "ZookeeperWatchOperator",
 ]
