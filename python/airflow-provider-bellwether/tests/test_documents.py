@@ -1,0 +1,63 @@
+"""The DAGs of the documents and of `examples/airflow`, which are tests as they stand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bellwether import Client
+from conftest import ROOT, Ran, until
+from dagfiles import document_blocks
+
+from bellwether_airflow.operators import zookeeper as operators
+from bellwether_airflow.sensors import zookeeper as sensors
+
+PAGES = document_blocks()
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples/airflow").glob("*.py"))
+# A server that stands alone has no members to change.
+ENDS = {"doc_reconfig": "failed"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_dag_of_a_page(page: str, run: Callable[..., Ran]) -> None:
+    name = f"doc_{page.replace('-', '_')}"
+    done = run(name)
+    assert done.state == ENDS.get(name, "success"), done.tasks
+
+
+def test_every_class_has_its_page() -> None:
+    code = "\n".join(PAGES.values())
+    bases = {"ZookeeperOperator"}
+    names = set(operators.__all__) | set(sensors.__all__)
+    assert {name for name in names - bases if f"{name}(" not in code} == set()
+
+
+def test_the_index_leads_to_every_page() -> None:
+    folder = ROOT / "docs/airflow"
+    index = (folder / "README.md").read_text()
+    pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs(
+    example: str,
+    succeeds: Callable[..., dict[str, Any]],
+    client: Client,
+    word: Callable[[str], str],
+    meanwhile: Callable[[Callable[[], object]], None],
+) -> None:
+    root = "/examples/airflow"
+    client.retrying.ensure_path(root)
+    if example == "monitor":
+
+        def change() -> None:
+            until(lambda: f"{root}/monitor" in word("wchp"), "the watch")
+            client.set(f"{root}/monitor", b"changed")
+
+        client.create(f"{root}/monitor")
+        meanwhile(change)
+    try:
+        succeeds(f"example_{example}")
+    finally:
+        client.sync("/")
+        client.delete("/examples", recursive=True)
