@@ -127,5 +127,12 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": _modules("triggers.zookeeper"),
         "connection-types": [_connection_type()],
         "extra-links": ["bellwether_airflow.links.ZnodeLink"],
+        "asset-uris": [
+            {
+                "schemes": ["zk"],
+                "handler": "bellwether_airflow.assets.sanitize_uri",
+                "factory": "bellwether_airflow.assets.create_asset",
+            }
+        ],
         "config": _config(),
     }

@@ -1,0 +1,192 @@
+"""The trigger of asset watchers: an event whenever a node has become another one.
+
+Keeps true: a change while no triggerer runs is told afterwards, by a cursor in the asset's state
+store that is written after the event: at least once. Triggers with the same connection and root
+share one session and one recursive watch. Nothing that may pass is raised.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from typing import Any
+
+import bellwether
+from bellwether import AsyncClient, Gap
+
+from .. import sessions
+from ..errors import Refused, explained
+from ..goals import baseline_of, state_of
+from ..paths import checked
+from ..settings import DEFAULT_CONN_ID, Settings, Target
+from ..version_compat import (
+    AirflowNotFoundException,
+    AirflowRuntimeError,
+    BaseEventTrigger,
+    TriggerEvent,
+)
+from ..waiting import RELOOK_S, logger
+
+_PAUSE_S = 1.0
+_PAUSE_S_MAX = 30.0
+_LOG = logger("events")
+
+
+class _Pauses:
+    """Pauses between attempts, each longer than the one before."""
+
+    def __init__(self) -> None:
+        self._next = _PAUSE_S
+
+    def reset(self) -> None:
+        """The service was reached."""
+        self._next = _PAUSE_S
+
+    async def wait(self, problem: str) -> None:
+        """Says what was wrong, and pauses."""
+        _LOG.warning("%s; trying again in %.0f s", problem, self._next)
+        await asyncio.sleep(self._next)
+        self._next = min(2 * self._next, _PAUSE_S_MAX)
+
+
+class ZNodeEventTrigger(BaseEventTrigger):
+    """Tells of a node that was created, set or deleted.
+
+    :param path: the node
+    :param root: a node at or above it; triggers that name the same share a watch. By default the
+        node itself
+    :param zookeeper_conn_id: a connection of the type `zookeeper`
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        root: str | None = None,
+        zookeeper_conn_id: str = DEFAULT_CONN_ID,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.path = checked(path)
+        self.root = checked(root or path)
+        self.zookeeper_conn_id = zookeeper_conn_id
+        if self.root != "/" and self.path != self.root and not path.startswith(self.root + "/"):
+            raise Refused(f"the root {self.root!r} is not above {self.path!r}")
+        self._seen: dict[str, int] | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and the arguments by which another triggerer makes it again."""
+        arguments = {
+            "path": self.path,
+            "root": self.root,
+            "zookeeper_conn_id": self.zookeeper_conn_id,
+        }
+        return "bellwether_airflow.triggers.events.ZNodeEventTrigger", arguments
+
+    def shared_stream_key(self) -> Hashable:
+        """The connection and the root."""
+        return "bellwether", self.zookeeper_conn_id, self.root
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[str | None]:
+        """Paths that have changed, and None when any may have; it never ends."""
+        conn_id, root = kwargs["zookeeper_conn_id"], kwargs["root"]
+        pauses = _Pauses()
+        while True:
+            try:
+                settings = await Target(conn_id).aresolve()
+                async with sessions.aleased(settings) as client:
+                    async for path in _changes(client, root, pauses):
+                        yield path
+            except bellwether.ZooKeeperError as error:
+                await pauses.wait(explained(error, f"watch below {root}"))
+            except (Refused, AirflowNotFoundException) as error:
+                # Somebody may mend the connection.
+                await pauses.wait(str(error))
+
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[str | None]
+    ) -> AsyncIterator[TriggerEvent]:
+        """An event for every look at the node that finds it another one."""
+        self._seen = await self._load()
+        # What changed while nobody watched; what changes from here on is in the stream already.
+        async for event in self._looked():
+            yield event
+        async for changed in shared_stream:
+            if changed is None or changed == self.path:
+                async for event in self._looked():
+                    yield event
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """As with others, alone."""
+        _, arguments = self.serialize()
+        async for event in self.filter_shared_stream(self.open_shared_stream(arguments)):
+            yield event
+
+    async def _looked(self) -> AsyncIterator[TriggerEvent]:
+        result = await self._read()
+        now = baseline_of(result)
+        if self._seen is None:
+            # The first look of all: what is there is what changes count from.
+            await self._store(now)
+        elif now != self._seen:
+            yield TriggerEvent(result)  # type: ignore[no-untyped-call]
+            await self._store(now)
+
+    async def _read(self) -> dict[str, Any]:
+        pauses = _Pauses()
+        while True:
+            try:
+                settings: Settings = await Target(self.zookeeper_conn_id).aresolve()
+                async with sessions.aleased(settings) as client:
+                    stat = await client.retrying.exists(self.path)
+                    about = {"path": self.path, "exists": stat is not None}
+                    return about if stat is None else {**about, **state_of(stat)}
+            except bellwether.ZooKeeperError as error:
+                await pauses.wait(explained(error, f"look at {self.path}"))
+            except (Refused, AirflowNotFoundException) as error:
+                await pauses.wait(str(error))
+
+    @property
+    def _key(self) -> str:
+        return f"bellwether:{self.path}"
+
+    async def _load(self) -> dict[str, int] | None:
+        if self.asset_state_store is None:
+            return self._seen
+        try:
+            kept = await self.asset_state_store.aget(self._key)
+        except (AirflowRuntimeError, ValueError) as error:
+            _LOG.warning(
+                "no cursor for %s (%s): a change while no triggerer ran is not told of",
+                self.path,
+                error,
+            )
+            return self._seen
+        return None if kept is None else baseline_of(kept)
+
+    async def _store(self, now: dict[str, int]) -> None:
+        self._seen = now
+        if self.asset_state_store is None:
+            return
+        try:
+            await self.asset_state_store.aset(self._key, {**now, "exists": bool(now)})
+        except (AirflowRuntimeError, ValueError) as error:
+            _LOG.warning("the cursor for %s was not kept: %s", self.path, error)
+
+
+async def _changes(client: AsyncClient, root: str, pauses: _Pauses) -> AsyncIterator[str | None]:
+    """What changes below a node, as long as the session lives.
+
+    Raises:
+        bellwether.ZooKeeperError: the session is over, or the service refused the watch.
+    """
+    async with await client.watch(root, recursive=True) as watch:
+        pauses.reset()
+        yield None
+        while True:
+            try:
+                change = await watch.next(RELOOK_S)
+            except TimeoutError as error:
+                if isinstance(error, bellwether.NoServerError | bellwether.RequestTimeoutError):
+                    raise
+                yield None
+                continue
+            yield None if isinstance(change, Gap) else change.path
