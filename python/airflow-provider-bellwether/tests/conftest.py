@@ -87,7 +87,7 @@ def word() -> Callable[[str], str]:
     return ask
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def client() -> Iterator[Client]:
     """A client of the test's own."""
     with Client.connect(HOSTS, session_timeout=10.0, connect_timeout=WAIT_S) as connected:

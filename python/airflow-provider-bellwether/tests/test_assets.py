@@ -12,6 +12,7 @@ from bellwether import Client
 from conftest import WAIT_S, until
 
 from bellwether_airflow.assets import create_asset, watched_asset
+from bellwether_airflow.triggers import events
 from bellwether_airflow.triggers.zookeeper import ZNodeEventTrigger
 
 
@@ -136,7 +137,29 @@ def test_watchers_share_a_session_and_tell_of_their_own_nodes(
     asyncio.run(main())
 
 
-def test_a_change_while_no_triggerer_runs_is_told_afterwards(client: Client, root: str) -> None:
+def test_an_event_that_may_not_be_in_the_database_yet_is_told_again(
+    client: Client, root: str
+) -> None:
+    async def main() -> None:
+        store = Store()
+        for told in range(2):
+            triggerer = Triggerer()
+            triggerer.start(made(root, root, store))
+            if not told:
+                await asyncio.to_thread(until, lambda: store.kept, "the cursor")
+                await asyncio.to_thread(client.set, root, b"changed")
+            # Killed as soon as it has told: long before the cursor is stored.
+            assert (await triggerer.next())["exists"]
+            await triggerer.kill()
+
+    asyncio.run(main())
+
+
+def test_a_change_while_no_triggerer_runs_is_told_afterwards(
+    client: Client, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "KEEP_AFTER_S", 0.0)
+
     async def main() -> None:
         store = Store()
         first = Triggerer()

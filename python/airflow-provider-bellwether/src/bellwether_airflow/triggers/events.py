@@ -25,6 +25,11 @@ from ..version_compat import (
 )
 from ..waiting import RELOOK_S, logger
 
+KEEP_AFTER_S = 10.0
+"""How long after an event the cursor is stored. A triggerer hands events on about once a second,
+and says to nobody when they are in the database; a cursor that was stored before that would lose
+the event of a triggerer that is killed in between. Within this time an event is told twice."""
+
 _PAUSE_S = 1.0
 _PAUSE_S_MAX = 30.0
 _LOG = logger("events")
@@ -70,6 +75,7 @@ class ZNodeEventTrigger(BaseEventTrigger):
         if self.root != "/" and self.path != self.root and not path.startswith(self.root + "/"):
             raise Refused(f"the root {self.root!r} is not above {self.path!r}")
         self._seen: dict[str, int] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments by which another triggerer makes it again."""
@@ -106,13 +112,17 @@ class ZNodeEventTrigger(BaseEventTrigger):
     ) -> AsyncIterator[TriggerEvent]:
         """An event for every look at the node that finds it another one."""
         self._seen = await self._load()
-        # What changed while nobody watched; what changes from here on is in the stream already.
-        async for event in self._looked():
-            yield event
-        async for changed in shared_stream:
-            if changed is None or changed == self.path:
-                async for event in self._looked():
-                    yield event
+        try:
+            # What changed while nobody watched; what changes from here on is in the stream already.
+            async for event in self._looked():
+                yield event
+            async for changed in shared_stream:
+                if changed is None or changed == self.path:
+                    async for event in self._looked():
+                        yield event
+        finally:
+            if self._keeping is not None:
+                self._keeping.cancel()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """As with others, alone."""
@@ -125,10 +135,14 @@ class ZNodeEventTrigger(BaseEventTrigger):
         now = baseline_of(result)
         if self._seen is None:
             # The first look of all: what is there is what changes count from.
-            await self._store(now)
+            self._seen = now
+            await self._keep(now, 0.0)
         elif now != self._seen:
+            self._seen = now
+            if self._keeping is not None:
+                self._keeping.cancel()
             yield TriggerEvent(result)  # type: ignore[no-untyped-call]
-            await self._store(now)
+            self._keeping = asyncio.create_task(self._keep(now, KEEP_AFTER_S))
 
     async def _read(self) -> dict[str, Any]:
         pauses = _Pauses()
@@ -162,10 +176,10 @@ class ZNodeEventTrigger(BaseEventTrigger):
             return self._seen
         return None if kept is None else baseline_of(kept)
 
-    async def _store(self, now: dict[str, int]) -> None:
-        self._seen = now
+    async def _keep(self, now: dict[str, int], after: float) -> None:
         if self.asset_state_store is None:
             return
+        await asyncio.sleep(after)
         try:
             await self.asset_state_store.aset(self._key, {**now, "exists": bool(now)})
         except (AirflowRuntimeError, ValueError) as error:
