@@ -6,11 +6,17 @@ Keeps true: it names modules of `bellwether_airflow` only, and whatever it names
 from typing import Any
 
 _INTEGRATION = "ZooKeeper"
+_SEARCH = "Elasticsearch and OpenSearch"
 
 
 def _modules(*names: str) -> list[dict[str, Any]]:
     modules = [f"bellwether_airflow.{name}" for name in names]
     return [{"integration-name": _INTEGRATION, "python-modules": modules}]
+
+
+def _search(name: str) -> dict[str, Any]:
+    modules = [f"bellwether_airflow.{name}"]
+    return {"integration-name": _SEARCH, "python-modules": modules}
 
 
 def _field(label: str, about: str, kind: str, **schema: Any) -> dict[str, Any]:
@@ -119,12 +125,17 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "external-doc-url": "https://zookeeper.apache.org/",
                 "tags": ["software"],
-            }
+            },
+            {
+                "integration-name": _SEARCH,
+                "external-doc-url": "https://opensearch.org/",
+                "tags": ["software"],
+            },
         ],
-        "hooks": _modules("hooks.zookeeper", "hooks.admin"),
-        "operators": _modules("operators.zookeeper"),
-        "sensors": _modules("sensors.zookeeper"),
-        "triggers": _modules("triggers.zookeeper"),
+        "hooks": [*_modules("hooks.zookeeper", "hooks.admin"), _search("hooks.search")],
+        "operators": [*_modules("operators.zookeeper"), _search("elasticsearch.operators")],
+        "sensors": [*_modules("sensors.zookeeper"), _search("elasticsearch.sensors")],
+        "triggers": [*_modules("triggers.zookeeper"), _search("triggers.search")],
         "connection-types": [_connection_type()],
         "extra-links": ["bellwether_airflow.links.ZnodeLink"],
         "asset-uris": [

@@ -1,0 +1,1 @@
+"""Elasticsearch and OpenSearch: operators, sensors, and what these stand on."""
