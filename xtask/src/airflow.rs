@@ -4,6 +4,8 @@
 //! checkout; Airflow's own programs list what the provider offers. Leaves the tests themselves to
 //! `python/airflow-provider-bellwether/tests`.
 
+mod engines;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -42,6 +44,7 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
             installed.test(workspace, flavour)
         });
     }
+    engines::check(workspace, &installed, report);
 }
 
 /// An environment that holds both wheels and sees an Airflow.

@@ -1,10 +1,10 @@
-//! Apache's programs from Maven Central: the class path that starts ZooKeeper's server and shell,
-//! and the one of Curator, which its users write their programs with.
+//! Programs from Maven Central: the class path that starts ZooKeeper's server and shell, the one of
+//! Curator, which its users write their programs with, and the engines for searching.
 //!
 //! Keeps true: the jars are those of pinned versions, resolved once into the cache, and a
 //! half-finished download is never taken for a whole one. Leaves to `server` how they are started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::process::{run, write};
 use crate::workspace::{FETCH_LIMIT, Workspace};
@@ -20,6 +20,8 @@ const CURATOR_VERSION: &str = "5.9.0";
 struct Bundle {
     name: &'static str,
     version: &'static str,
+    /// What the artifacts are: `jar` or `zip`.
+    kind: &'static str,
     /// Group, name and version; Maven adds what these need.
     dependencies: &'static [(&'static str, &'static str, &'static str)],
 }
@@ -30,6 +32,7 @@ struct Bundle {
 const ZOOKEEPER: Bundle = Bundle {
     name: "apache-zookeeper",
     version: APACHE_VERSION,
+    kind: "jar",
     dependencies: &[
         ("org.apache.zookeeper", "zookeeper", APACHE_VERSION),
         ("ch.qos.logback", "logback-classic", "1.3.15"),
@@ -46,6 +49,7 @@ const ZOOKEEPER: Bundle = Bundle {
 const CURATOR: Bundle = Bundle {
     name: "apache-curator-discovery",
     version: CURATOR_VERSION,
+    kind: "jar",
     dependencies: &[
         ("org.apache.zookeeper", "zookeeper", APACHE_VERSION),
         ("org.apache.curator", "curator-recipes", CURATOR_VERSION),
@@ -55,6 +59,135 @@ const CURATOR: Bundle = Bundle {
         ("org.xerial.snappy", "snappy-java", "1.1.10.5"),
     ],
 };
+
+const OPENSEARCH_VERSION: &str = "3.4.0";
+const ELASTICSEARCH_VERSION: &str = "9.2.0";
+
+const OPENSEARCH: Bundle = Bundle {
+    name: "opensearch",
+    version: OPENSEARCH_VERSION,
+    kind: "zip",
+    dependencies: &[(
+        "org.opensearch.distribution.integ-test-zip",
+        "opensearch",
+        OPENSEARCH_VERSION,
+    )],
+};
+
+const ELASTICSEARCH: Bundle = Bundle {
+    name: "elasticsearch",
+    version: ELASTICSEARCH_VERSION,
+    kind: "zip",
+    dependencies: &[(
+        "org.elasticsearch.distribution.integ-test-zip",
+        "elasticsearch",
+        ELASTICSEARCH_VERSION,
+    )],
+};
+
+/// A module that the zip of an engine leaves out, with what it needs.
+#[derive(Debug)]
+pub(crate) struct Module {
+    /// Where it stands below the engine's `modules`.
+    pub(crate) directory: &'static str,
+    class: &'static str,
+    bundle: Bundle,
+}
+
+impl Module {
+    /// The file by which an engine of this version knows it.
+    pub(crate) fn descriptor(&self, version: &str) -> String {
+        let (name, class) = (self.directory, self.class);
+        format!(
+            "name={name}\ndescription={name}\nversion={version}\n\
+             opensearch.version={version}\njava.version=21\nclassname={class}\n"
+        )
+    }
+}
+
+const MODULES: [Module; 2] = [
+    Module {
+        directory: "reindex",
+        class: "org.opensearch.index.reindex.ReindexModulePlugin",
+        bundle: Bundle {
+            name: "opensearch-reindex",
+            version: OPENSEARCH_VERSION,
+            kind: "jar",
+            dependencies: &[("org.opensearch.plugin", "reindex-client", OPENSEARCH_VERSION)],
+        },
+    },
+    Module {
+        directory: "lang-painless",
+        class: "org.opensearch.painless.PainlessModulePlugin",
+        bundle: Bundle {
+            name: "opensearch-painless",
+            version: OPENSEARCH_VERSION,
+            kind: "jar",
+            dependencies: &[("org.opensearch.plugin", "lang-painless", OPENSEARCH_VERSION)],
+        },
+    },
+];
+
+/// What is searched with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    OpenSearch,
+    Elasticsearch,
+}
+
+impl Engine {
+    pub(crate) const ALL: [Self; 2] = [Self::OpenSearch, Self::Elasticsearch];
+
+    fn bundle(self) -> &'static Bundle {
+        match self {
+            Self::OpenSearch => &OPENSEARCH,
+            Self::Elasticsearch => &ELASTICSEARCH,
+        }
+    }
+
+    /// Of its program, of its directory, and of its zip.
+    pub(crate) fn name(self) -> &'static str {
+        self.bundle().name
+    }
+
+    pub(crate) fn version(self) -> &'static str {
+        self.bundle().version
+    }
+
+    /// What its zip leaves out and what can be added. Elasticsearch publishes no such modules.
+    pub(crate) fn modules(self) -> &'static [Module] {
+        match self {
+            Self::OpenSearch => &MODULES,
+            Self::Elasticsearch => &[],
+        }
+    }
+
+    /// Where its program looks for Java, for options, and for its configuration.
+    pub(crate) fn environment(
+        self,
+        java: &Path,
+        config: &Path,
+    ) -> [(&'static str, std::ffi::OsString); 3] {
+        let names = match self {
+            Self::OpenSearch => {
+                ["OPENSEARCH_JAVA_HOME", "OPENSEARCH_JAVA_OPTS", "OPENSEARCH_PATH_CONF"]
+            }
+            Self::Elasticsearch => ["ES_JAVA_HOME", "ES_JAVA_OPTS", "ES_PATH_CONF"],
+        };
+        let [home, options, path] = names;
+        [(home, java.into()), (options, "-Xms512m -Xmx512m".into()), (path, config.into())]
+    }
+}
+
+/// The directory with the zip of an engine.
+pub(crate) fn engine(workspace: &Workspace, engine: Engine) -> Result<PathBuf, String> {
+    directory(workspace, engine.bundle())
+}
+
+/// The directory with the jars of a module and of what it needs.
+pub(crate) fn module(workspace: &Workspace, module: &Module) -> Result<PathBuf, String> {
+    directory(workspace, &module.bundle)
+}
 
 /// The jars of Apache ZooKeeper and of what it needs at run time, as a Java class path.
 pub(crate) fn class_path(workspace: &Workspace) -> Result<String, String> {
@@ -67,6 +200,10 @@ pub(crate) fn curator_class_path(workspace: &Workspace) -> Result<String, String
 }
 
 fn resolved(workspace: &Workspace, bundle: &Bundle) -> Result<String, String> {
+    Ok(format!("{}/*", directory(workspace, bundle)?.display()))
+}
+
+fn directory(workspace: &Workspace, bundle: &Bundle) -> Result<PathBuf, String> {
     let home = workspace.cached(&format!("{}-{}", bundle.name, bundle.version))?;
     let jars = home.join("jars");
     let pom = home.join("pom.xml");
@@ -78,7 +215,7 @@ fn resolved(workspace: &Workspace, bundle: &Bundle) -> Result<String, String> {
             download(workspace, &wanted, &jars)?;
             write(&pom, &wanted)?;
         }
-        Ok(format!("{}/*", jars.display()))
+        Ok(jars)
     })
 }
 
@@ -100,13 +237,18 @@ fn download(workspace: &Workspace, pom: &str, jars: &Path) -> Result<(), String>
 }
 
 fn pom_text(bundle: &Bundle) -> String {
+    // A jar is what Maven takes it for without a word.
+    let kind = match bundle.kind {
+        "jar" => String::new(),
+        kind => format!("<type>{kind}</type>"),
+    };
     let dependencies: String = bundle
         .dependencies
         .iter()
         .map(|(group, name, version)| {
             format!(
                 "    <dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>\
-                 <version>{version}</version></dependency>\n"
+                 <version>{version}</version>{kind}</dependency>\n"
             )
         })
         .collect();
@@ -124,12 +266,13 @@ mod tests {
 
     #[test]
     fn the_pom_names_every_dependency_with_its_version() {
-        for bundle in [ZOOKEEPER, CURATOR] {
+        for bundle in [ZOOKEEPER, CURATOR, OPENSEARCH, ELASTICSEARCH] {
             let pom = pom_text(&bundle);
             for (_, name, version) in bundle.dependencies {
                 let entry = format!("<artifactId>{name}</artifactId><version>{version}</version>");
                 assert!(pom.contains(&entry), "{name}");
             }
+            assert_eq!(pom.contains("<type>zip</type>"), bundle.kind == "zip", "{}", bundle.name);
         }
     }
 }
