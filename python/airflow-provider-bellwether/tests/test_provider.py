@@ -36,7 +36,9 @@ def test_whatever_the_metadata_names_can_be_imported() -> None:
                 assert module.startswith("bellwether_airflow."), module
                 assert importlib.import_module(module).__all__
     links: list[str] = info["extra-links"]
-    for path in [*links, *(row["hook-class-name"] for row in info["connection-types"])]:
+    classes = [row["hook-class-name"] for row in info["connection-types"]]
+    classes += [row["class-name"] for row in info["task-decorators"]]
+    for path in [*links, *classes, *info["notifications"]]:
         module, _, name = path.rpartition(".")
         assert getattr(importlib.import_module(module), name)
 
@@ -94,6 +96,19 @@ def test_airflow_knows_the_link_and_the_options(manager: Any) -> None:
     assert "bellwether_airflow.links.ZnodeLink" in manager.extra_links_class_names
     assert conf.get("bellwether", "marker_root") == "/airflow/markers"
     assert conf.get("bellwether", "deployment") == "default"
+
+
+def test_airflow_knows_the_decorator_and_the_notifier(manager: Any) -> None:
+    from airflow.sdk import task
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+    from bellwether_airflow.decorators.locked import zookeeper_locked_task
+
+    # The key that code reads is not the one of the schema.
+    assert getattr(task, "zookeeper_locked") is zookeeper_locked_task  # noqa: B009
+    runtime = ProvidersManagerTaskRuntime()  # type: ignore[no-untyped-call]
+    assert "zookeeper_locked" in runtime.taskflow_decorators
+    info = get_provider_info()
+    assert set(info["notifications"]) <= set(manager.notification)
 
 
 def test_the_link_names_the_node(monkeypatch: pytest.MonkeyPatch) -> None:

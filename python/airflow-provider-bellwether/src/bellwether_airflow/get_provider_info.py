@@ -133,10 +133,18 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "hooks": [*_modules("hooks.zookeeper", "hooks.admin"), _search("hooks.search")],
-        "operators": [*_modules("operators.zookeeper"), _search("elasticsearch.operators")],
+        "operators": [*_modules("operators.zookeeper", "operators.locks"), _search("elasticsearch.operators")],
         "sensors": [*_modules("sensors.zookeeper"), _search("elasticsearch.sensors")],
-        "triggers": [*_modules("triggers.zookeeper"), _search("triggers.search")],
+        "triggers": [*_modules("triggers.zookeeper", "triggers.lock"), _search("triggers.search")],
         "connection-types": [_connection_type()],
+        # Airflow reads class-name, though its schema has path.
+        "task-decorators": [
+            {
+                "name": "zookeeper_locked",
+                "class-name": "bellwether_airflow.decorators.locked.zookeeper_locked_task",
+            }
+        ],
+        "notifications": ["bellwether_airflow.notifications.zookeeper.ZooKeeperNotifier"],
         "extra-links": ["bellwether_airflow.links.ZnodeLink"],
         "asset-uris": [
             {

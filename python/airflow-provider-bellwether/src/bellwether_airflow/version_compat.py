@@ -4,6 +4,8 @@ Keeps true: nothing else in the package imports these names from Airflow itself.
 """
 
 from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.context import Context, get_current_context
@@ -34,11 +36,14 @@ __all__ = [
     "AirflowSkipException",
     "BaseEventTrigger",
     "BaseHook",
+    "BaseNotifier",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
     "BaseTrigger",
     "Context",
+    "DecoratedOperator",
+    "TaskDecorator",
     "TaskFailedEvent",
     "TaskSkippedEvent",
     "TaskSuccessEvent",
@@ -46,4 +51,5 @@ __all__ = [
     "conf",
     "get_current_context",
     "mask_secret",
+    "task_decorator_factory",
 ]

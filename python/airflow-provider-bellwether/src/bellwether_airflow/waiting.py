@@ -48,6 +48,8 @@ class Look:
     met: bool
     result: dict[str, Any]
     watches: list[AsyncOnceWatch] = field(default_factory=list)
+    again_s: float = RELOOK_S
+    """After how many seconds it is looked at again if no watch tells of anything."""
 
 
 class Goal(abc.ABC):
@@ -160,7 +162,7 @@ async def _within_session(goal: Goal, client: AsyncClient, deadline: float | Non
             await _close(look.watches)
             return Outcome("met", look.result)
         try:
-            await _any_event(look.watches, _left(deadline))
+            await _any_event(look.watches, _left(deadline), look.again_s)
         finally:
             await _close(look.watches)
 
@@ -169,10 +171,11 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else deadline - time.time()
 
 
-async def _any_event(watches: list[AsyncOnceWatch], left: float | None) -> None:
+async def _any_event(watches: list[AsyncOnceWatch], left: float | None, again_s: float) -> None:
     if left is not None and left <= 0:
         raise TimeoutError
-    limit = RELOOK_S if left is None else min(left, RELOOK_S)
+    again_s = min(again_s, RELOOK_S)
+    limit = again_s if left is None else min(left, again_s)
     waits = [asyncio.ensure_future(watch.wait()) for watch in watches]
     try:
         done, _ = await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)

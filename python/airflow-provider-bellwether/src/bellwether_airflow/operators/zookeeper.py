@@ -2,6 +2,7 @@
 
 from .base import ZookeeperOperator
 from .cluster import ZookeeperQuotaOperator, ZookeeperReconfigOperator
+from .locks import ZookeeperAcquireLockOperator, ZookeeperReleaseLockOperator
 from .nodes import (
     ZookeeperCreateOperator,
     ZookeeperDeleteOperator,
@@ -14,6 +15,7 @@ from .watch import ZookeeperWatchOperator
 from .writes import ZookeeperCounterOperator, ZookeeperMultiOperator, ZookeeperOnceOperator
 
 __all__ = [
+    "ZookeeperAcquireLockOperator",
     "ZookeeperCounterOperator",
     "ZookeeperCreateOperator",
     "ZookeeperDeleteOperator",
@@ -26,6 +28,7 @@ __all__ = [
     "ZookeeperQuotaOperator",
     "ZookeeperReconfigOperator",
     "ZookeeperRecoverOperator",
+    "ZookeeperReleaseLockOperator",
     "ZookeeperSetOperator",
     "ZookeeperWatchOperator",
 ]

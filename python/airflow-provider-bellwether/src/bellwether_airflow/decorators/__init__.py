@@ -1,0 +1,1 @@
+"""Decorators: functions as tasks."""

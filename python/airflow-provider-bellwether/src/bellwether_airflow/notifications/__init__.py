@@ -1,0 +1,1 @@
+"""Notifiers: what a task or DAG tells others when it ends."""
