@@ -38,7 +38,7 @@ def test_whatever_the_metadata_names_can_be_imported() -> None:
     links: list[str] = info["extra-links"]
     classes = [row["hook-class-name"] for row in info["connection-types"]]
     classes += [row["class-name"] for row in info["task-decorators"]]
-    for path in [*links, *classes, *info["notifications"]]:
+    for path in [*links, *classes, *info["secrets-backends"], *info["notifications"]]:
         module, _, name = path.rpartition(".")
         assert getattr(importlib.import_module(module), name)
 
@@ -56,7 +56,7 @@ def test_the_wheel_leaves_airflows_own_packages_alone() -> None:
     assert found.load()() == get_provider_info()
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
+@pytest.mark.parametrize("kind", ["hooks", "operators", "secrets", "sensors", "triggers"])
 def test_the_names_of_the_articles_are_the_same_classes(kind: str) -> None:
     theirs = importlib.import_module(f"airflow.providers.zookeeper.{kind}.zookeeper")
     ours = importlib.import_module(f"bellwether_airflow.{kind}.zookeeper")
@@ -98,7 +98,7 @@ def test_airflow_knows_the_link_and_the_options(manager: Any) -> None:
     assert conf.get("bellwether", "deployment") == "default"
 
 
-def test_airflow_knows_the_decorator_and_the_notifier(manager: Any) -> None:
+def test_airflow_knows_the_decorator_the_backend_and_the_notifier(manager: Any) -> None:
     from airflow.sdk import task
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
     from bellwether_airflow.decorators.locked import zookeeper_locked_task
@@ -108,6 +108,7 @@ def test_airflow_knows_the_decorator_and_the_notifier(manager: Any) -> None:
     runtime = ProvidersManagerTaskRuntime()  # type: ignore[no-untyped-call]
     assert "zookeeper_locked" in runtime.taskflow_decorators
     info = get_provider_info()
+    assert set(info["secrets-backends"]) <= set(manager.secrets_backend_class_names)
     assert set(info["notifications"]) <= set(manager.notification)
 
 

@@ -144,6 +144,7 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "bellwether_airflow.decorators.locked.zookeeper_locked_task",
             }
         ],
+        "secrets-backends": ["bellwether_airflow.secrets.zookeeper.ZooKeeperSecretsBackend"],
         "notifications": ["bellwether_airflow.notifications.zookeeper.ZooKeeperNotifier"],
         "extra-links": ["bellwether_airflow.links.ZnodeLink"],
         "asset-uris": [

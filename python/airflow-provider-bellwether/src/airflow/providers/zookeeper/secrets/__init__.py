@@ -1,0 +1,1 @@
+"""ZooKeeper's secrets backend, by the names that articles use."""

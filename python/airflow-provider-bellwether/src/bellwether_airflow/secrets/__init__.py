@@ -1,0 +1,1 @@
+"""Secrets backends: connections, variables and sensitive options from znodes."""
