@@ -1,7 +1,8 @@
 """A maintenance window that several deployments respect: whoever holds it works, the others wait.
 
 The window is a lease in a persistent node: it outlives the process of each task in it, and is over
-by itself if the whole deployment dies. The run's configuration says where: {"window": "/windows/db"}.
+by itself if the whole deployment dies. The run's configuration says where:
+{"window": "/windows/db"}.
 """
 
 from typing import Any
