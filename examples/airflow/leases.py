@@ -1,8 +1,7 @@
 """A maintenance window that several deployments respect: whoever holds it works, the others wait.
 
 The window is a lease in a persistent node: it outlives the process of each task in it, and is over
-by itself if the whole deployment dies. The run's configuration says where:
-{"window": "/windows/db"}.
+by itself if the whole deployment dies.
 """
 
 from typing import Any
@@ -15,7 +14,7 @@ from bellwether_airflow.operators.locks import (
     ZookeeperReleaseLockOperator,
 )
 
-WINDOW = "{{ dag_run.conf['window'] }}"
+WINDOW = "/examples/airflow/window"
 
 with DAG("example_leases"):
     open_window = ZookeeperAcquireLockOperator(

@@ -1,7 +1,7 @@
 """Two deployments share a warehouse: only one at a time loads it, and readers see no half load.
 
-The run's configuration says which lock: {"lock": "/locks/warehouse"}. A writer gives its fencing
-token to the warehouse, which refuses the writes of whoever has a lower one.
+A writer gives its fencing token to the warehouse, which refuses the writes of whoever has a lower
+one.
 """
 
 from typing import Any
@@ -10,7 +10,8 @@ from airflow.sdk import DAG, BaseOperator, task
 from bellwether_airflow.hooks.zookeeper import ZooKeeperHook
 from bellwether_airflow.locks import Lease, LeaseLost, ZooKeeperLock
 
-LOCK = "{{ dag_run.conf['lock'] }}"
+LOCK = "/examples/airflow/warehouse"
+STORE = "/examples/airflow/warehouse-store"
 
 
 class Warehouse:
@@ -45,7 +46,7 @@ class LoadOperator(BaseOperator):
 
     def execute(self, context: Any) -> int:
         """Holds the lock for writing."""
-        store = Warehouse(self.lock + "-store")
+        store = Warehouse(STORE)
         with ZooKeeperLock(self.lock, timeout=60.0, mode="write") as lease:
             for step in ("first", "second"):
                 store.write(step, lease.check())
@@ -55,27 +56,27 @@ class LoadOperator(BaseOperator):
 with DAG("example_locks"):
 
     @task.zookeeper_locked(path=LOCK, mode="read", lock_timeout=60.0)
-    def look(lock: str, lease: Lease | None = None) -> str:
+    def look(lease: Lease | None = None) -> str:
         """Sees a whole load."""
         assert lease is not None and lease.is_held
-        return Warehouse(lock + "-store").read()
+        return Warehouse(STORE).read()
 
     @task
-    def too_late(fence: int, lock: str) -> str:
+    def too_late(fence: int) -> str:
         """What a writer comes to whose lock was lost long ago."""
-        with ZooKeeperLock(lock, timeout=60.0, mode="write") as lease:
-            Warehouse(lock + "-store").write("third", lease.fence)
+        with ZooKeeperLock(LOCK, timeout=60.0, mode="write") as lease:
+            Warehouse(STORE).write("third", lease.fence)
         try:
             lease.check()
         except LeaseLost as loss:
             reason = loss.reason
         try:
-            Warehouse(lock + "-store").write("late", fence)
+            Warehouse(STORE).write("late", fence)
         except PermissionError as refused:
             return f"{reason}; {refused}"
         return "was not refused"
 
     load = LoadOperator(task_id="load", lock=LOCK, retries=1)
-    seen: Any = look(LOCK)
+    seen: Any = look()
     fence: Any = load.output
-    load >> seen >> too_late(fence, LOCK)
+    load >> seen >> too_late(fence)

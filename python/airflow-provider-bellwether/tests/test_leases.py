@@ -191,18 +191,15 @@ def test_a_triggerer_that_takes_over_gets_what_the_one_before_took(
 
 
 def test_the_documents_dag(succeeds: Succeeds, client: Client) -> None:
-    try:
-        said = succeeds("rebuild_index")
-        assert said["rebuild"] == said["acquire"]["fence"]
-        assert said["release"] == {"path": "/locks/index", "released": True, "late": False}
-        assert holder(client, "/locks/index") is None
-    finally:
-        client.sync("/")
-        client.delete("/locks", recursive=True)
+    said = succeeds("doc_locks_between_tasks")
+    assert said["rebuild"] == said["acquire"]["fence"]
+    assert said["release"] == {"path": "/docs/locks/index", "released": True, "late": False}
+    assert holder(client, "/docs/locks/index") is None
 
 
-def test_the_example(succeeds: Succeeds, client: Client, root: str) -> None:
-    said = succeeds("example_leases", window=root + "/window")
+def test_the_example(succeeds: Succeeds, client: Client) -> None:
+    said = succeeds("example_leases")
     assert said["check"] is True and said["close_window"]["released"]
-    client.sync(root)
-    assert b'"task_id":"close_window"' in client.get(root + "/window-last")[0]
+    client.sync("/")
+    assert b'"task_id":"close_window"' in client.get("/examples/airflow/window-last")[0]
+    client.delete("/examples", recursive=True)

@@ -117,8 +117,9 @@ def test_readers_share_and_writers_do_not(root: str, settings: Settings) -> None
     path = root + "/lock"
     with ZooKeeperLock(path, settings, mode="read"):
         with ZooKeeperLock(path, settings, 30, mode="read"):
-            with pytest.raises(LockTimeout), ZooKeeperLock(path, settings, 0.1, mode="write"):
-                pass
+            with pytest.raises(LockTimeout, match="is held by .*pid"):
+                with ZooKeeperLock(path, settings, 0.1, mode="write"):
+                    pass
     with ZooKeeperLock(path, settings, 30, mode="write"):
         with pytest.raises(LockTimeout), ZooKeeperLock(path, settings, 0.1, mode="read"):
             pass
@@ -130,7 +131,7 @@ def test_a_semaphore_has_so_many_leases(root: str, settings: Settings) -> None:
 
     with semaphore(30) as first, semaphore(30) as second:
         assert first.fence < second.fence
-        with pytest.raises(LockTimeout), semaphore(0.1):
+        with pytest.raises(LockTimeout, match=f"is held by .*{first.fence:#x}"), semaphore(0.1):
             pass
 
 
@@ -190,6 +191,23 @@ def test_a_loss_that_is_ignored_is_told_by_check(
         until(lambda: not lease.is_held, "the loss")
         with pytest.raises(LeaseLost, match="somebody has deleted its node"):
             lease.check()
+
+
+def test_who_leaves_the_block_has_held_the_lock_to_its_end(
+    client: Client, root: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The signal does not arrive.
+    monkeypatch.setattr(signal, "pthread_kill", lambda *_arguments: None)
+    with pytest.raises(LeaseLost) as loss:
+        with ZooKeeperLock(root + "/lock", settings, on_lost="raise") as lease:
+            client.delete(lease.node)
+            until(lambda: not lease.is_held, "the loss")
+    assert loss.value.reason == "deleted"
+    with pytest.raises(KeyError):
+        with ZooKeeperLock(root + "/lock", settings, on_lost="raise") as lease:
+            client.delete(lease.node)
+            until(lambda: not lease.is_held, "the loss")
+            raise KeyError
 
 
 def test_two_losses_are_told_one_after_the_other(
@@ -296,7 +314,8 @@ def test_a_doubt_that_passes_leaves_the_lock(
     client: Client, hosts: str, root: str, settings: Settings
 ) -> None:
     with Relay(hosts) as relay:
-        through = Settings(relay.hosts, session_timeout=6.0)
+        # The longest that the servers grant: between the doubt and the end is a third of it.
+        through = Settings(relay.hosts, session_timeout=10.0)
         with ZooKeeperLock(root + "/lock", through, on_lost="ignore") as lease:
             fence = lease.check()
             relay.freeze()
@@ -344,6 +363,24 @@ def test_a_task_that_airflow_ends_frees_its_lock_and_does_not_go_on(
     assert "went on" not in said, said
 
 
+def test_a_task_that_airflow_ends_waits_no_longer(
+    holder: Callable[..., Holder],
+    client: Client,
+    root: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BELLWETHER_LOCK", root + "/lock")
+    with ZooKeeperLock(root + "/lock", settings):
+        task = holder("supervised.py", "test_locks.py", "locks_supervised", "linger")
+        until(lambda: contenders(client, root + "/lock") == 2, "who waits")
+        task.process.send_signal(signal.SIGTERM)
+        until(lambda: contenders(client, root + "/lock") == 1, "its end")
+        task.ends()
+    said = "".join(task.seen)
+    assert "the task was told to end" in said and "inside" not in said, said
+
+
 def test_a_supervised_task_is_ended_by_the_loss(
     supervised: Callable[..., Holder], client: Client, root: str
 ) -> None:
@@ -381,22 +418,16 @@ def test_a_decorated_task_that_does_not_get_it_fails(
         assert run("locks_decorated", path=root + "/lock").tasks["alone"] == "failed"
 
 
-@pytest.fixture
-def documented(client: Client) -> Iterator[str]:
-    """The node above the locks of the documents."""
-    yield "/locks"
-    client.sync("/")
-    client.delete("/locks", recursive=True)
-
-
-def test_the_documents_dag(succeeds: Succeeds, client: Client, documented: str) -> None:
-    said = succeeds("nightly_report")
+def test_the_documents_dag(succeeds: Succeeds, client: Client) -> None:
+    said = succeeds("doc_locks")
     assert 0 < said["write_report"] < said["only_the_last_step"]
-    assert contenders(client, documented + "/report") == 0
+    assert contenders(client, "/docs/locks/report") == 0
 
 
-def test_the_example(succeeds: Succeeds, client: Client, root: str) -> None:
-    said = succeeds("example_locks", lock=root + "/warehouse")
+def test_the_example(succeeds: Succeeds, client: Client) -> None:
+    said = succeeds("example_locks")
     assert said["look"] == "second"
     assert said["too_late"] == f"released; fence {said['load']} is of an earlier holder"
-    assert client.get(root + "/warehouse-store")[0].endswith(b" third")
+    client.sync("/")
+    assert client.get("/examples/airflow/warehouse-store")[0].endswith(b" third")
+    client.delete("/examples", recursive=True)

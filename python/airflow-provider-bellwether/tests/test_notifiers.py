@@ -39,9 +39,6 @@ def test_in_a_triggerer(airflow_db: None, client: Client, root: str) -> None:
 
 
 def test_the_documents_dag(run: Run, client: Client) -> None:
-    assert run("told").state == "success"
-    try:
-        client.sync("/news")
-        assert json.loads(client.get("/news/load")[0])["dag_id"] == "told"
-    finally:
-        client.delete("/news", recursive=True)
+    assert run("doc_notifier").state == "success"
+    client.sync("/")
+    assert json.loads(client.get("/docs/news/load")[0])["dag_id"] == "doc_notifier"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from bellwether import Acl, Client, Perms
 from bellwether_airflow.secrets import reading
 from bellwether_airflow.secrets.reading import OPEN_S, Breaker, is_local
 from bellwether_airflow.secrets.zookeeper import ZooKeeperSecretsBackend
-from conftest import WAIT_S, Ran
+from conftest import ROOT, WAIT_S, Ran
 from cryptography.fernet import Fernet
 from node_agent import NodeAgent
 
@@ -459,14 +460,23 @@ def test_no_thread_is_started_by_an_import() -> None:
 
 
 def test_the_documents_dag_stores_what_the_backend_reads(
-    backend: Backend, run: Callable[..., Ran], client: Client, root: str, tmp_path: Path
+    backend: Backend, run: Callable[..., Ran], client: Client
+) -> None:
+    assert run("doc_secrets").state == "success"
+    client.sync("/")
+    assert backend(variables_path="/docs/variables").get_variable("colour") == "red"
+
+
+def test_the_documents_command_encrypts(
+    backend: Backend, client: Client, root: str, tmp_path: Path
 ) -> None:
     keys = tmp_path / "keys"
     keys.write_bytes(Fernet.generate_key() + b"\n")
     keys.chmod(0o600)
-    path = root + "/variables/colour"
-    conf = {"key_file": str(keys), "value": "red", "path": path}
-    assert run("store_secret", **conf).state == "success"
-    client.sync(path)
-    assert b"red" not in client.get(path)[0]
+    text = (ROOT / "docs/airflow/secrets.md").read_text()
+    (code,) = re.findall(r"^    python -c '(.*?)' KEYS VALUE$", text, re.DOTALL | re.MULTILINE)
+    command = [sys.executable, "-c", code.replace("\n    ", "\n"), str(keys), "red"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 0, done.stderr
+    put(client, root + "/variables/colour", done.stdout)
     assert backend(fernet_key_file=str(keys)).get_variable("colour") == "red"

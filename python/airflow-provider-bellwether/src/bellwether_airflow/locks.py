@@ -14,13 +14,14 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Literal
 
 import bellwether
 from bellwether import Client
-from bellwether.recipes import Contender, Held, Lock, RwLock, Semaphore
+from bellwether.recipes import Held, Lock, RwLock, Semaphore
 
 from . import sessions
 from .errors import Refused, told
@@ -39,6 +40,10 @@ _ON_LOST = ("terminate", "raise", "ignore")
 _KILL_AFTER = 1 / 6
 """Of the session timeout, from the loss on: as 2/3 have passed by then, 5/6 will have."""
 
+_LISTEN_S = 0.5
+"""What a process gets to listen that was stopped, and so learns of the loss late."""
+
+_Recipe = Lock | RwLock | Semaphore
 _log = logger("locks")
 
 
@@ -161,9 +166,7 @@ class ZooKeeperLock:
                 lease, client = self._acquire()
             self._lease = lease
             if self.on_lost != "ignore":
-                patience = client.session_timeout * _KILL_AFTER
-                kill_after = patience if self.on_lost == "terminate" else None
-                self._watchdog = _Watchdog(lease, kill_after)
+                self._watchdog = _Watchdog(lease, client, self.on_lost == "terminate")
                 self._watchdog.start()
         except BaseException:
             self._end()
@@ -171,8 +174,14 @@ class ZooKeeperLock:
         _log.info("%s is held, fence %#x", self.path, lease.fence)
         return lease
 
-    def __exit__(self, *_exception: object) -> None:
-        self._end()
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        try:
+            # Who leaves without an exception has held it to the end, as far as can be known.
+            if kind is None and self.on_lost != "ignore" and self._lease is not None:
+                if os.getpid() == self._pid:
+                    self._lease.check()
+        finally:
+            self._end()
 
     def _acquire(self) -> tuple[Lease, Client]:
         settings = self._conn if isinstance(self._conn, Settings) else Target(self._conn).resolve()
@@ -180,41 +189,29 @@ class ZooKeeperLock:
         client = self._client = sessions.connect(settings)
         if self._killed:
             raise LeaseLost(self.path, "killed")
-        contend = self._contender(client)
+        recipe, acquire = self._recipe(client)
         try:
-            held = contend(self.timeout)
+            held = acquire(self.timeout)
         except bellwether.ZooKeeperError:
             if self._killed:
                 raise LeaseLost(self.path, "killed") from None
             raise
         except TimeoutError:
             raise LockTimeout(
-                f"the lock {self.path} was not to be had in {self.timeout} s{self._holder(client)}"
+                f"the lock {self.path} was not to be had in {self.timeout} s{_holder(recipe)}"
             ) from None
         return Lease(self.path, held), client
 
-    def _contender(self, client: Client) -> Callable[[float | None], Held]:
+    def _recipe(self, client: Client) -> tuple[_Recipe, Callable[[float | None], Held]]:
         data = json.dumps(_self(), sort_keys=True).encode()
-        match self.mode:
-            case "exclusive":
-                return Lock(client, self.path, data=data).acquire
-            case "semaphore":
-                return Semaphore(client, self.path, self.leases or 1, data=data).acquire
-            case "read":
-                return RwLock(client, self.path, data=data).read
-            case "write":
-                return RwLock(client, self.path, data=data).write
-
-    def _holder(self, client: Client) -> str:
-        """Who has it, for the message; nothing if that cannot be said."""
-        try:
-            contenders: list[Contender] = Lock(client, self.path).contenders()
-        except bellwether.ZooKeeperError:
-            return ""
-        if not contenders:
-            return ""
-        first = contenders[0]
-        return f"; it is held by {first.data.decode(errors='replace')}, fence {first.fence:#x}"
+        if self.mode == "semaphore":
+            semaphore = Semaphore(client, self.path, self.leases or 1, data=data)
+            return semaphore, semaphore.acquire
+        if self.mode == "exclusive":
+            lock = Lock(client, self.path, data=data)
+            return lock, lock.acquire
+        both = RwLock(client, self.path, data=data)
+        return both, both.read if self.mode == "read" else both.write
 
     def _on_kill(self) -> None:
         """Frees the lock at once, and ends the work: Airflow lets blocking calls resume."""
@@ -262,6 +259,18 @@ def check_modes(mode: str, leases: int | None, on_lost: str) -> None:
         raise Refused("leases, a number, and the mode semaphore belong together")
     if leases is not None and leases < 1:
         raise Refused(f"leases is {leases}; at least 1 is expected")
+
+
+def _holder(recipe: _Recipe) -> str:
+    """Who has it, or is the first of those that do; nothing if that cannot be said."""
+    try:
+        contenders = recipe.contenders()
+    except bellwether.ZooKeeperError:
+        return ""
+    if not contenders:
+        return ""
+    first = contenders[0]
+    return f"; it is held by {first.data.decode(errors='replace')}, fence {first.fence:#x}"
 
 
 def _in_main_thread() -> bool:
@@ -319,9 +328,11 @@ class _Watchdog:
     before: Any = None
     """The handler of SIGUSR2 that was there first."""
 
-    def __init__(self, lease: Lease, kill_after: float | None) -> None:
+    def __init__(self, lease: Lease, client: Client, kills: bool) -> None:
         self._lease = lease
-        self._kill_after = kill_after
+        self._client = client
+        self._patience_s = client.session_timeout * _KILL_AFTER
+        self._kills = kills
         self._over = threading.Event()
         self._loss: LeaseLost | None = None
         self._thread = threading.Thread(target=self._run, name="bellwether-lock", daemon=True)
@@ -358,12 +369,21 @@ class _Watchdog:
                     return
                 self._loss = LeaseLost(self._lease.path, reason)
                 signal.pthread_kill(_main_ident(), signal.SIGUSR2)
-            if self._kill_after is None or self._over.wait(self._kill_after):
+            if not self._kills or self._over.wait(self._patience(reason)):
                 return
             if not self._lease.is_held:
                 _say(f"{self._loss}; the task goes on regardless, and is killed\n")
                 os.kill(os.getpid(), signal.SIGKILL)
             # The doubt has passed: a server has answered meanwhile.
+
+
+    def _patience(self, reason: str) -> float:
+        """How long, from here on, the block may take to be left."""
+        certain_until = self._client.certain_until
+        if reason != "doubt" or certain_until is None:
+            return self._patience_s
+        left = certain_until + self._patience_s - time.monotonic()
+        return min(max(left, _LISTEN_S), self._patience_s)
 
 
 def _main_ident() -> int:
