@@ -1,6 +1,7 @@
 """Connections, the arguments of articles, values, lists, errors: what needs no server."""
 
 import dataclasses
+import json
 import os
 import warnings
 from typing import Any
@@ -16,7 +17,13 @@ from bellwether_airflow.operators.zookeeper import (
     ZookeeperGetOperator,
     ZookeeperSetOperator,
 )
-from bellwether_airflow.settings import Settings, Target, from_arguments, from_connection
+from bellwether_airflow.settings import (
+    Settings,
+    Target,
+    TlsFiles,
+    from_arguments,
+    from_connection,
+)
 from bellwether_airflow.values import acl_of, mode_of, shown, to_bytes
 
 
@@ -24,7 +31,6 @@ def connection(**fields: Any) -> Connection:
     extra = fields.pop("extra", {})
     made = Connection(conn_id="zk", conn_type="zookeeper", **fields)
     if extra:
-        import json
 
         made.extra = json.dumps(extra)
     return made
@@ -82,6 +88,29 @@ def test_a_connection_with_everything() -> None:
     assert "builder" not in repr(settings)
 
 
+def test_a_connection_by_tls_and_sasl() -> None:
+    settings = from_connection(
+        connection(
+            login="bob",
+            password="builder",
+            extra={
+                "auth_scheme": "sasl-digest",
+                "use_ssl": True,
+                "ca_cert": "ca.pem",
+                "client_cert": "me.pem",
+                "key_password": "hush",
+                "verify_hostname": "false",
+            },
+        )
+    )
+    assert settings.tls_files == TlsFiles("ca.pem", "me.pem", None, "hush", False)
+    assert settings.auth() == [], "SASL proves who it is"
+    said = repr(settings.security())
+    assert "Tls" in said and "Sasl" in said and "bob" in said
+    assert not any(secret in said + repr(settings) for secret in ("builder", "hush"))
+    assert from_connection(connection()).security() == {"tls": None, "sasl": None}
+
+
 def test_a_connection_with_nothing() -> None:
     assert from_connection(connection()) == Settings("localhost:2181")
 
@@ -93,8 +122,17 @@ def test_a_connection_with_nothing() -> None:
         ({"extra": {"connect_timeout": 0}}, "connect_timeout is 0"),
         ({"extra": {"read_only": "perhaps"}}, "read_only"),
         ({"extra": {"auth_scheme": "digest"}}, "needs a login"),
-        ({"extra": {"auth_scheme": "gssapi"}}, "digest only"),
-        ({"extra": {"use_ssl": True}}, "neither TLS nor SASL"),
+        ({"extra": {"auth_scheme": "sasl-digest"}}, "needs a login"),
+        ({"extra": {"auth_scheme": "gssapi"}}, "one of none, digest, sasl-digest, x509"),
+        ({"extra": {"sasl_service": "zookeeper"}}, "Kerberos"),
+        ({"extra": {"auth_scheme": "x509", "use_ssl": True, "ca_cert": "ca.pem"}}, "client_cert"),
+        ({"extra": {"use_ssl": True}}, "needs ca_cert"),
+        ({"extra": {"ca_cert": "ca.pem", "client_cert": "me.pem"}}, "without use_ssl"),
+        ({"extra": {"use_ssl": "perhaps"}}, "use_ssl is \"perhaps\"; true or false"),
+        (
+            {"extra": {"use_ssl": True, "ca_cert": "ca.pem", "client_key": "k.pem"}},
+            "without client_cert",
+        ),
         ({"host": "one/a", "schema": "b"}, "a chroot stands both"),
     ],
 )
@@ -241,4 +279,9 @@ def test_the_connection_can_be_tested(hosts: str, monkeypatch: pytest.MonkeyPatc
     assert works and hosts in said
     monkeypatch.setenv("AIRFLOW_CONN_BAD", '{"conn_type": "zookeeper", "extra": {"use_ssl": true}}')
     works, said = ZooKeeperHook("bad").test_connection()
-    assert not works and "TLS" in said
+    assert not works and "use_ssl needs ca_cert" in said
+    extra = {"use_ssl": True, "ca_cert": "/no/such/ca.pem"}
+    lost = json.dumps({"conn_type": "zookeeper", "host": hosts, "extra": extra})
+    monkeypatch.setenv("AIRFLOW_CONN_LOST", lost)
+    works, said = ZooKeeperHook("lost").test_connection()
+    assert not works and "/no/such/ca.pem" in said

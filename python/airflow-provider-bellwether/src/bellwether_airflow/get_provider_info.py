@@ -45,9 +45,39 @@ def _connection_type() -> dict[str, Any]:
             ),
             "auth_scheme": _field(
                 "Authentication",
-                "none, or digest with login and password. Left out: digest if there is a login.",
+                "none; digest or sasl-digest with login and password; x509 with a client "
+                "certificate. Left out: digest if there is a login.",
                 "string",
-                enum=["none", "digest"],
+                enum=["none", "digest", "sasl-digest", "x509"],
+            ),
+            "use_ssl": _field(
+                "TLS",
+                "Connect by TLS, to the servers' secureClientPort.",
+                "boolean",
+                default=False,
+            ),
+            "ca_cert": _field(
+                "CA certificates",
+                "PEM file on the workers: whom to trust. TLS needs it.",
+                "string",
+            ),
+            "client_cert": _field(
+                "Client certificate",
+                "PEM file on the workers; the key may stand in it, too.",
+                "string",
+            ),
+            "client_key": _field("Client key", "PEM file on the workers.", "string"),
+            "key_password": _field(
+                "Password of the client key",
+                "If the key is encrypted.",
+                "string",
+                format="password",
+            ),
+            "verify_hostname": _field(
+                "Verify host names",
+                "A server's certificate has to carry the name that it is connected by.",
+                "boolean",
+                default=True,
             ),
             "read_only": _field(
                 "Read-only",

@@ -76,6 +76,7 @@ def connect(settings: Settings) -> Client:
         connect_timeout=settings.connect_timeout,
         read_only=settings.read_only,
         auth=settings.auth(),
+        **settings.security(),
     )
 
 
@@ -88,6 +89,7 @@ async def aconnect(settings: Settings) -> AsyncClient:
         connect_timeout=settings.connect_timeout,
         read_only=settings.read_only,
         auth=settings.auth(),
+        **settings.security(),
     )
 
 

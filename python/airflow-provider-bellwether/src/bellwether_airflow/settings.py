@@ -7,7 +7,9 @@ and arguments is told so. Leaves opening a session to `sessions`.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict
+
+from bellwether import Sasl, Tls
 
 from .errors import Refused
 from .version_compat import BaseHook, mask_secret
@@ -17,7 +19,15 @@ DEFAULT_PORT = 2181
 DEFAULT_SESSION_TIMEOUT_S = 10.0
 DEFAULT_CONNECT_TIMEOUT_S = 10.0
 
-_NOT_OFFERED = ("use_ssl", "sasl_service", "ca_cert", "client_cert", "client_key", "key_password")
+_SCHEMES = ("none", "digest", "sasl-digest", "x509")
+_OF_TLS = ("ca_cert", "client_cert", "client_key", "key_password")
+
+
+class Security(TypedDict):
+    """Arguments of the client's `connect`."""
+
+    tls: Tls | None
+    sasl: Sasl | None
 
 
 class ConnectionLike(Protocol):
@@ -33,6 +43,27 @@ class ConnectionLike(Protocol):
     @property
     def extra_dejson(self) -> dict[str, Any]:
         """The fields of the form that are this type's own."""
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """How to connect by TLS: paths of PEM files on the worker."""
+
+    ca_cert: str
+    client_cert: str | None = None
+    client_key: str | None = None
+    key_password: str | None = field(default=None, repr=False)
+    verify_hostname: bool = True
+
+    def tls(self) -> Tls:
+        """As the client takes it, which reads the files with each connection."""
+        return Tls(
+            trust_pem=self.ca_cert,
+            identity_pem=self.client_cert,
+            identity_key=self.client_key or self.client_cert,
+            key_password=self.key_password,
+            verify_host_name=self.verify_hostname,
+        )
 
 
 @dataclass(frozen=True)
@@ -52,10 +83,24 @@ class Settings:
     """Addresses of the HTTP admin servers, separated by commas, in the order of the hosts."""
     admin_auth: str | None = field(default=None, repr=False)
     """The header Authorization for the admin servers: `digest user:password`."""
+    tls_files: TlsFiles | None = None
+    """`None`: no TLS."""
+    uses_sasl: bool = False
+    """User and password are proved by SASL DIGEST-MD5 in place of the scheme digest."""
+
+    def security(self) -> Security:
+        """What the client's `connect` takes of TLS and SASL."""
+        proved = self.uses_sasl and self.user is not None
+        return {
+            "tls": self.tls_files.tls() if self.tls_files else None,
+            "sasl": Sasl(self.user or "", self.password or "") if proved else None,
+        }
 
     def auth(self) -> list[tuple[str, str]]:
         """The identities of the session, as the client takes them."""
-        return [("digest", f"{self.user}:{self.password or ''}")] if self.user else []
+        if not self.user or self.uses_sasl:
+            return []
+        return [("digest", f"{self.user}:{self.password or ''}")]
 
     def servers(self) -> list[tuple[str, int]]:
         """Host and port of every server."""
@@ -67,7 +112,8 @@ class Settings:
 
     def hide_secrets(self) -> None:
         """Has Airflow mask the secrets wherever they come up in logs."""
-        for secret in (self.password, self.admin_auth):
+        key_password = self.tls_files.key_password if self.tls_files else None
+        for secret in (self.password, self.admin_auth, key_password):
             if secret:
                 mask_secret(secret)
 
@@ -138,27 +184,46 @@ def from_connection(connection: ConnectionLike) -> Settings:
 def _read(connection: ConnectionLike) -> Settings:
     extra = connection.extra_dejson
     scheme = extra.get("auth_scheme") or ("digest" if connection.login else "none")
-    if scheme not in ("none", "digest"):
-        raise Refused(f"auth_scheme {scheme!r}: this version of bellwether-client has digest only")
-    for name in _NOT_OFFERED:
-        if extra.get(name):
-            raise Refused(f"{name}: this version of bellwether-client has neither TLS nor SASL")
-    if scheme == "digest" and not connection.login:
-        raise Refused("auth_scheme digest needs a login and a password")
+    if scheme not in _SCHEMES:
+        raise Refused(f"auth_scheme {scheme!r}; one of {', '.join(_SCHEMES)} is expected")
+    if extra.get("sasl_service"):
+        raise Refused("sasl_service is Kerberos's, which bellwether-client does not have")
+    by_name = scheme in ("digest", "sasl-digest")
+    if by_name and not connection.login:
+        raise Refused(f"auth_scheme {scheme} needs a login and a password")
+    tls_files = _tls_files(extra)
+    if scheme == "x509" and not (tls_files and tls_files.client_cert):
+        raise Refused("auth_scheme x509 needs use_ssl and client_cert")
     hosts = _with_ports(str(connection.host or "localhost"), _port(connection.port))
     chroot = str(connection.schema or "").strip("/")
     if chroot and _servers_and_chroot(hosts)[1]:
         raise Refused("a chroot stands both behind the hosts and in the field for it")
     return Settings(
         hosts=f"{hosts}/{chroot}" if chroot else hosts,
-        user=connection.login if scheme == "digest" else None,
-        password=connection.password if scheme == "digest" else None,
+        user=connection.login if by_name else None,
+        password=connection.password if by_name else None,
         session_timeout=_seconds(extra, "session_timeout", DEFAULT_SESSION_TIMEOUT_S),
         connect_timeout=_seconds(extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_S),
         read_only=_flag(extra, "read_only"),
         admin_url=extra.get("admin_url") or None,
         admin_auth=extra.get("admin_auth") or None,
+        tls_files=tls_files,
+        uses_sasl=scheme == "sasl-digest",
     )
+
+
+def _tls_files(extra: Mapping[str, Any]) -> TlsFiles | None:
+    given = {name: str(extra[name]) for name in _OF_TLS if extra.get(name)}
+    verify_hostname = _flag(extra, "verify_hostname", otherwise=True)
+    if not _flag(extra, "use_ssl"):
+        if given:
+            raise Refused(f"{', '.join(given)} without use_ssl: nothing would be encrypted")
+        return None
+    if "ca_cert" not in given:
+        raise Refused("use_ssl needs ca_cert: nobody is trusted by default")
+    if "client_key" in given and "client_cert" not in given:
+        raise Refused("client_key is given without client_cert")
+    return TlsFiles(**given, verify_hostname=verify_hostname)
 
 
 def _seconds(extra: Mapping[str, Any], name: str, otherwise: float) -> float:
@@ -174,9 +239,11 @@ def _seconds(extra: Mapping[str, Any], name: str, otherwise: float) -> float:
     return seconds
 
 
-def _flag(extra: Mapping[str, Any], name: str) -> bool:
-    value = extra.get(name, False)
-    if value in (None, "", False, "false", "False"):
+def _flag(extra: Mapping[str, Any], name: str, otherwise: bool = False) -> bool:
+    value = extra.get(name)
+    if value is None or value == "":
+        return otherwise
+    if value in (False, "false", "False"):
         return False
     if value in (True, "true", "True"):
         return True
