@@ -285,3 +285,20 @@ def test_the_connection_can_be_tested(hosts: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW_CONN_LOST", lost)
     works, said = ZooKeeperHook("lost").test_connection()
     assert not works and "/no/such/ca.pem" in said
+
+
+def test_what_is_sensitive_is_masked_when_it_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bellwether_airflow.operators import base
+
+    masked: list[object] = []
+    monkeypatch.setattr(base, "mask", masked.append)
+    with DAG("masks"):
+        loud = ZookeeperSetOperator(task_id="loud", path="/", value="{{ 'spo' + 'ken' }}")
+        quiet = ZookeeperSetOperator(
+            task_id="quiet", path="/", value="{{ 'hid' + 'den' }}", sensitive=True
+        )
+    context: Any = {}
+    for task in (loud, quiet):
+        task.render_template_fields(context)
+    assert (loud.value, quiet.value) == ("spoken", "hidden")
+    assert masked == ["hidden"]

@@ -1,6 +1,8 @@
 """Watches, sensors and barriers, in runs of DAGs and in triggers of their own."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +14,7 @@ from conftest import WAIT_S, Ran, until
 
 from bellwether_airflow.rounds import BarrierGoal
 from bellwether_airflow.settings import Settings, Target
-from bellwether_airflow.triggers.zookeeper import HealthTrigger, ZNodeTrigger
+from bellwether_airflow.triggers.zookeeper import HealthTrigger, ZNodeBarrierTrigger, ZNodeTrigger
 from bellwether_airflow.version_compat import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent
 from bellwether_airflow.waiting import logger, reach
 
@@ -138,6 +140,41 @@ def test_two_watches_inside_other_operators(
     assert said["first"]["value"] == said["second"]["value"] == "go"
 
 
+@pytest.mark.parametrize("dag_id", ["watch_in_process", "watch_nested"])
+def test_a_task_that_is_killed_ends_and_leaves_no_session(
+    dag_id: str,
+    run: Run,
+    root: str,
+    word: Word,
+    once_watched: Callable[..., None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = word("cons").count("sid=")
+    # As Airflow does it: to the process of the task, which calls `on_kill` of the outer operator.
+    once_watched(root, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    done = run(dag_id, path=root)
+    assert "success" not in done.tasks.values(), done.tasks
+    # And not because its time was over.
+    assert "was told to end" in capfd.readouterr().out
+    until(lambda: word("cons").count("sid=") <= before, "the session's end")
+
+
+def test_an_entry_that_a_user_takes_back_is_gone(hosts: str, client: Client, root: str) -> None:
+    target = Target(given=Settings(hosts)).serialize()
+    waiting = ZNodeBarrierTrigger(path=root, name="me", size=2, phase="enter", target=target)
+
+    async def main() -> None:
+        wait = asyncio.ensure_future(event_of(waiting))
+        await asyncio.to_thread(until, lambda: client.exists(root + "/members/me"), "the entry")
+        wait.cancel()
+        await asyncio.gather(wait, return_exceptions=True)
+        await waiting.on_kill()
+
+    asyncio.run(main())
+    client.sync(root)
+    assert client.children(root + "/members") == []
+
+
 def member(hosts: str, path: str, phase: str) -> None:
     """Takes part in a barrier of two."""
     goal = BarrierGoal(path, "other", 2, phase)
@@ -260,7 +297,7 @@ def test_what_no_waiting_helps_fails_the_task(
 
 
 @pytest.mark.skipif(
-    "BELLWETHER_HARNESS" not in __import__("os").environ,
+    "BELLWETHER_HARNESS" not in os.environ,
     reason="no harness that restarts the server (cargo xtask test airflow)",
 )
 @pytest.mark.parametrize("command", ["RESTART", "CRASH"])

@@ -92,6 +92,17 @@ class BarrierGoal(Goal):
         except bellwether.NodeExistsError:
             pass
 
+    async def withdraw(self, client: AsyncClient) -> None:
+        """Takes back an entry, unless the barrier has opened with it: the others wait on."""
+        ready = await client.retrying.exists(self._ready)
+        mine = await client.retrying.exists(self._mine)
+        if mine is None or (ready is not None and mine.czxid < ready.czxid):
+            return
+        try:
+            await client.retrying.delete(self._mine)
+        except bellwether.NoNodeError:
+            pass
+
     async def _leave(self, client: AsyncClient) -> Look:
         try:
             await client.retrying.delete(self._mine)

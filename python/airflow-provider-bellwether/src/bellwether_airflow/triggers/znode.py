@@ -8,10 +8,15 @@ import abc
 from collections.abc import AsyncIterator
 from typing import Any
 
+import bellwether
+
+from .. import sessions
+from ..errors import Refused
 from ..goals import NodeGoal
 from ..rounds import BarrierGoal
 from ..settings import Target
 from ..version_compat import (
+    AirflowNotFoundException,
     BaseTrigger,
     TaskFailedEvent,
     TaskSkippedEvent,
@@ -136,3 +141,14 @@ class ZNodeBarrierTrigger(GoalTrigger):
     def goal(self) -> BarrierGoal:
         """The state of the barrier."""
         return BarrierGoal(self.path, self.name, self.size, self.phase)
+
+    async def on_kill(self) -> None:
+        """Takes back the entry of a task that a user has ended while it waited."""
+        if self.phase != "enter":
+            return
+        try:
+            settings = await Target.deserialize(self.target).aresolve()
+            async with sessions.aleased(settings) as client:
+                await self.goal().withdraw(client)
+        except (bellwether.ZooKeeperError, Refused, AirflowNotFoundException) as error:
+            self.log.warning("%s: the entry stays: %s", self.goal(), error)
