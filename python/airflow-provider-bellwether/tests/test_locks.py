@@ -310,6 +310,26 @@ def test_who_does_not_listen_is_killed(
     assert said[-2:] == ["lost doubt", "checked doubt"], said
 
 
+@pytest.mark.parametrize(("work", "code"), [("linger", 0), ("deaf", -signal.SIGKILL)])
+def test_who_was_stopped_is_told_when_it_goes_on(
+    holder: Callable[..., Holder],
+    hosts: str,
+    root: str,
+    settings: Settings,
+    work: str,
+    code: int,
+) -> None:
+    first = holder("holder.py", hosts, root + "/lock", work)
+    fence = int(first.says("held"))
+    first.process.send_signal(signal.SIGSTOP)
+    with ZooKeeperLock(root + "/lock", settings, WAIT_S) as lease:
+        assert lease.fence > fence
+        first.process.send_signal(signal.SIGCONT)
+        # By the clock, or by a server that was quicker to say so.
+        assert first.says("lost") in ("doubt", "expired")
+        assert first.ends() == code
+
+
 def test_a_doubt_that_passes_leaves_the_lock(
     client: Client, hosts: str, root: str, settings: Settings
 ) -> None:
