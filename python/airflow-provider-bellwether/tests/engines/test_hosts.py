@@ -8,24 +8,28 @@ from typing import Any
 import pytest
 from bellwether import Client
 from bellwether_airflow.elasticsearch.discovery import connected
+from bellwether_airflow.elasticsearch.operators import ElasticsearchOperator
 from bellwether_airflow.elasticsearch.settings import Registry, SearchSettings
 from bellwether_airflow.hooks.search import SearchAsyncHook, SearchHook
 from bellwether_airflow.settings import Settings
 from bellwether_airflow.waiting import logger
 from conftest import HOSTS, Ran
 from scripted import Scripted, dead_address
+from searching import context_of
 
 Succeeds = Callable[..., dict[str, Any]]
 
 
-def test_a_lost_host_is_passed_over(
-    succeeds: Succeeds, engine: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_host_is_passed_over(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = ",".join([dead_address(), engine.address, dead_address()])
     connection = {"conn_type": engine.name, "host": hosts}
     monkeypatch.setenv("AIRFLOW_CONN_SEARCH_LOST", json.dumps(connection))
-    said = succeeds("search_life", engine="search_lost", index=engine.index)
-    assert said["get"]["id"] == "1"
+    for number in range(3):
+        task = ElasticsearchOperator(
+            task_id="t", es_conn_id="search_lost", index=engine.index, id=number, doc={"n": number}
+        )
+        assert task.execute(context_of(task))["result"] == "created"
+    assert engine.count() == 3
 
 
 def test_which_engine_it_is(engine: Any) -> None:

@@ -1,6 +1,8 @@
 """What takes an engine long: it is waited for, gone on with, cancelled, found to have failed."""
 
 import asyncio
+import random
+import string
 import threading
 import time
 from collections.abc import Callable
@@ -266,10 +268,10 @@ def test_a_retry_takes_the_indices_that_the_first_try_restored(
 
 def test_a_snapshot_that_is_ended_is_deleted(engine: Any, repository: None) -> None:
     """Written as slowly as the engines can be told to."""
-    slow_settings = {"location": "slow", "max_snapshot_bytes_per_sec": "200b"}
+    slow_settings = {"location": "slow", "max_snapshot_bytes_per_sec": "8kb"}
     engine.ask("PUT", "/_snapshot/slow", {"type": "fs", "settings": slow_settings})
     for number in range(20):
-        engine.put(str(number), {"text": f"{number} " * 200})
+        engine.put(str(number), {"text": "".join(random.choices(string.ascii_letters, k=2000))})
     task = snapshot(engine, snapshot=engine.index)
     task.repository = "slow"
     ended: list[BaseException] = []
