@@ -6,6 +6,7 @@ import string
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -295,6 +296,37 @@ def test_a_snapshot_that_is_ended_is_deleted(engine: Any, repository: None) -> N
     thread.join(WAIT_S)
     assert "told to end" in str(ended[0])
     until(lambda: "error" in engine.ask("GET", path, missing_ok=True), "its end")
+
+
+def test_a_restore_of_damaged_files_fails(engine: Any) -> None:
+    """The engines would leave the index red, and say no more."""
+    name = engine.index
+    engine.ask("PUT", f"/_snapshot/{name}", {"type": "fs", "settings": {"location": name}})
+    engine.put("1", {"text": "to be damaged"})
+    made = snapshot(engine, snapshot="damaged")
+    made.repository = name
+    made.execute(context_of(made))
+    engine.ask("DELETE", "/" + name)
+    node = next(iter(engine.ask("GET", "/_nodes/settings")["nodes"].values()))
+    shared = node["settings"]["path"]["repo"]
+    folder = Path(shared if isinstance(shared, str) else shared[0]) / name
+    blobs = list(folder.rglob("__*"))
+    assert blobs
+    for blob in blobs:
+        data = bytearray(blob.read_bytes())
+        data[len(data) // 2] ^= 0xFF
+        blob.write_bytes(data)
+    task = ElasticsearchRestoreOperator(
+        task_id="restore",
+        es_conn_id=engine.conn_id,
+        repository=name,
+        snapshot="damaged",
+        deferrable=False,
+        poke_interval=0.1,
+    )
+    with pytest.raises(AirflowException, match=f"a shard of {name} cannot be restored"):
+        task.execute(context_of(task))
+    engine.ask("DELETE", f"/_snapshot/{name}")
 
 
 def test_what_is_lost_or_complete_is_told_by_triggers(engine: Any, repository: None) -> None:
