@@ -23,6 +23,8 @@ const REQUIREMENTS: &str = "python/bellwether-client/requirements.txt";
 const BUILD_LIMIT: Duration = Duration::from_mins(10);
 const MYPY_LIMIT: Duration = Duration::from_mins(5);
 const TESTS_LIMIT: Duration = Duration::from_mins(8);
+/// What a round beside kazoo may take.
+const ROUND_LIMIT: Duration = Duration::from_mins(2);
 
 /// The stage `python`.
 pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
@@ -52,6 +54,13 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
             installed.test(workspace, flavour)
         });
     }
+    report.check("a round beside kazoo is measured", || {
+        let printed = installed.compare(workspace, 1)?;
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let rows = printed.lines().filter(|line| line.contains(" ratio ")).map(words);
+        let rows: Vec<String> = rows.collect();
+        if rows.len() == 3 { Ok(Passed::noting(rows.join("; "))) } else { Err(printed.into()) }
+    });
 }
 
 /// An environment that holds the wheel.
@@ -102,6 +111,17 @@ impl Installed {
         python.env("MYPY_CACHE_DIR", self.home.path().join("mypy"));
         python.env("PYTHONUNBUFFERED", "1");
         python
+    }
+
+    /// Measures so many rounds beside kazoo, with a server of ours: what `compare.py` prints.
+    pub(crate) fn compare(&self, workspace: &Workspace, rounds: u32) -> Result<String, String> {
+        let home = workspace.scratch("bench")?;
+        let server = Launch::new(Flavour::Bellwether, home.path()).start(workspace)?;
+        let mut compare = self.python(workspace);
+        compare.args(["bench/compare.py", &server.address(), &rounds.to_string()]);
+        let printed = run(&mut compare, ROUND_LIMIT * rounds)?.success()?.stdout;
+        server.stop()?;
+        Ok(printed)
     }
 
     fn test(&self, workspace: &Workspace, flavour: Flavour) -> Result<Passed, Failure> {

@@ -1,5 +1,5 @@
-//! The stage `secure`: TLS and SASL of our clients, in Rust and in Python, and of the shell, against
-//! Apache's secure port and JAAS set-up.
+//! The stage `secure`: TLS and SASL of our clients, in Rust and in Python, and of the shell,
+//! against Apache's secure port and JAAS set-up.
 //!
 //! Keeps true: keys and stores are made by `keytool`, as users make them, and servers are Apache's
 //! alone: Bellwether's own server has neither TLS nor SASL yet, and is asked once it does. The

@@ -4,31 +4,19 @@
 //! Keeps true: both ask one server of ours, in turn, each in a process of its own. Leaves measuring
 //! to `python/bellwether-client/bench/compare.py`.
 
-use std::time::Duration;
-
 use crate::json::Json;
-use crate::process::run;
 use crate::python::Installed;
 use crate::report::say;
-use crate::server::{Flavour, Launch};
 use crate::workspace::Workspace;
 
 /// The section begins with this.
 pub(super) const HEADING: &str = "\n## The Python package and kazoo\n";
-/// What a round may take.
-const ROUND_LIMIT: Duration = Duration::from_mins(2);
 /// What is measured, as compare.py names it.
 const MEASURES: [&str; 3] = ["sync get", "asynchronous get", "import"];
 
 /// Measures, and gives the section.
 pub(super) fn measure(workspace: &Workspace, rounds: u32) -> Result<String, String> {
-    let installed = Installed::make(workspace)?;
-    let home = workspace.scratch("bench")?;
-    let server = Launch::new(Flavour::Bellwether, home.path()).start(workspace)?;
-    let mut compare = installed.python(workspace);
-    compare.args(["bench/compare.py", &server.address(), &rounds.to_string()]);
-    let printed = run(&mut compare, ROUND_LIMIT * rounds)?.success()?.stdout;
-    server.stop()?;
+    let printed = Installed::make(workspace)?.compare(workspace, rounds)?;
     let figures = printed.lines().last().unwrap_or_default();
     say(printed.trim_end());
     render(rounds, &Json::parse(figures)?)

@@ -163,9 +163,15 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "hooks": [*_modules("hooks.zookeeper", "hooks.admin"), _search("hooks.search")],
-        "operators": [*_modules("operators.zookeeper", "operators.locks"), _search("elasticsearch.operators")],
+        "operators": [
+            *_modules("operators.zookeeper", "operators.locks"),
+            _search("elasticsearch.operators"),
+        ],
         "sensors": [*_modules("sensors.zookeeper"), _search("elasticsearch.sensors")],
-        "triggers": [*_modules("triggers.zookeeper", "triggers.lock"), _search("triggers.search")],
+        "triggers": [
+            *_modules("triggers.zookeeper", "triggers.lock"),
+            _search("triggers.search"),
+        ],
         "connection-types": [_connection_type()],
         # Airflow reads class-name, though its schema has path.
         "task-decorators": [
