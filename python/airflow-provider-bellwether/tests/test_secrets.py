@@ -305,6 +305,12 @@ def test_secrets_do_not_travel_in_plain_text(caplog: pytest.LogCaptureFixture) -
     secrets = ZooKeeperSecretsBackend(hosts="localhost:1,192.0.2.1:2181", timeout=FAR_S)
     assert secrets.get_variable("colour") is None
     assert "allow_plaintext=true has secrets travel unencrypted" in caplog.text
+    # With TLS it would be asked, if the file were there.
+    secrets = ZooKeeperSecretsBackend(
+        hosts="192.0.2.1:2281", ca_cert="/no/such/ca.pem", timeout=FAR_S
+    )
+    assert secrets.get_variable("colour") is None
+    assert "/no/such/ca.pem" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -336,6 +342,8 @@ def test_which_servers_are_on_this_machine(hosts: str, local: bool) -> None:
         ({"hosts": "h", "allow_plaintext": "perhaps"}, "allow_plaintext is 'perhaps'"),
         ({"hosts": "h", "variables_path": "variables"}, "variables_path is 'variables'"),
         ({"hosts": "h", "config_lookup_pattern": "("}, "config_lookup_pattern is no regular"),
+        ({"hosts": "h", "client_cert": "me.pem"}, "TLS, which needs ca_cert"),
+        ({"hosts": "h", "ca_cert": "ca.pem", "client_key": "k"}, "without client_cert"),
         ({"hosts": "h", "password": "x"}, "a password is given without user"),
         ({"hosts": "h", "user": "u", "password": "x", "password_file": "f"}, "both given"),
     ],

@@ -19,7 +19,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import bellwether
-from bellwether import Client
+from bellwether import Client, Tls
 
 OPEN_S = 30.0
 """How long a source that has failed is not asked."""
@@ -47,6 +47,9 @@ class Source:
     password_file: str | None
     timeout: float
     allow_plaintext: bool
+    ca_cert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
 
 
 class Breaker:
@@ -245,10 +248,10 @@ class Session:
                 return client
             source = self._source
             hosts = source.hosts or ""
-            if not source.allow_plaintext and not is_local(hosts):
+            if source.ca_cert is None and not source.allow_plaintext and not is_local(hosts):
                 raise Unreadable(
-                    "this version of bellwether-client has no TLS, and not all servers are on this "
-                    "machine: allow_plaintext=true has secrets travel unencrypted"
+                    "not all servers are on this machine: ca_cert has TLS encrypt what they say, "
+                    "allow_plaintext=true has secrets travel unencrypted"
                 )
             credential = f"{source.user}:{_password(source)}"
             self._client = client = Client.connect(
@@ -257,6 +260,7 @@ class Session:
                 connect_timeout=timeout,
                 read_only=True,
                 auth=[("digest", credential)] if source.user else [],
+                tls=_tls(source),
             )
             return client
 
@@ -275,6 +279,16 @@ class Session:
                 "the nodes below an access control list, or encrypt them (fernet_key_file)",
                 root,
             )
+
+
+def _tls(source: Source) -> Tls | None:
+    if source.ca_cert is None:
+        return None
+    return Tls(
+        trust_pem=source.ca_cert,
+        identity_pem=source.client_cert,
+        identity_key=source.client_key or source.client_cert,
+    )
 
 
 def _password(source: Source) -> str:
@@ -311,18 +325,8 @@ _lock = threading.Lock()
 _readers: dict[tuple[int, Source], Reader] = {}
 
 
-def reader_of(
-    *,
-    agent_socket: str | None,
-    hosts: str | None,
-    user: str | None,
-    password: str | None,
-    password_file: str | None,
-    timeout: float,
-    allow_plaintext: bool,
-) -> Reader:
+def reader_of(source: Source) -> Reader:
     """The reader of this process, which is made if there is none."""
-    source = Source(agent_socket, hosts, user, password, password_file, timeout, allow_plaintext)
     with _lock:
         return _readers.setdefault((os.getpid(), source), Reader(source))
 

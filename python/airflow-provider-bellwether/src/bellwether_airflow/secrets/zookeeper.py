@@ -16,7 +16,7 @@ import stat
 
 from airflow.secrets.base_secrets import BaseSecretsBackend
 
-from .reading import Reader, Unreadable, reader_of
+from .reading import Reader, Source, Unreadable, reader_of
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,11 @@ class ZooKeeperSecretsBackend(BaseSecretsBackend):
     :param config_lookup_pattern: likewise
     :param use_team_secrets_path: a team's secrets are below `<path>/<team>`, and asked for first
     :param timeout: seconds that a lookup may take
-    :param allow_plaintext: also servers outside of this machine, though secrets travel unencrypted
+    :param ca_cert: a PEM file: connect by TLS, and trust these
+    :param client_cert: a PEM file, for servers that want a client's certificate
+    :param client_key: a PEM file with its key, if that is not in the same file
+    :param allow_plaintext: also servers outside of this machine without TLS, though secrets travel
+        unencrypted
     :param fernet_key_file: a file of Fernet keys, one per line: values are encrypted with the first
         or one of the others, and nothing else is taken
     """
@@ -60,6 +64,9 @@ class ZooKeeperSecretsBackend(BaseSecretsBackend):
         config_lookup_pattern: str | None = None,
         use_team_secrets_path: bool | str = False,
         timeout: float | str = DEFAULT_TIMEOUT_S,
+        ca_cert: str | None = None,
+        client_cert: str | None = None,
+        client_key: str | None = None,
         allow_plaintext: bool | str = False,
         fernet_key_file: str | None = None,
     ) -> None:
@@ -70,6 +77,10 @@ class ZooKeeperSecretsBackend(BaseSecretsBackend):
             raise ValueError("password and password_file are both given; one of them is expected")
         if (password or password_file) and not user:
             raise ValueError("a password is given without user")
+        if (client_cert or client_key) and not ca_cert:
+            raise ValueError("client_cert and client_key are for TLS, which needs ca_cert")
+        if client_key and not client_cert:
+            raise ValueError("client_key is given without client_cert")
         self.connections_path = _root("connections_path", connections_path)
         self.variables_path = _root("variables_path", variables_path)
         self.config_path = _root("config_path", config_path)
@@ -78,7 +89,7 @@ class ZooKeeperSecretsBackend(BaseSecretsBackend):
         self._config = _pattern("config_lookup_pattern", config_lookup_pattern)
         self.use_team_secrets_path = _flag("use_team_secrets_path", use_team_secrets_path)
         self.fernet_key_file = fernet_key_file
-        self._reader: Reader = reader_of(
+        source = Source(
             agent_socket=agent_socket or None,
             hosts=",".join(hosts) if isinstance(hosts, list) else hosts or None,
             user=user,
@@ -86,7 +97,11 @@ class ZooKeeperSecretsBackend(BaseSecretsBackend):
             password_file=password_file,
             timeout=_seconds("timeout", timeout),
             allow_plaintext=_flag("allow_plaintext", allow_plaintext),
+            ca_cert=ca_cert or None,
+            client_cert=client_cert or None,
+            client_key=client_key or None,
         )
+        self._reader: Reader = reader_of(source)
 
     def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
         """The connection as a URI or as JSON; None if it is not to be had."""
