@@ -254,14 +254,18 @@ class Session:
                     "allow_plaintext=true has secrets travel unencrypted"
                 )
             credential = f"{source.user}:{_password(source)}"
-            self._client = client = Client.connect(
-                hosts,
-                session_timeout=_SESSION_TIMEOUT_S,
-                connect_timeout=timeout,
-                read_only=True,
-                auth=[("digest", credential)] if source.user else [],
-                tls=_tls(source),
-            )
+            try:
+                self._client = client = Client.connect(
+                    hosts,
+                    session_timeout=_SESSION_TIMEOUT_S,
+                    connect_timeout=timeout,
+                    read_only=True,
+                    auth=[("digest", credential)] if source.user else [],
+                    tls=_tls(source),
+                )
+            except bellwether.BadArgumentsError as error:
+                # It names a file, or what is wrong with the hosts.
+                raise Unreadable(f"no session: {error}") from None
             return client
 
     def _look_at(self, client: Client, root: str) -> None:
