@@ -256,10 +256,13 @@ fn a_client_configuration_is_taken_or_refused() {
     let server = Server::start("shell-properties", "");
     let dir = Dir::new("shell-properties");
     let file = dir.file("client.properties");
-    std::fs::write(&file, "zookeeper.client.secure=true\n").expect("it can be written");
+    std::fs::write(&file, "zookeeper.ssl.ocsp=true\n").expect("it can be written");
     let ran = once(&server, &["-client-configuration", &file, "ls", "/"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.ends_with("zookeeper.client.secure=true: this shell has no TLS\n"));
+    assert!(ran.stderr.contains("line 1: zookeeper.ssl.ocsp: this shell"), "{}", ran.stderr);
+    let ran = once(&server, &["-Dzookeeper.client.secure=true", "ls", "/"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("needs zookeeper.ssl.trustStore.location"), "{}", ran.stderr);
     std::fs::write(&file, "jute.maxbuffer=100\n").expect("it can be written");
     let long = "x".repeat(200);
     let ran = once(&server, &["-client-configuration", &file, "create", "/long", &long]);
