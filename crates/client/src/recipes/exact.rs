@@ -164,6 +164,30 @@ async fn remove_created(client: &Client, path: &str, czxid: Zxid) -> Result<(), 
     }
 }
 
+/// Sets the data of a node that only its owner sets, and takes over its stat. A set that was given
+/// up in the middle, and has happened, is no obstacle.
+pub(super) async fn set_own(
+    client: &Client,
+    path: &str,
+    data: &[u8],
+    stat: &mut Stat,
+) -> Result<(), Error> {
+    loop {
+        match client.retrying().set_data(path, data, stat.version).await {
+            Err(error) if error.code() == Some(ErrorCode::BadVersion) => {
+                let found = client.retrying().exists(path).await?;
+                let newer =
+                    |found: &Stat| found.czxid == stat.czxid && found.version != stat.version;
+                *stat = found.filter(newer).ok_or(error)?;
+            }
+            known => {
+                *stat = known?;
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// Whether an ephemeral node is this session's.
 pub(super) fn is_mine(client: &Client, stat: &Stat) -> bool {
     stat.ephemeral_owner == client.session_id().0

@@ -1,7 +1,7 @@
 //! A group: who is there, since when, and what each says of itself. The layout is that of kazoo's
 //! `Party`.
 
-use super::exact::{Removal, Whose};
+use super::exact::{Removal, Whose, set_own};
 use super::nodes::{child, create_below, delete, names, read};
 use super::subtree::{Node, NodeChange, Snapshot, Subtree, SubtreeWatch};
 use crate::{Client, Create, CreateMode, Data, Error, SessionId, Stat, Zxid};
@@ -114,12 +114,9 @@ impl Membership {
         self.removal.client().is_certain()
     }
 
-    /// Says something else of itself.
+    /// Says something else of itself. If the future is dropped, it may have.
     pub async fn update(&mut self, data: &[u8]) -> Result<(), Error> {
-        let version = self.stat.version;
-        let retrying = self.removal.client().retrying();
-        self.stat = retrying.set_data(self.removal.path(), data, version).await?;
-        Ok(())
+        set_own(self.removal.client(), self.removal.path(), data, &mut self.stat).await
     }
 
     /// Leaves, and waits until it has.

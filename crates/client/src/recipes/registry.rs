@@ -8,7 +8,7 @@
 //! then by the zxid that created it.
 
 use super::assignment::{Worker, rendezvous, scattered};
-use super::exact::{Removal, Whose, delete_this};
+use super::exact::{Removal, Whose, delete_this, set_own};
 use super::nodes::{child, create_below, names};
 use super::subtree::{Snapshot, Subtree, SubtreeWatch};
 use crate::{Client, Create, CreateMode, Created, Data, Error, ErrorCode, Stat};
@@ -229,14 +229,14 @@ impl Registration {
         self.update(instance).await
     }
 
-    /// Registers something else under the same id, since the same time.
+    /// Registers something else under the same id, since the same time. If the future is dropped,
+    /// it may have.
     pub async fn update(&mut self, instance: Instance) -> Result<(), Error> {
         let Instance { id, registered_ms, .. } = self.instance.clone();
         let instance = Instance { id, registered_ms, ..instance };
         let data = instance.to_json(&self.service);
-        let retrying = self.removal.client().retrying();
-        let version = self.stat.version;
-        self.stat = retrying.set_data(self.removal.path(), data.as_bytes(), version).await?;
+        let (client, path) = (self.removal.client(), self.removal.path());
+        set_own(client, path, data.as_bytes(), &mut self.stat).await?;
         self.instance = instance;
         Ok(())
     }

@@ -33,4 +33,5 @@ mod shares;
 mod stage;
 mod subtrees;
 mod tenures;
+mod updates;
 mod writes;
