@@ -524,9 +524,12 @@ def test_services_are_registered_found_and_chosen(
     connect: Connect, root: str, client: Client
 ) -> None:
     registry = make(Registry, connect(), root + "/services")
-    one = Instance("one", "10.0.0.1", 80, weight=2, metadata={"zone": "b"})
-    with registry.register("orders", one) as registration:
-        assert registration.instance == one and registry.services() == ["orders"]
+    plain = Instance("one", "10.0.0.1", 80, weight=2, metadata={"zone": "b"})
+    with registry.register("orders", plain) as registration:
+        one = registration.instance
+        said = (one.id, one.address, one.port, one.weight, one.health, one.metadata)
+        assert said == ("one", "10.0.0.1", 80, 2, "up", {"zone": "b"})
+        assert one.registered_ms > 1_600_000_000_000 and registry.services() == ["orders"]
         with pytest.raises(NodeExistsError):
             Registry(client, root + "/services").register("orders", one)
         with registry.discover("orders") as discovery:

@@ -141,7 +141,7 @@ values! {
         health: String,
         /// Whatever else it says of itself: text by text.
         metadata: BTreeMap<String, String>,
-        /// When it registered: milliseconds since 1970, by its own clock.
+        /// When it registered: milliseconds since 1970, by its own clock; `register` sets it.
         registered_ms: i64,
     }
 
