@@ -45,18 +45,19 @@ pub struct Peer {
 
 /// A session with a ZooKeeper ensemble. Clones share it.
 ///
-/// Requests of any number of tasks travel at once and are answered in the order of sending. When
-/// the last clone is dropped, the session is closed in the background; [`Client::close`] waits for
-/// that. Watches do not keep it open.
+/// Requests of any number of tasks travel at once. They are sent, and answered, in the order in
+/// which their futures were first polled. When the last clone is dropped, the session is closed in
+/// the background; [`Client::close`] waits for that. Watches do not keep it open.
 ///
-/// Dropping the future of an operation does not take the request back.
+/// Dropping the future of an operation does not take the request back; only where more than a
+/// thousand wait for their turn, those that nobody waits for any more may be left out.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) control: mpsc::UnboundedSender<Control>,
     pub(crate) state: watch::Receiver<SessionState>,
     pub(crate) peer: watch::Receiver<Option<Peer>>,
@@ -451,7 +452,7 @@ impl Client {
         command: Command,
         answer: oneshot::Receiver<Answer>,
     ) -> Result<ReplyBody, Error> {
-        if self.shared.commands.send(command).await.is_err() {
+        if self.shared.commands.send(command).is_err() {
             return Err(Error::SessionEnded(self.end(), Sent::No));
         }
         match answer.await {

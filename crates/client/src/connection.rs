@@ -1,15 +1,17 @@
 //! The shell of a session: one task that owns the socket and the clock and performs effects.
 //!
-//! Callers hand requests in through a bounded queue and wait for their own answer. The task reads
-//! what has arrived, lets the session decide, and writes what it decided in as few writes as the
-//! socket allows. While too much is unanswered or unwritten it takes no further request, so that
-//! a slow server slows its callers and nothing grows.
+//! Callers hand requests in and wait for their own answer. The task reads what has arrived, lets
+//! the session decide, and writes what it decided in as few writes as the socket allows. While too
+//! much is unanswered or unwritten, further requests wait in [`mod@line`] and their callers with
+//! them.
+//!
+//! What it keeps true: requests reach the session in the order in which they were handed in.
 
 use crate::certainty::Certainty;
 use crate::error::{Error, Fate, Sent};
 use crate::limits::{
-    EVENT_QUEUE, PROBE_MS, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX, REQUESTS_MAX,
-    WRITE_BUFFER_BYTES,
+    COMMAND_BATCH, EVENT_QUEUE, PROBE_MS, READ_BUFFER_KEPT_BYTES, READ_BYTES, REPLY_BYTES_MAX,
+    REQUESTS_MAX, WRITE_BUFFER_BYTES,
 };
 use crate::metrics::{Observation, Observer, RequestResult};
 use crate::session::{
@@ -23,6 +25,7 @@ use crate::watches::{WatchId, WatchKind};
 use crate::{Access, Host, Peer, SessionEnd, SessionState};
 use bellwether_wire::client::{ReplyBody, WatchEvent, frame};
 use bellwether_wire::{ErrorCode, OpCode};
+use line::Line;
 use std::collections::BTreeMap;
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -34,6 +37,10 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, Sleep};
 
+mod line;
+#[cfg(test)]
+mod tests;
+
 /// The answer to a request.
 pub(crate) type Answer = Result<ReplyBody, Failure>;
 
@@ -44,6 +51,19 @@ type EventSender = broadcast::Sender<SessionEvent>;
 pub(crate) enum Command {
     Submit { op: OpCode, frame: Vec<u8>, watch: Option<NewWatch>, reply: oneshot::Sender<Answer> },
     AddAuth { scheme: Box<str>, auth: Box<[u8]>, reply: oneshot::Sender<Answer> },
+}
+
+impl Command {
+    /// Where its answer goes.
+    fn reply(&self) -> &oneshot::Sender<Answer> {
+        let (Command::Submit { reply, .. } | Command::AddAuth { reply, .. }) = self;
+        reply
+    }
+
+    fn into_reply(self) -> oneshot::Sender<Answer> {
+        let (Command::Submit { reply, .. } | Command::AddAuth { reply, .. }) = self;
+        reply
+    }
 }
 
 /// A watch that a request shall set.
@@ -84,7 +104,7 @@ impl Failure {
 
 /// The ends of the channels that the task holds.
 pub(crate) struct Channels {
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) state: watch::Sender<SessionState>,
     pub(crate) peer: watch::Sender<Option<Peer>>,
@@ -177,8 +197,8 @@ pub(crate) struct Connection<T: Transport> {
     session: Session,
     wire: Wire<T::Stream>,
     channels: Channels,
-    /// False once every client value is gone.
     callers: Callers,
+    line: Line,
     replies: BTreeMap<RequestId, Waiting>,
     next_request: u64,
     listeners: BTreeMap<WatchId, Listener>,
@@ -195,8 +215,12 @@ pub(crate) struct Connection<T: Transport> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Callers {
+    /// There is a client value.
     Present,
+    /// Every one is gone; what they asked for may still wait.
     Gone,
+    /// And the session was told to end.
+    Closing,
 }
 
 impl<T: Transport> Connection<T> {
@@ -214,6 +238,7 @@ impl<T: Transport> Connection<T> {
             wire: Wire::None,
             channels,
             callers: Callers::Present,
+            line: Line::new(),
             replies: BTreeMap::new(),
             next_request: 0,
             listeners: BTreeMap::new(),
@@ -232,8 +257,7 @@ impl<T: Transport> Connection<T> {
         tokio::pin!(timer);
         while let Some(deadline) = self.session.next_deadline() {
             self.set_timer(timer.as_mut(), deadline);
-            let room = self.has_room();
-            let listening = self.callers == Callers::Present && room;
+            let listening = self.callers == Callers::Present;
             self.turn = self.turn.wrapping_add(1);
             let input = tokio::select! {
                 // What the server said counts before the time it took to be heard.
@@ -251,6 +275,7 @@ impl<T: Transport> Connection<T> {
                 Input::Time => self.step(Event::Tick),
             }
             self.perform();
+            self.admit();
         }
         self.refuse_the_rest();
     }
@@ -341,18 +366,32 @@ impl<T: Transport> Connection<T> {
         self.step(Event::Keep(if keepers > 0 { Keep::Certain } else { Keep::Alive }));
     }
 
-    /// Takes this command and those behind it, as far as there is room.
+    /// Lines this command up and those behind it.
     fn on_command(&mut self, command: Option<Command>) {
         let Some(command) = command else {
             self.callers = Callers::Gone;
-            return self.step(Event::Close);
+            return;
         };
-        self.submit(command);
-        while self.replies.len() < REQUESTS_MAX {
-            match self.channels.commands.try_recv() {
-                Ok(command) => self.submit(command),
-                Err(_) => break, // An end is seen by the next recv.
+        self.line.push(command);
+        while let Ok(command) = self.channels.commands.try_recv() {
+            self.line.push(command);
+        }
+    }
+
+    /// Hands over those who wait, as far as there is room; behind the last of all comes the end.
+    fn admit(&mut self) {
+        while self.has_room() && !self.line.is_empty() {
+            let room = REQUESTS_MAX.saturating_sub(self.replies.len());
+            for _ in 0..room.min(COMMAND_BATCH) {
+                let Some(command) = self.line.pop() else { break };
+                self.submit(command);
             }
+            self.perform();
+        }
+        if self.callers == Callers::Gone && self.line.is_empty() {
+            self.callers = Callers::Closing;
+            self.step(Event::Close);
+            self.perform();
         }
     }
 
@@ -507,9 +546,9 @@ impl<T: Transport> Connection<T> {
     fn refuse_the_rest(&mut self) {
         let end = self.session.ended().expect("the loop ends with the session");
         self.channels.commands.close();
-        while let Ok(command) = self.channels.commands.try_recv() {
-            let (Command::Submit { reply, .. } | Command::AddAuth { reply, .. }) = command;
-            reply.send(Err(Failure::Ended(end, Sent::No))).ok();
+        let commands = &mut self.channels.commands;
+        while let Some(command) = self.line.pop().or_else(|| commands.try_recv().ok()) {
+            command.into_reply().send(Err(Failure::Ended(end, Sent::No))).ok();
         }
     }
 }
@@ -642,6 +681,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Open<S> {
 pub(crate) fn event_channel() -> (EventSender, broadcast::Receiver<SessionEvent>) {
     broadcast::channel(EVENT_QUEUE)
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use crate::client::{Client, SessionEvents, SessionState, Shared};
 use crate::connection::{Channels, Connection, event_channel};
 use crate::error::{Error, SessionEnd};
 use crate::hosts::Servers;
-use crate::limits::{COMMAND_QUEUE, EVENT_QUEUE};
+use crate::limits::EVENT_QUEUE;
 use crate::metrics::{Observation, Observer};
 use crate::sasl::Mechanism;
 #[cfg(feature = "sasl")]
@@ -166,7 +166,7 @@ impl Connector {
         let config = Config { timeout, access: self.access, sasl };
         let seed = self.seed.unwrap_or_else(random);
         let session = Session::new(config, servers.hosts.clone(), seed, Millis(0));
-        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (command_sender, commands) = mpsc::unbounded_channel();
         let (control_sender, control) = mpsc::unbounded_channel();
         let (state_sender, state) = watch::channel(SessionState::Connecting);
         let (peer_sender, peer) = watch::channel(None);

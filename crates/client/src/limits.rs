@@ -4,9 +4,12 @@
 /// A caller beyond it waits: what is read into memory for it stays its own concern.
 pub(crate) const REQUESTS_MAX: usize = 1024;
 
-/// Requests between the callers and the connection task. Small, since [`REQUESTS_MAX`] is what
-/// bounds the work; this only lets a task switch carry a batch.
-pub(crate) const COMMAND_QUEUE: usize = 64;
+/// Requests that are taken before what they weigh in the write buffer is looked at.
+pub(crate) const COMMAND_BATCH: usize = 64;
+
+/// Requests beyond [`REQUESTS_MAX`] that wait for their turn before those are looked for whose
+/// callers have gone.
+pub(crate) const LINE_KEPT: usize = 1024;
 
 /// Bytes that are written but not yet taken by the socket. Above it no further request is taken.
 pub(crate) const WRITE_BUFFER_BYTES: usize = 1 << 20;

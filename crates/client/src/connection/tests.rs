@@ -1,7 +1,7 @@
 //! The whole client against a peer that the test plays itself, over pipes in memory and with a
 //! clock that jumps when everybody waits.
 
-use crate::limits::{EVENT_QUEUE, REQUESTS_MAX};
+use crate::limits::{EVENT_QUEUE, LINE_KEPT, REQUESTS_MAX};
 use crate::transport::{Connecting, Transport};
 use crate::{
     Change, Client, Connector, Create, CreateMode, Error, Fate, Host, SessionEnd, SessionEvent,
@@ -13,7 +13,9 @@ use bellwether_wire::client::{
     Request, WatchEvent, frame, xid,
 };
 use bellwether_wire::{ErrorCode, OpCode, Password, Reader, SessionId, Stat, Zxid};
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
@@ -128,6 +130,75 @@ async fn many_callers_share_one_connection_and_each_gets_its_own_answer() {
     for caller in callers {
         caller.await.unwrap();
     }
+}
+
+/// Lets everybody have a turn who is ready now, but nobody whom they wake.
+async fn own_turn() {
+    let mut again = false;
+    poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        match std::mem::replace(&mut again, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// Enough of them that most find no room; the server answers now and then, so that some who find
+/// room come while others have just been given it.
+#[tokio::test(start_paused = true)]
+async fn who_asks_first_is_sent_first_however_many_ask() {
+    let (client, mut peer, _pipes) = connected("a").await;
+    let asking = tokio::spawn(async move {
+        for n in 0..5_000 {
+            let client = client.clone();
+            tokio::spawn(async move { client.set_data(&format!("/{n}"), b"", None).await });
+            if n % 100 == 99 {
+                own_turn().await;
+            }
+        }
+    });
+    for n in 0..5_000 {
+        let (xid, request) = peer.request().await.unwrap();
+        let Request::SetData { path, .. } = request else { panic!("{request:?}") };
+        assert_eq!(*path, format!("/{n}"));
+        peer.reply(xid, Ok(ReplyBody::Stat(Stat::default()))).await;
+    }
+    asking.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_nobody_waits_for_do_not_pile_up() {
+    let (client, mut peer, _pipes) = connected("a").await;
+    // One that is still waited for, then many that are not, all beyond what is sent at once.
+    for _ in 0..REQUESTS_MAX {
+        let client = client.clone();
+        tokio::spawn(async move { client.get_data("/first").await });
+    }
+    let (before, after) = (client.clone(), client.clone());
+    tokio::spawn(async move { before.get_data("/before").await });
+    for _ in 0..10 * LINE_KEPT {
+        tokio::select! {
+            biased;
+            answer = client.get_data("/given-up") => panic!("{answer:?}"),
+            () = std::future::ready(()) => {}
+        }
+        tokio::task::yield_now().await;
+    }
+    tokio::spawn(async move { after.get_data("/after").await });
+    let mut sent = std::collections::BTreeMap::new();
+    loop {
+        let (xid, request) = peer.request().await.unwrap();
+        let Request::GetData { path, .. } = request else { continue };
+        peer.reply(xid, Ok(ReplyBody::Data(None, Stat::default()))).await;
+        *sent.entry(path.clone()).or_insert(0) += 1;
+        if *path == *"/after" {
+            break;
+        }
+    }
+    assert_eq!((sent["/first"], sent["/before"]), (REQUESTS_MAX, 1));
+    assert!(sent["/given-up"] <= LINE_KEPT, "{sent:?}");
 }
 
 #[tokio::test(start_paused = true)]
