@@ -8,10 +8,10 @@ import abc
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import bellwether
 from bellwether import AsyncClient, AsyncOnceWatch
@@ -69,11 +69,20 @@ class Goal(abc.ABC):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How waiting ended."""
+    """How waiting ended: `fatal` is what another try cannot mend."""
 
-    status: Literal["met", "timeout", "fatal"]
+    status: Literal["met", "failed", "lost", "timeout", "fatal"]
     result: dict[str, Any] = field(default_factory=dict)
     message: str = ""
+
+    def told(self) -> dict[str, Any]:
+        """As an event of a trigger."""
+        return dict(vars(self))
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> Self:
+        """The opposite of `told`."""
+        return cls(event["status"], event.get("result", {}), event.get("message", ""))
 
 
 async def look_once(goal: Goal, settings: Settings) -> Look:

@@ -21,12 +21,13 @@ from ..version_compat import (
     AirflowRuntimeError,
     Context,
 )
+from ..waiting import Outcome
 from .base import SearchOperator, parsed
 from .client import SearchClient, path_of
 from .discovery import connected
 from .errors import Answered, SearchError, told
 from .jobs import EngineTask, Job, RestoreJob, SnapshotJob, job_of, renamed
-from .waits import Ending, until_over
+from .waits import until_over
 
 _KEPT = "bellwether_search_job"
 
@@ -74,7 +75,7 @@ class JobOperator(SearchOperator):
             return self._result_of(ending)
         return self._wait(context, job or self._begun(context))
 
-    def _kept(self, context: Context) -> tuple[Job | None, Ending | None]:
+    def _kept(self, context: Context) -> tuple[Job | None, Outcome | None]:
         """The job of an earlier try: one that goes on, or one that is done."""
         store = context.get("task_state_store")
         if store is None or self.is_nested(context) or context["ti"].try_number < 2:
@@ -95,7 +96,7 @@ class JobOperator(SearchOperator):
             self.log.info("%s: goes on", job)
             return job, None
         if seen.state == "met":
-            return None, Ending("met", seen.result)
+            return None, Outcome("met", seen.result)
         self.log.info("%s; begins anew", seen.message)
         return None, None
 
@@ -151,7 +152,7 @@ class JobOperator(SearchOperator):
         ours = type(self).execute_complete is JobOperator.execute_complete
         return ours and not self.outlets
 
-    def _in_process(self, context: Context, job: Job, deadline: float | None) -> Ending:
+    def _in_process(self, context: Context, job: Job, deadline: float | None) -> Outcome:
         target = self.search_target()
         with told(f"task {self.task_id!r}: {job}"):
             settings = self.search_settings()
@@ -165,7 +166,7 @@ class JobOperator(SearchOperator):
             except (SearchError, TimeoutError) as error:
                 self.log.error("%s could not be cancelled: %s", job, error)
 
-        async def inside() -> Ending:
+        async def inside() -> Outcome:
             try:
                 ending = await until_over(
                     job,
@@ -184,7 +185,7 @@ class JobOperator(SearchOperator):
 
         return self.to_end(context, inside)
 
-    def _result_of(self, ending: Ending) -> Any:
+    def _result_of(self, ending: Outcome) -> Any:
         if ending.status == "met":
             return ending.result
         message = f"task {self.task_id!r}: {ending.message}"
@@ -209,7 +210,7 @@ class JobOperator(SearchOperator):
             raise AirflowException(
                 f"task {self.task_id!r}: the trigger ended as {event}; see its log"
             )
-        ending = Ending.of(event)
+        ending = Outcome.of(event)
         if ending.status != "lost" or lost + 1 >= LOST_MAX:
             return self._result_of(ending)
         self.log.warning("%s; begins anew", ending.message)

@@ -19,10 +19,11 @@ from ..version_compat import (
     BaseSensorOperator,
     Context,
 )
+from ..waiting import Outcome
 from .base import SearchOperator, number, parsed
 from .errors import told
 from .goals import ClusterHealthGoal, DocumentGoal, QueryGoal, SearchGoal, SnapshotGoal
-from .waits import Ending, Progress, until_over
+from .waits import Progress, until_over
 
 
 class _Sensor(SearchOperator, BaseSensorOperator):
@@ -106,7 +107,7 @@ class _Sensor(SearchOperator, BaseSensorOperator):
 
     def _in_process(
         self, context: Context, goal: SearchGoal, deadline: float | None, pause: float
-    ) -> Ending:
+    ) -> Outcome:
         target, settings = self.search_target(), self.search_settings()
         return self.to_end(
             context,
@@ -121,7 +122,7 @@ class _Sensor(SearchOperator, BaseSensorOperator):
         ours = type(self).execute_complete is _Sensor.execute_complete
         return ours and not self.outlets
 
-    def _result_of(self, ending: Ending) -> Any:
+    def _result_of(self, ending: Outcome) -> Any:
         if ending.status == "met":
             return ending.result
         message = f"task {self.task_id!r}: {ending.message}"
@@ -139,7 +140,7 @@ class _Sensor(SearchOperator, BaseSensorOperator):
         `dag.test` does not end tasks in triggers: it resumes them with the state as text.
         """
         if isinstance(event, dict):
-            return self._result_of(Ending.of(event))
+            return self._result_of(Outcome.of(event))
         if event == "success":
             return self._look(self._checked_goal(), context).result
         if event == "skipped":

@@ -15,7 +15,7 @@ import bellwether
 
 from ..errors import Refused, is_hopeless
 from ..version_compat import AirflowNotFoundException
-from ..waiting import Log
+from ..waiting import Log, Outcome
 from .client import SearchClient
 from .discovery import connected
 from .errors import SearchError
@@ -31,24 +31,6 @@ class Progress:
     state: Literal["waiting", "met", "failed", "lost"]
     result: dict[str, Any] = field(default_factory=dict)
     message: str = ""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How waiting ended: `fatal` is what another try cannot mend."""
-
-    status: Literal["met", "failed", "lost", "timeout", "fatal"]
-    result: dict[str, Any] = field(default_factory=dict)
-    message: str = ""
-
-    def told(self) -> dict[str, Any]:
-        """As an event of a trigger."""
-        return {"status": self.status, "result": self.result, "message": self.message}
-
-    @classmethod
-    def of(cls, event: Mapping[str, Any]) -> "Ending":
-        """The opposite of `told`."""
-        return cls(event["status"], event.get("result", {}), event.get("message", ""))
 
 
 class Awaited(abc.ABC):
@@ -89,7 +71,7 @@ async def until_over(
     pause: float,
     log: Log,
     settings: SearchSettings | None = None,
-) -> Ending:
+) -> Outcome:
     """Waits until it is met, has failed, is lost, or the deadline passes.
 
     `deadline` is in seconds since 1970, `pause` the longest one between two looks.
@@ -97,7 +79,7 @@ async def until_over(
     try:
         settings = settings or await target.aresolve()
     except (Refused, AirflowNotFoundException) as error:
-        return Ending("fatal", message=str(error))
+        return Outcome("fatal", message=str(error))
     settings.hide_secrets()
     wait = min(FIRST_PAUSE_S, pause)
     while True:
@@ -106,30 +88,30 @@ async def until_over(
                 return await _asking(awaited, client, deadline, wait, pause)
         except TimeoutError as error:
             if not isinstance(error, bellwether.ZooKeeperError):
-                return Ending("timeout", message=f"{awaited}: not within the time given")
+                return Outcome("timeout", message=f"{awaited}: not within the time given")
             problem = f"{awaited}: {error}"
         except Refused as error:
-            return Ending("fatal", message=f"{awaited}: {error}")
+            return Outcome("fatal", message=f"{awaited}: {error}")
         except SearchError as error:
             problem = f"{awaited}: {error}"
             if error.hopeless:
-                return Ending("fatal", message=problem)
+                return Outcome("fatal", message=problem)
         except bellwether.ZooKeeperError as error:
             problem = f"{awaited}: {error}"
             if is_hopeless(error):
-                return Ending("fatal", message=problem)
+                return Outcome("fatal", message=problem)
         log.warning("%s; trying again in %.1f s", problem, wait)
         left = None if deadline is None else deadline - time.time()
         if left is not None and left <= wait:
             await asyncio.sleep(max(left, 0.0))
-            return Ending("timeout", message=f"{problem}, until the end")
+            return Outcome("timeout", message=f"{problem}, until the end")
         await asyncio.sleep(wait)
         wait = min(wait * 2, pause)
 
 
 async def _asking(
     awaited: Awaited, client: SearchClient, deadline: float | None, wait: float, pause: float
-) -> Ending:
+) -> Outcome:
     """Asks until there is an end.
 
     Raises:
@@ -139,7 +121,7 @@ async def _asking(
     while True:
         seen = await awaited.look(client)
         if seen.state != "waiting":
-            return Ending(seen.state, seen.result, seen.message)
+            return Outcome(seen.state, seen.result, seen.message)
         left = None if deadline is None else deadline - time.time()
         if left is not None and left <= wait:
             await asyncio.sleep(max(left, 0.0))

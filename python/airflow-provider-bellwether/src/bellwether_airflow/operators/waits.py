@@ -126,7 +126,7 @@ class Waits(ZookeeperOperator):
         `dag.test` does not end tasks in triggers: it resumes them with the state as text.
         """
         if isinstance(event, dict):
-            outcome = Outcome(event["status"], event.get("result", {}), event.get("message", ""))
+            outcome = Outcome.of(event)
             return self._result_of(outcome)
         if event == "success":
             with told(f"task {self.task_id!r}"):

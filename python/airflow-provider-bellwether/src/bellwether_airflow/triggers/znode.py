@@ -5,7 +5,6 @@ triggers of a triggerer that have the same connection; it is given back however 
 """
 
 import abc
-from collections.abc import AsyncIterator
 from typing import Any
 
 import bellwether
@@ -15,60 +14,17 @@ from ..errors import Refused
 from ..goals import NodeGoal
 from ..rounds import BarrierGoal
 from ..settings import Target
-from ..version_compat import (
-    AirflowNotFoundException,
-    BaseTrigger,
-    TaskFailedEvent,
-    TaskSkippedEvent,
-    TaskSuccessEvent,
-    TriggerEvent,
-)
+from ..version_compat import AirflowNotFoundException
 from ..waiting import Goal, Outcome, reach
+from .ending import EndingTrigger
 
 
-class GoalTrigger(BaseTrigger):
-    """Waits for a goal; ends the task itself, or has it resume.
-
-    :param target: the connection, as `Target.serialize` gives it
-    :param deadline: seconds since 1970, or nothing to wait for good
-    :param pause: seconds before another attempt to reach the service, doubled up to half a minute
-    :param soft_fail: skip the task when the deadline passes, in place of failing it
-    :param end: end the task in the trigger, without a worker
-    """
-
-    _ARGUMENTS: tuple[str, ...] = ("target", "deadline", "pause", "soft_fail", "end")
-
-    def __init__(
-        self,
-        *,
-        target: dict[str, Any],
-        deadline: float | None = None,
-        pause: float = 5.0,
-        soft_fail: bool = False,
-        end: bool = True,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.target = target
-        self.deadline = deadline
-        self.pause = pause
-        self.soft_fail = soft_fail
-        self.end = end
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and the arguments by which another triggerer makes it again."""
-        arguments = {name: getattr(self, name) for name in self._ARGUMENTS}
-        return f"{type(self).__module__}.{type(self).__name__}", arguments
+class GoalTrigger(EndingTrigger):
+    """Waits for a goal; `pause` is doubled up to half a minute."""
 
     @abc.abstractmethod
     def goal(self) -> Goal:
         """What is waited for."""
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Waits, and says how it ended."""
-        outcome = await self.wait()
-        if outcome.status != "met":
-            self.log.error("%s", outcome.message)
-        yield self.event_of(outcome)
 
     async def wait(self) -> Outcome:
         """Waits until the goal is met or waiting is over."""
@@ -79,17 +35,6 @@ class GoalTrigger(BaseTrigger):
             pause=self.pause,
             log=self.log,
         )
-
-    def event_of(self, outcome: Outcome) -> TriggerEvent:
-        """The event that ends the task, or that resumes it."""
-        if not self.end:
-            said = {"status": outcome.status, "result": outcome.result, "message": outcome.message}
-            return TriggerEvent(said)  # type: ignore[no-untyped-call]
-        if outcome.status == "met":
-            return TaskSuccessEvent(xcoms={"return_value": outcome.result})
-        if outcome.status == "timeout" and self.soft_fail:
-            return TaskSkippedEvent()
-        return TaskFailedEvent()
 
 
 class ZNodeTrigger(GoalTrigger):
