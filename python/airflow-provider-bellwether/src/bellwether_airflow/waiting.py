@@ -58,6 +58,13 @@ class Goal(abc.ABC):
     needs_session: ClassVar[bool] = True
     """Without one, it is looked at again and again, and given no client."""
 
+    def check(self) -> None:
+        """Refuses what can never be met.
+
+        Raises:
+            Refused: and it says why.
+        """
+
     @abc.abstractmethod
     async def look(self, client: Any) -> Look:
         """Arms watches, then reads."""

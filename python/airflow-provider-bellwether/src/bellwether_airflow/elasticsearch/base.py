@@ -4,15 +4,14 @@ Keeps true: requests run in an event loop of their own, which `on_kill` can end 
 holds for the operators of nodes (nested execution, owners, given-back sessions) holds here.
 """
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from ..errors import Refused
 from ..operators.base import ZookeeperOperator
-from ..version_compat import AirflowException, Context
-from ..waiting import logger, run_to_end
+from ..version_compat import Context
+from ..waiting import logger
 from .client import SearchClient
 from .discovery import connected
 from .errors import told
@@ -78,27 +77,6 @@ class SearchOperator(ZookeeperOperator):
                     return await work(client)
 
             return self.to_end(context, inside)
-
-    def to_end(self, context: Context, main: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Runs a coroutine, which `on_kill` ends.
-
-        Raises:
-            AirflowException: it was ended so.
-        """
-
-        async def awaited() -> _Result:
-            return await main()
-
-        try:
-            with self.killable(context):
-                return run_to_end(awaited, self._stoppable_by_kill)
-        except asyncio.CancelledError:
-            raise AirflowException(f"task {self.task_id!r} was told to end") from None
-
-    def _stoppable_by_kill(self, stop: Callable[[], None] | None) -> None:
-        self._stop = stop
-        if stop is not None and self._killed:
-            stop()
 
 
 def parsed(given: Any, name: str) -> Any:

@@ -13,14 +13,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import Refused
-from ..operators.waits import DEFAULT_TIMEOUT_S, Seconds, seconds
+from ..operators.deferring import Defers
 from ..triggers.search import CANCEL_LIMIT_S, ElasticsearchTaskTrigger
-from ..version_compat import (
-    AirflowException,
-    AirflowFailException,
-    AirflowRuntimeError,
-    Context,
-)
+from ..version_compat import AirflowException, AirflowRuntimeError, Context
 from ..waiting import Outcome
 from .base import SearchOperator, parsed
 from .client import SearchClient, path_of
@@ -35,30 +30,11 @@ LOST_MAX = 3
 """How often a task begins a job again that the engine has forgotten."""
 
 
-class JobOperator(SearchOperator):
+class JobOperator(SearchOperator, Defers):
     """The base: begins a job, and waits for it in the triggerer or in the process.
 
-    :param deferrable: wait in the triggerer; if not, in the task's process
-    :param end_in_trigger: end the task there too; by default unless it has outlets or a subclass
-        has an `execute_complete` of its own
-    :param timeout: seconds until the job is cancelled and the task fails, by default seven days
-    :param poke_interval: seconds between two looks at the most
+    When `timeout` has passed, the job is cancelled.
     """
-
-    def __init__(
-        self,
-        *,
-        deferrable: bool = True,
-        end_in_trigger: bool | None = None,
-        timeout: Seconds = DEFAULT_TIMEOUT_S,
-        poke_interval: Seconds = 5.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.deferrable = deferrable
-        self.end_in_trigger = end_in_trigger
-        self.timeout = timeout
-        self.poke_interval = poke_interval
 
     @abc.abstractmethod
     async def start(self, client: SearchClient, context: Context) -> Job:
@@ -72,7 +48,7 @@ class JobOperator(SearchOperator):
         """Begins the job, unless a try before has, and waits for it."""
         job, ending = self._kept(context)
         if ending is not None:
-            return self._result_of(ending)
+            return self.result_of(ending)
         return self._wait(context, job or self._begun(context))
 
     def _kept(self, context: Context) -> tuple[Job | None, Outcome | None]:
@@ -114,14 +90,13 @@ class JobOperator(SearchOperator):
         return job
 
     def _wait(self, context: Context, job: Job) -> Any:
-        limit = seconds(self.timeout)
-        deadline = None if limit is None else time.time() + limit
+        deadline = self.deadline(time.time())
         for _ in range(LOST_MAX):
             if self.deferrable and not self.is_nested(context):
                 self._defer(job, deadline)
             ending = self._in_process(context, job, deadline)
             if ending.status != "lost":
-                return self._result_of(ending)
+                return self.result_of(ending)
             self.log.warning("%s; begins anew", ending.message)
             job = self._begun(context)
         raise AirflowException(f"task {self.task_id!r}: {job} was lost {LOST_MAX} times")
@@ -136,8 +111,8 @@ class JobOperator(SearchOperator):
             target=self.search_target().serialize(),
             awaited=job.serialize(),
             deadline=deadline,
-            pause=seconds(self.poke_interval) or 1.0,
-            end=self._ends_in_trigger(),
+            pause=self.pause(),
+            end=self.ends_in_trigger(),
         )
         self.defer(
             trigger=trigger,
@@ -145,18 +120,11 @@ class JobOperator(SearchOperator):
             kwargs={"deadline": deadline, "lost": lost},
         )
 
-    def _ends_in_trigger(self) -> bool:
-        """Asset events and a subclass's `execute_complete` need the task to resume."""
-        if self.end_in_trigger is not None:
-            return self.end_in_trigger
-        ours = type(self).execute_complete is JobOperator.execute_complete
-        return ours and not self.outlets
-
     def _in_process(self, context: Context, job: Job, deadline: float | None) -> Outcome:
         target = self.search_target()
         with told(f"task {self.task_id!r}: {job}"):
             settings = self.search_settings()
-        pause = seconds(self.poke_interval) or 1.0
+        pause = self.pause()
 
         async def cancelled() -> None:
             try:
@@ -185,13 +153,13 @@ class JobOperator(SearchOperator):
 
         return self.to_end(context, inside)
 
-    def _result_of(self, ending: Outcome) -> Any:
-        if ending.status == "met":
-            return ending.result
-        message = f"task {self.task_id!r}: {ending.message}"
-        if ending.status == "fatal":
-            raise AirflowFailException(message)
-        raise AirflowException(message)
+    def too_late(self, message: str) -> AirflowException:
+        """Another try may begin the job anew."""
+        return AirflowException(message)
+
+    def seen_again(self, context: Context) -> Any:
+        """The job is over, and may be forgotten."""
+        return {"status": "success"}
 
     def execute_complete(
         self,
@@ -200,20 +168,10 @@ class JobOperator(SearchOperator):
         deadline: float | None = None,
         lost: int = 0,
     ) -> Any:
-        """After the trigger: the result, the failure, or the job again if it was lost.
-
-        `dag.test` does not end tasks in triggers: it resumes them with the state as text.
-        """
-        if not isinstance(event, Mapping):
-            if event == "success":
-                return {"status": "success"}
-            raise AirflowException(
-                f"task {self.task_id!r}: the trigger ended as {event}; see its log"
-            )
-        ending = Outcome.of(event)
-        if ending.status != "lost" or lost + 1 >= LOST_MAX:
-            return self._result_of(ending)
-        self.log.warning("%s; begins anew", ending.message)
+        """After the trigger: the result, the failure, or the job again if it was lost."""
+        if not isinstance(event, dict) or event["status"] != "lost" or lost + 1 >= LOST_MAX:
+            return super().execute_complete(context, event)
+        self.log.warning("%s; begins anew", event["message"])
         self._defer(self._begun(context), deadline, lost + 1)
 
 

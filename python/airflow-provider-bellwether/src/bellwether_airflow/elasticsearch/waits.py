@@ -32,6 +32,11 @@ class Progress:
     result: dict[str, Any] = field(default_factory=dict)
     message: str = ""
 
+    @property
+    def met(self) -> bool:
+        """Whether it is so."""
+        return self.state == "met"
+
 
 class Awaited(abc.ABC):
     """Something of an engine that is waited for. Its fields are JSON."""

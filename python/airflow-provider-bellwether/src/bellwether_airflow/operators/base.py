@@ -5,9 +5,10 @@ are masked before anything is sent. An operator may be built and executed inside
 `execute`: it then belongs to no DAG, renders no templates, and never defers.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from bellwether import Client
 
@@ -16,8 +17,17 @@ from ..errors import told
 from ..links import ZnodeLink
 from ..owner import owner_of
 from ..settings import DEFAULT_CONN_ID, Settings, Target, from_arguments
-from ..version_compat import AirflowFailException, BaseOperator, Context, get_current_context
+from ..version_compat import (
+    AirflowException,
+    AirflowFailException,
+    BaseOperator,
+    Context,
+    get_current_context,
+)
 from ..version_compat import mask_secret as mask
+from ..waiting import run_to_end
+
+_Result = TypeVar("_Result")
 
 
 def _inside_a_task() -> bool:
@@ -179,6 +189,27 @@ class ZookeeperOperator(BaseOperator):
                 del vars(task)["on_kill"]
             else:
                 vars(task)["on_kill"] = own
+
+    def to_end(self, context: Context, main: Callable[[], Awaitable[_Result]]) -> _Result:
+        """Runs a coroutine, which `on_kill` ends.
+
+        Raises:
+            AirflowException: it was ended so.
+        """
+
+        async def awaited() -> _Result:
+            return await main()
+
+        try:
+            with self.killable(context):
+                return run_to_end(awaited, self._stoppable)
+        except asyncio.CancelledError:
+            raise AirflowException(f"task {self.task_id!r} was told to end") from None
+
+    def _stoppable(self, stop: Callable[[], None] | None) -> None:
+        self._stop = stop
+        if stop is not None and self._killed:
+            stop()
 
     def on_kill(self) -> None:
         """Closes the session: what waits for it ends, and its ephemeral nodes go at once."""

@@ -17,7 +17,8 @@ from ..triggers.lock import LockTrigger
 from ..version_compat import Context
 from ..waiting import Goal
 from .base import ZookeeperNodeOperator
-from .waits import DEFAULT_TIMEOUT_S, Seconds, Waits, seconds
+from .deferring import Seconds, seconds
+from .waits import Waits
 
 
 class ZookeeperAcquireLockOperator(Waits):
@@ -45,22 +46,14 @@ class ZookeeperAcquireLockOperator(Waits):
         lock: str,
         ttl: Seconds,
         leases: int = 1,
-        timeout: Seconds = DEFAULT_TIMEOUT_S,
         soft_fail: bool = False,
-        deferrable: bool = True,
-        end_in_trigger: bool | None = None,
-        poke_interval: Seconds = 5.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.lock = lock
         self.ttl = ttl
         self.leases = leases
-        self.timeout = timeout
         self.soft_fail = soft_fail
-        self.deferrable = deferrable
-        self.end_in_trigger = end_in_trigger
-        self.poke_interval = poke_interval
 
     # Who asks, from the context of `execute`.
     _owner = ""
@@ -75,9 +68,7 @@ class ZookeeperAcquireLockOperator(Waits):
         length = seconds(self.ttl)
         if length is None:
             raise Refused("ttl is missing: seconds until the lease is over by itself")
-        goal = LeaseGoal(self.lock, self._owner, length, self.leases)
-        goal.check()
-        return goal
+        return LeaseGoal(self.lock, self._owner, length, self.leases)
 
     def trigger(self, goal: Goal, **common: Any) -> LockTrigger:
         """The trigger that waits for it."""
@@ -95,12 +86,6 @@ class ZookeeperAcquireLockOperator(Waits):
         """After the trigger: the lease, or the failure."""
         self._own(context)
         return super().execute_complete(context, event)
-
-    def _ends_in_trigger(self) -> bool:
-        if self.end_in_trigger is not None:
-            return self.end_in_trigger
-        ours = type(self).execute_complete is ZookeeperAcquireLockOperator.execute_complete
-        return ours and not self.outlets
 
     def _own(self, context: Context) -> None:
         self._owner = holder_of(context, self.task_id if self.is_nested(context) else None)

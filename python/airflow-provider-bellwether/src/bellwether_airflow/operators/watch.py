@@ -12,7 +12,7 @@ from ..goals import NodeGoal, baseline_of
 from ..triggers.znode import ZNodeTrigger
 from ..version_compat import AirflowRuntimeError, Context
 from ..waiting import Goal, Look
-from .waits import DEFAULT_TIMEOUT_S, Seconds, Waits
+from .waits import Waits
 
 _KEPT = "bellwether_baseline"
 
@@ -20,10 +20,30 @@ _KEPT = "bellwether_baseline"
 class WatchesNode(Waits):
     """The part of an operator or sensor that waits for a state of a node."""
 
-    condition: str
-    expected: Any
-    baseline: Any
-    push_value: bool
+    template_fields: Sequence[str] = (
+        "path",
+        "expected",
+        "baseline",
+        "zookeeper_conn_id",
+        "zookeeper_hosts",
+    )
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        condition: str = "changed",
+        expected: Any = None,
+        baseline: Any = None,
+        push_value: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.condition = condition
+        self.expected = expected
+        self.baseline = baseline
+        self.push_value = push_value
 
     # Inside another operator the value is given back: what becomes of it is that one's affair.
     _with_value = False
@@ -31,11 +51,9 @@ class WatchesNode(Waits):
     def goal(self) -> NodeGoal:
         """The state of the node."""
         baseline = None if self.baseline is None else baseline_of(self.baseline)
-        goal = NodeGoal(
+        return NodeGoal(
             self.path, self.condition, self.expected, baseline, self.push_value or self._with_value
         )
-        goal.check()
-        return goal
 
     def trigger(self, goal: Goal, **common: Any) -> ZNodeTrigger:
         """The trigger that waits for it."""
@@ -95,40 +113,9 @@ class ZookeeperWatchOperator(WatchesNode):
     :param push_value: put the value into XCom too
     """
 
-    template_fields: Sequence[str] = (
-        "path",
-        "expected",
-        "baseline",
-        "zookeeper_conn_id",
-        "zookeeper_hosts",
-    )
-
-    def __init__(
-        self,
-        *,
-        path: str,
-        condition: str = "changed",
-        expected: Any = None,
-        baseline: Any = None,
-        timeout: Seconds = DEFAULT_TIMEOUT_S,
-        soft_fail: bool = False,
-        deferrable: bool = True,
-        end_in_trigger: bool | None = None,
-        poke_interval: Seconds = 5.0,
-        push_value: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.path = path
-        self.condition = condition
-        self.expected = expected
-        self.baseline = baseline
-        self.timeout = timeout
+    def __init__(self, *, path: str, soft_fail: bool = False, **kwargs: Any) -> None:
+        super().__init__(path=path, **kwargs)
         self.soft_fail = soft_fail
-        self.deferrable = deferrable
-        self.end_in_trigger = end_in_trigger
-        self.poke_interval = poke_interval
-        self.push_value = push_value
 
     def execute(self, context: Context) -> Any:
         """Looks, and waits unless it is so already."""

@@ -30,7 +30,7 @@ from ..version_compat import (
 from ..waiting import Goal
 from .base import ZookeeperNodeOperator
 from .nodes import version_of
-from .waits import DEFAULT_TIMEOUT_S, Seconds, Waits
+from .waits import Waits
 
 _WRITE_TRIES = 50
 _DEFAULT_MARKERS = "/airflow/markers"
@@ -243,21 +243,13 @@ class ZookeeperOnceOperator(Waits):
         path: str = "/airflow/once",
         mark: str = "claim",
         on_claimed: str = "skip",
-        timeout: Seconds = DEFAULT_TIMEOUT_S,
-        deferrable: bool = True,
-        poke_interval: Seconds = 5.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(end_in_trigger=True, **kwargs)
         self.key = key
         self.path = path
         self.mark = mark
         self.on_claimed = on_claimed
-        self.timeout = timeout
-        self.deferrable = deferrable
-        self.poke_interval = poke_interval
-        self.soft_fail = False
-        self.end_in_trigger = True
         if mark not in ("claim", "done"):
             raise Refused(f"mark is {mark!r}; claim or done is expected")
         if on_claimed not in _ON_CLAIMED:
