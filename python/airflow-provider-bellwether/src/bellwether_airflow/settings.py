@@ -34,6 +34,7 @@ class ConnectionLike(Protocol):
     """The part of an Airflow connection that is read here."""
 
     conn_id: Any
+    conn_type: Any
     host: Any
     port: Any
     schema: Any

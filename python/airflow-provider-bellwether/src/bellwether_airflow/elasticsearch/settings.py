@@ -7,13 +7,13 @@ is in no text that this module makes.
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ..errors import Refused
 from ..paths import checked, child_of
 from ..settings import DEFAULT_CONN_ID as ZOOKEEPER_DEFAULT
-from ..settings import Settings, Target
+from ..settings import ConnectionLike, Settings, Target
 from ..version_compat import BaseHook, mask_secret
 
 DEFAULT_CONN_ID = "elasticsearch_default"
@@ -25,22 +25,6 @@ CONNECTION_TYPES = ("elasticsearch", "opensearch", "http", "https")
 
 _YES = (True, "true", "True", 1, "1")
 _NO = (False, "false", "False", 0, "0", None, "")
-
-
-class ConnectionLike(Protocol):
-    """The part of an Airflow connection that is read here."""
-
-    conn_id: Any
-    conn_type: Any
-    host: Any
-    port: Any
-    schema: Any
-    login: Any
-    password: Any
-
-    @property
-    def extra_dejson(self) -> dict[str, Any]:
-        """The fields of the form that are this type's own."""
 
 
 @dataclass(frozen=True)
