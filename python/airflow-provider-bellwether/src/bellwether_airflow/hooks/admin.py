@@ -11,30 +11,20 @@ from typing import IO, Any
 import httpx
 
 from ..errors import Refused
-from ..settings import DEFAULT_CONN_ID, Settings, Target
-from ..version_compat import AirflowException, AirflowFailException, BaseHook
+from ..version_compat import AirflowException, AirflowFailException
+from .zookeeper import ZooKeeperBaseHook
 
 _REQUEST_S = 300.0
 _PAUSE_S = 2.0
 _PAUSE_S_MAX = 60.0
 
 
-class ZooKeeperAdminHook(BaseHook):
+class ZooKeeperAdminHook(ZooKeeperBaseHook):
     """The admin servers of a connection, in the order of `admin_url`.
 
     :param zookeeper_conn_id: a connection of the type `zookeeper` that has `admin_url`
     :param settings: in place of a connection
     """
-
-    def __init__(
-        self,
-        zookeeper_conn_id: str = DEFAULT_CONN_ID,
-        *,
-        settings: Settings | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._target = Target(zookeeper_conn_id, settings)
 
     def urls(self) -> list[str]:
         """The admin servers.

@@ -16,8 +16,8 @@ from ..settings import DEFAULT_CONN_ID, Settings, Target
 from ..version_compat import BaseHook
 
 
-class _Hook(BaseHook):
-    """What both kinds share: where the settings come from."""
+class ZooKeeperBaseHook(BaseHook):
+    """What all of them share: where the settings come from."""
 
     conn_name_attr = "zookeeper_conn_id"
     default_conn_name = DEFAULT_CONN_ID
@@ -37,7 +37,7 @@ class _Hook(BaseHook):
         self._settings = settings
 
 
-class ZooKeeperHook(_Hook):
+class ZooKeeperHook(ZooKeeperBaseHook):
     """A session for tasks. `with hook.client() as client` leases one, `get_conn` keeps one.
 
     :param zookeeper_conn_id: a connection of the type `zookeeper`
@@ -110,7 +110,7 @@ class ZooKeeperHook(_Hook):
             client.close()
 
 
-class ZooKeeperAsyncHook(_Hook):
+class ZooKeeperAsyncHook(ZooKeeperBaseHook):
     """A session for asyncio: `async with hook.client() as client`.
 
     :param zookeeper_conn_id: a connection of the type `zookeeper`
