@@ -25,6 +25,7 @@ from bellwether.recipes import Held, Lock, RwLock, Semaphore
 
 from . import sessions
 from .errors import Refused, told
+from .kills import more_on_kill
 from .owner import about
 from .paths import checked
 from .settings import DEFAULT_CONN_ID, Settings, Target
@@ -185,7 +186,9 @@ class ZooKeeperLock:
 
     def _acquire(self) -> tuple[Lease, Client]:
         settings = self._conn if isinstance(self._conn, Settings) else Target(self._conn).resolve()
-        self._chained.append(_more_on_kill(self._on_kill))
+        task = _task()
+        if task is not None:
+            self._chained.append(more_on_kill(task, after=self._on_kill))
         client = self._client = sessions.connect(settings)
         if self._killed:
             raise LeaseLost(self.path, "killed")
@@ -286,35 +289,12 @@ def _self() -> dict[str, object]:
         return process
 
 
-def _more_on_kill(then: Callable[[], None]) -> Callable[[], None]:
-    """Has the `on_kill` of the task that runs do something more, at its end; gives what undoes it.
-
-    Outside of a task there is nothing to do.
-    """
+def _task() -> Any:
+    """The task that runs in this process, if one does."""
     try:
-        task: Any = get_current_context().get("task")
+        return get_current_context().get("task")
     except RuntimeError:
-        task = None
-    if task is None:
-        return lambda: None
-    own, before = vars(task).get("on_kill"), task.on_kill
-
-    def both() -> None:
-        try:
-            before()
-        finally:
-            then()
-
-    def undo() -> None:
-        if vars(task).get("on_kill") is not both:
-            return
-        if own is None:
-            del vars(task)["on_kill"]
-        else:
-            vars(task)["on_kill"] = own
-
-    vars(task)["on_kill"] = both
-    return undo
+        return None
 
 
 class _Watchdog:

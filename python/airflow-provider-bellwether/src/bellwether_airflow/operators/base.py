@@ -14,6 +14,7 @@ from bellwether import Client
 
 from .. import sessions
 from ..errors import told
+from ..kills import more_on_kill
 from ..links import ZnodeLink
 from ..owner import owner_of
 from ..settings import DEFAULT_CONN_ID, Settings, Target, from_arguments
@@ -172,23 +173,11 @@ class ZookeeperOperator(BaseOperator):
         if outer is None or outer is self:
             yield
             return
-        task: Any = outer
-        own, before = vars(task).get("on_kill"), task.on_kill
-
-        def both() -> None:
-            try:
-                self.on_kill()
-            finally:
-                before()
-
-        vars(task)["on_kill"] = both
+        undo = more_on_kill(outer, before=self.on_kill)
         try:
             yield
         finally:
-            if own is None:
-                del vars(task)["on_kill"]
-            else:
-                vars(task)["on_kill"] = own
+            undo()
 
     def to_end(self, context: Context, main: Callable[[], Awaitable[_Result]]) -> _Result:
         """Runs a coroutine, which `on_kill` ends.
