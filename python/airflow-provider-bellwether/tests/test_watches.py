@@ -4,19 +4,20 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from bellwether import Acl, Client
+from bellwether import Acl, AsyncClient, Client
 from conftest import WAIT_S, Ran, until
 
+from bellwether_airflow.goals import NodeGoal
 from bellwether_airflow.rounds import BarrierGoal
 from bellwether_airflow.settings import Settings, Target
 from bellwether_airflow.triggers.zookeeper import HealthTrigger, ZNodeBarrierTrigger, ZNodeTrigger
 from bellwether_airflow.version_compat import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent
-from bellwether_airflow.waiting import logger, reach
+from bellwether_airflow.waiting import Look, logger, reach
 
 Succeeds = Callable[..., dict[str, Any]]
 Run = Callable[..., Ran]
@@ -231,6 +232,36 @@ def test_a_node_that_is_made_anew_is_another(hosts: str, client: Client, root: s
     seen = {"czxid": stat.czxid, "mzxid": stat.mzxid}
     event = asyncio.run(event_of(trigger(hosts, root + "/x", baseline=seen)))
     assert isinstance(event, TaskSuccessEvent)
+
+
+class Meddling:
+    """A client behind each of whose requests the node is changed, before the next one."""
+
+    def __init__(self, client: AsyncClient, path: str) -> None:
+        self._client = client
+        self._path = path
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def asked(*arguments: Any) -> Any:
+            answer = await getattr(self._client, name)(*arguments)
+            await self._client.set(self._path, b"later")
+            return answer
+
+        return asked
+
+
+def test_what_a_look_saw_is_what_its_watch_was_armed_at(
+    hosts: str, client: Client, root: str
+) -> None:
+    stat = client.create(root + "/x", b"first").stat
+    goal = NodeGoal(root + "/x", with_value=True)
+
+    async def look() -> Look:
+        async with AsyncClient.connect(hosts) as session:
+            return await goal.look(cast(AsyncClient, Meddling(session, root + "/x")))
+
+    seen = asyncio.run(look()).result
+    assert (seen["value"], seen["mzxid"]) == ("first", stat.mzxid)
 
 
 def test_triggers_share_a_session(hosts: str, client: Client, word: Word, root: str) -> None:

@@ -1,7 +1,8 @@
 """The states of nodes that a task can wait for.
 
-Keeps true: a goal is looked at after its watches are armed; that something has changed is told by
-another `(czxid, mzxid)`, whichever is greater, for a restored service counts from an earlier zxid.
+Keeps true: a node is looked at by the request that arms its watch; that something has changed is
+told by another `(czxid, mzxid)`, whichever is greater: a restored service counts from an earlier
+zxid.
 """
 
 import ast
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import bellwether
-from bellwether import AsyncClient, Stat
+from bellwether import AsyncClient, AsyncOnceWatch, Stat
 
 from .errors import Refused
 from .paths import checked
@@ -72,32 +73,32 @@ class NodeGoal(Goal):
         return f"wait for {self.path} ({self.condition})"
 
     async def look(self, client: AsyncClient) -> Look:
-        """Reads the node, with a watch on whatever the condition depends on."""
-        if self.condition == "children":
-            return await self._children(client)
-        stat, watch = await client.exists_and_watch(self.path)
-        data = b""
-        if stat is not None and (self.with_value or self.condition in ("value", "regex", "json")):
+        """Reads the node, with a watch on whatever the condition depends on, in one request."""
+        while True:
             try:
-                data, stat = await client.get(self.path)
+                return await self._look_at_node(client)
             except bellwether.NoNodeError:
-                # Gone since: the watch has told, and the next look sees it.
-                return Look(False, {}, [watch])
-        return Look(self._met(stat, data), self._result(stat, data), [watch])
+                stat, watch = await client.exists_and_watch(self.path)
+                if stat is None:
+                    return self._look_at_none(watch)
+                await watch.close()
 
-    async def _children(self, client: AsyncClient) -> Look:
-        try:
+    async def _look_at_node(self, client: AsyncClient) -> Look:
+        if self.condition == "children":
             names, stat, watch = await client.children_and_watch(self.path)
-        except bellwether.NoNodeError:
-            missing, watch = await client.exists_and_watch(self.path)
-            names = []
-            if missing is not None:
-                return Look(False, {}, [watch])
-            return Look(
-                self._enough(0), {"path": self.path, "exists": False, "children": 0}, [watch]
-            )
-        result = {**described(self.path, stat), "exists": True, "children": len(names)}
-        return Look(self._enough(len(names)), result, [watch])
+            result = {**described(self.path, stat), "exists": True, "children": len(names)}
+            return Look(self._enough(len(names)), result, [watch])
+        if self.with_value or self.condition in ("value", "regex", "json"):
+            data, found, watch = await client.get_and_watch(self.path)
+            return Look(self._met(found, data), self._result(found, data), [watch])
+        seen, watch = await client.exists_and_watch(self.path)
+        return Look(self._met(seen, b""), self._result(seen, b""), [watch])
+
+    def _look_at_none(self, watch: AsyncOnceWatch) -> Look:
+        if self.condition == "children":
+            result = {"path": self.path, "exists": False, "children": 0}
+            return Look(self._enough(0), result, [watch])
+        return Look(self._met(None, b""), self._result(None, b""), [watch])
 
     def _enough(self, found: int) -> bool:
         compare, wanted = self._count()
