@@ -38,7 +38,13 @@ def test_whatever_the_metadata_names_can_be_imported() -> None:
     links: list[str] = info["extra-links"]
     classes = [row["hook-class-name"] for row in info["connection-types"]]
     classes += [row["class-name"] for row in info["task-decorators"]]
-    for path in [*links, *classes, *info["secrets-backends"], *info["notifications"]]:
+    for path in [
+        *links,
+        *classes,
+        *info["queues"],
+        *info["secrets-backends"],
+        *info["notifications"],
+    ]:
         module, _, name = path.rpartition(".")
         assert getattr(importlib.import_module(module), name)
 

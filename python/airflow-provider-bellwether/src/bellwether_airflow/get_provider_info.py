@@ -169,7 +169,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [*_modules("sensors.zookeeper"), _search("elasticsearch.sensors")],
         "triggers": [
-            *_modules("triggers.zookeeper", "triggers.lock"),
+            *_modules("triggers.zookeeper", "triggers.lock", "triggers.queue"),
             _search("triggers.search"),
         ],
         "connection-types": [_connection_type()],
@@ -180,6 +180,7 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "bellwether_airflow.decorators.locked.zookeeper_locked_task",
             }
         ],
+        "queues": ["bellwether_airflow.queues.zookeeper.ZooKeeperMessageQueueProvider"],
         "secrets-backends": ["bellwether_airflow.secrets.zookeeper.ZooKeeperSecretsBackend"],
         "notifications": ["bellwether_airflow.notifications.zookeeper.ZooKeeperNotifier"],
         "extra-links": ["bellwether_airflow.links.ZnodeLink"],

@@ -39,6 +39,11 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
+def is_over(client: Client | AsyncClient) -> bool:
+    """Whether a session has ended, for whatever reason."""
+    return client.state in _OVER
+
+
 def acquire(settings: Settings) -> Client:
     """A session of this process, opened if there is none; `release` it.
 
@@ -47,7 +52,7 @@ def acquire(settings: Settings) -> Client:
     """
     with _lock:
         shared = _shared.get(settings)
-        if shared is not None and shared.client.state not in _OVER:
+        if shared is not None and not is_over(shared.client):
             shared.users += 1
             return shared.client
         client = connect(settings)
@@ -115,7 +120,7 @@ class _AsyncShared:
             return False
         if self.opening.cancelled() or self.opening.exception() is not None:
             return True
-        return self.opening.result().state in _OVER
+        return is_over(self.opening.result())
 
     async def close(self) -> None:
         if not self.opening.done():

@@ -26,8 +26,11 @@ from airflow.triggers.base import (
     TaskSuccessEvent,
     TriggerEvent,
 )
+from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome, SharedStreamProducer
 
 __all__ = [
+    "AdvanceItem",
+    "AdvanceOutcome",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -43,6 +46,7 @@ __all__ = [
     "BaseTrigger",
     "Context",
     "DecoratedOperator",
+    "SharedStreamProducer",
     "TaskDecorator",
     "TaskFailedEvent",
     "TaskSkippedEvent",

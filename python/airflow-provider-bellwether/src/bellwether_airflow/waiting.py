@@ -25,6 +25,7 @@ RELOOK_S = 60.0
 """How often a goal is looked at without an event: a server that was restored from a copy may not
 know of a change that it had told others of."""
 
+_PAUSE_S = 1.0
 _PAUSE_S_MAX = 30.0
 """The longest pause between attempts to reach a service that cannot be reached."""
 
@@ -39,6 +40,24 @@ class Log(Protocol):
 
     def warning(self, message: str, /, *arguments: Any) -> Any:
         """Says something that a person should know."""
+
+
+class Pauses:
+    """Pauses between attempts, each longer than the one before."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._next = _PAUSE_S
+
+    def reset(self) -> None:
+        """The service was reached."""
+        self._next = _PAUSE_S
+
+    async def wait(self, problem: str) -> None:
+        """Says what was wrong, and pauses."""
+        self._log.warning("%s; trying again in %.0f s", problem, self._next)
+        await asyncio.sleep(self._next)
+        self._next = min(2 * self._next, _PAUSE_S_MAX)
 
 
 @dataclass

@@ -8,7 +8,15 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 from bellwether import AsyncClient, AsyncWatch, Client, Watch
-from bellwether.recipes import AsyncDiscovery, AsyncLock, AsyncRegistry, Discovery, Lock, Registry
+from bellwether.recipes import (
+    AsyncDiscovery,
+    AsyncLock,
+    AsyncRegistry,
+    Discovery,
+    Lock,
+    Queue,
+    Registry,
+)
 
 from .. import sessions
 from ..errors import Refused
@@ -87,6 +95,10 @@ class ZooKeeperHook(ZooKeeperBaseHook):
     def lock(self, path: str, data: bytes = b"") -> Lock:
         """A lock in the session of `get_conn`."""
         return Lock(self.get_conn(), path, data=data)
+
+    def queue(self, path: str) -> Queue:
+        """A queue in the session of `get_conn`."""
+        return Queue(self.get_conn(), path)
 
     def discover(self, base: str, service: str) -> Discovery:
         """The instances of a service that is registered below `base`."""

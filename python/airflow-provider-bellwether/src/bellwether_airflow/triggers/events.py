@@ -23,33 +23,14 @@ from ..version_compat import (
     BaseEventTrigger,
     TriggerEvent,
 )
-from ..waiting import RELOOK_S, logger
+from ..waiting import RELOOK_S, Pauses, logger
 
 KEEP_AFTER_S = 10.0
 """How long after an event the cursor is stored. A triggerer hands events on about once a second,
 and says to nobody when they are in the database; a cursor that was stored before that would lose
 the event of a triggerer that is killed in between. Within this time an event is told twice."""
 
-_PAUSE_S = 1.0
-_PAUSE_S_MAX = 30.0
 _LOG = logger("events")
-
-
-class _Pauses:
-    """Pauses between attempts, each longer than the one before."""
-
-    def __init__(self) -> None:
-        self._next = _PAUSE_S
-
-    def reset(self) -> None:
-        """The service was reached."""
-        self._next = _PAUSE_S
-
-    async def wait(self, problem: str) -> None:
-        """Says what was wrong, and pauses."""
-        _LOG.warning("%s; trying again in %.0f s", problem, self._next)
-        await asyncio.sleep(self._next)
-        self._next = min(2 * self._next, _PAUSE_S_MAX)
 
 
 class ZNodeEventTrigger(BaseEventTrigger):
@@ -94,7 +75,7 @@ class ZNodeEventTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[str | None]:
         """Paths that have changed, and None when any may have; it never ends."""
         conn_id, root = kwargs["zookeeper_conn_id"], kwargs["root"]
-        pauses = _Pauses()
+        pauses = Pauses(_LOG)
         while True:
             try:
                 settings = await Target(conn_id).aresolve()
@@ -145,7 +126,7 @@ class ZNodeEventTrigger(BaseEventTrigger):
             self._keeping = asyncio.create_task(self._keep(now, KEEP_AFTER_S))
 
     async def _read(self) -> dict[str, Any]:
-        pauses = _Pauses()
+        pauses = Pauses(_LOG)
         while True:
             try:
                 settings: Settings = await Target(self.zookeeper_conn_id).aresolve()
@@ -186,7 +167,7 @@ class ZNodeEventTrigger(BaseEventTrigger):
             _LOG.warning("the cursor for %s was not kept: %s", self.path, error)
 
 
-async def _changes(client: AsyncClient, root: str, pauses: _Pauses) -> AsyncIterator[str | None]:
+async def _changes(client: AsyncClient, root: str, pauses: Pauses) -> AsyncIterator[str | None]:
     """What changes below a node, as long as the session lives.
 
     Raises:
