@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from bellwether import AsyncClient, Client
+from bellwether import AsyncClient, Client, ForkedClientError
 
 from .settings import Settings
 
@@ -34,6 +34,7 @@ def _forget() -> None:
     global _lock
     _lock = threading.RLock()
     _shared.clear()
+    _by_loop.clear()
 
 
 os.register_at_fork(after_in_child=_forget)
@@ -69,7 +70,11 @@ def release(settings: Settings, client: Client) -> None:
             if shared.users > 0:
                 return
             del _shared[settings]
-    client.close()
+    try:
+        client.close()
+    except ForkedClientError:
+        # A forked child leaves a block that its parent has entered: the session is the parent's.
+        pass
 
 
 def connect(settings: Settings) -> Client:

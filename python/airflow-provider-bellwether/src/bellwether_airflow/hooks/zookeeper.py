@@ -3,6 +3,7 @@
 Keeps true: hooks with equal settings share one session in a process, and in an event loop.
 """
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
@@ -55,6 +56,7 @@ class ZooKeeperHook(ZooKeeperBaseHook):
     def __init__(self, *arguments: Any, **kwargs: Any) -> None:
         super().__init__(*arguments, **kwargs)
         self._kept: Client | None = None
+        self._kept_in = 0
 
     @property
     def settings(self) -> Settings:
@@ -71,8 +73,9 @@ class ZooKeeperHook(ZooKeeperBaseHook):
 
     def get_conn(self) -> Client:
         """The process's session, until `close`."""
-        if self._kept is None:
-            self._kept = sessions.acquire(self.settings)
+        if self._kept is None or self._kept_in != os.getpid():
+            # What a forked child inherits is its parent's.
+            self._kept, self._kept_in = sessions.acquire(self.settings), os.getpid()
         return self._kept
 
     def close(self) -> None:
