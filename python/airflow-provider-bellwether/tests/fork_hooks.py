@@ -1,4 +1,4 @@
-"""Forks, again and again, while a hook of the parent holds a session that is idle, busy or asyncio's.
+"""Forks, again and again, while a hook of the parent has a session: idle, busy, or asyncio's.
 
 Usage: fork_hooks.py HOST:PORT ROOT FORKS idle|threads|asyncio
 

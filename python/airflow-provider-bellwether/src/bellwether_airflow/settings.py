@@ -203,8 +203,8 @@ def _read(connection: ConnectionLike) -> Settings:
         hosts=f"{hosts}/{chroot}" if chroot else hosts,
         user=connection.login if by_name else None,
         password=connection.password if by_name else None,
-        session_timeout=_seconds(extra, "session_timeout", DEFAULT_SESSION_TIMEOUT_S),
-        connect_timeout=_seconds(extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_S),
+        session_timeout=seconds_of(extra, "session_timeout", DEFAULT_SESSION_TIMEOUT_S),
+        connect_timeout=seconds_of(extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_S),
         read_only=_flag(extra, "read_only"),
         admin_url=extra.get("admin_url") or None,
         admin_auth=extra.get("admin_auth") or None,
@@ -227,7 +227,12 @@ def _tls_files(extra: Mapping[str, Any]) -> TlsFiles | None:
     return TlsFiles(**given, verify_hostname=verify_hostname)
 
 
-def _seconds(extra: Mapping[str, Any], name: str, otherwise: float) -> float:
+def seconds_of(extra: Mapping[str, Any], name: str, otherwise: float) -> float:
+    """A time of a connection's form, in seconds.
+
+    Raises:
+        Refused: it is none.
+    """
     value = extra.get(name)
     if value is None or value == "":
         return otherwise

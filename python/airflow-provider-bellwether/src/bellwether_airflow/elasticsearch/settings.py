@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ..errors import Refused
 from ..paths import checked, child_of
 from ..settings import DEFAULT_CONN_ID as ZOOKEEPER_DEFAULT
-from ..settings import ConnectionLike, Settings, Target
+from ..settings import ConnectionLike, Settings, Target, seconds_of
 from ..version_compat import BaseHook, mask_secret
 
 DEFAULT_CONN_ID = "elasticsearch_default"
@@ -184,8 +184,8 @@ def _read(connection: ConnectionLike, discovered: bool) -> SearchSettings:
         user=connection.login or None,
         password=connection.password or None,
         api_key=api_key,
-        timeout=_seconds(extra, "timeout", DEFAULT_TIMEOUT_S),
-        connect_timeout=_seconds(extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_S),
+        timeout=seconds_of(extra, "timeout", DEFAULT_TIMEOUT_S),
+        connect_timeout=seconds_of(extra, "connect_timeout", DEFAULT_CONNECT_TIMEOUT_S),
         verify=_flag(extra, "verify_certs", True),
         ca_certs=extra.get("ca_certs") or None,
         client_cert=extra.get("client_cert") or None,
@@ -232,19 +232,6 @@ def address(entry: str, scheme: str, port: object = None) -> str:
         raise Refused(f"the host {entry!r} has a path")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{number}"
-
-
-def _seconds(extra: Mapping[str, Any], name: str, otherwise: float) -> float:
-    value = extra.get(name)
-    if value is None or value == "":
-        return otherwise
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 < seconds < 1e9:
-        raise Refused(f"{name} is {value!r}; a positive number of seconds is expected")
-    return seconds
 
 
 def _flag(extra: Mapping[str, Any], name: str, otherwise: bool) -> bool:
