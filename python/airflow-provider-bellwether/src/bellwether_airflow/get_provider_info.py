@@ -135,6 +135,16 @@ def _config() -> dict[str, Any]:
             "s3://backup/zookeeper",
             "",
         ),
+        "agent_socket": _option(
+            "Unix socket of this machine's node agent, for the registry and for states of DAGs.",
+            "/run/bellwether/agent.sock",
+            "",
+        ),
+        "state_dags": _option(
+            "Patterns of the DAGs whose last state is written to a node, separated by commas.",
+            "report_*,load_*",
+            "",
+        ),
         "marker_root": _option(
             "Node below which exactly-once writes keep their marks.",
             "/airflow/markers",
@@ -167,9 +177,14 @@ def get_provider_info() -> dict[str, Any]:
             *_modules("operators.zookeeper", "operators.locks"),
             _search("elasticsearch.operators"),
         ],
-        "sensors": [*_modules("sensors.zookeeper"), _search("elasticsearch.sensors")],
+        "sensors": [
+            *_modules("sensors.zookeeper", "sensors.component"),
+            _search("elasticsearch.sensors"),
+        ],
         "triggers": [
-            *_modules("triggers.zookeeper", "triggers.lock", "triggers.queue"),
+            *_modules(
+                "triggers.zookeeper", "triggers.lock", "triggers.queue", "triggers.component"
+            ),
             _search("triggers.search"),
         ],
         "connection-types": [_connection_type()],

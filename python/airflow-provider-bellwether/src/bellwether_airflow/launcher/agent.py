@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 import select
 import signal
 import socket
@@ -173,7 +172,7 @@ class Agent:
         self._registrar = Registrar(self.link)
         self._processes = Processes(self._registrar)
         self._states = States(self.link)
-        self._key = secrets.token_bytes(16)
+        self._key = os.urandom(16)
         self._reads = ThreadPoolExecutor(READS_MAX, "read")
         self._free = threading.BoundedSemaphore(READS_MAX)
         self._asked = 0

@@ -151,7 +151,7 @@ def within(limit: float, work: Callable[[], _Result]) -> _Result:
     return result  # type: ignore[return-value]
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: str, timeout: float) -> None:
@@ -185,7 +185,7 @@ class Agent:
         """
         known = self._known.get(path)
         headers = {} if known is None else {"If-None-Match": known[0]}
-        connection = _UnixConnection(self.path, timeout)
+        connection = UnixConnection(self.path, timeout)
         try:
             connection.request("GET", "/v1/node" + quote(path), headers=headers)
             answer = connection.getresponse()
