@@ -2,7 +2,8 @@
 
 Keeps true: its sockets are its user's alone. What it answers is what a server of the ensemble says
 at that moment, or that it cannot say (503); it never answers from memory. It registers processes
-that announce themselves, by the kernel's word for who they are, until the kernel says they are gone.
+that announce themselves, by the kernel's word for who they are, until the kernel says they have
+ended.
 """
 
 import ctypes

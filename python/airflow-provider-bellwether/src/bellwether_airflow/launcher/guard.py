@@ -3,7 +3,7 @@
 Usage: guard.py CONTROL REPORT PARENT COMMAND [ARGUMENT …]; the numbers are two pipes and a process.
 
 It is a small process without threads, run by its path, so that it needs no package. It starts the
-command in a process group of its own, adopts what the command leaves behind (PR_SET_CHILD_SUBREAPER)
+command in a process group of its own, adopts what the command leaves behind, as a subreaper,
 and obeys lines: `lease TERM KILL` (moments of the monotonic clock), `stop SECONDS`, `kill`. It says
 `started PID`, `term` when the lease has it end the command, and `ended CODE`.
 
@@ -75,7 +75,8 @@ class Guard:
         wake, waker = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(waker, False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        ended_or_orphaned = (signal.SIGCHLD, signal.SIGUSR1)
+        for number in (*ended_or_orphaned, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)

@@ -274,7 +274,8 @@ class Launcher:
     # The election.
 
     def _campaign(self, path: str) -> None:
-        words = {"host": socket.gethostname(), "pid": os.getpid(), "component": self._plan.component}
+        words: dict[str, object] = {"host": socket.gethostname(), "pid": os.getpid()}
+        words["component"] = self._plan.component
 
         def elected(office: Office) -> None:
             self._events.put(lambda: self._on_elected(office))
