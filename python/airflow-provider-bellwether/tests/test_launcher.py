@@ -227,6 +227,26 @@ def test_a_change_that_is_refused_restarts_nothing(
     assert [line["what"] for line in stage.said()] == ["begin"]
 
 
+def test_one_that_waits_outlives_a_tree_that_is_refused(
+    stage: Stage, client: Client, hosts: str, root: str
+) -> None:
+    config = f"{root}/config"
+    client.create(f"{config}/core/parallelism", b"4", makepath=True)
+    arguments = ("--hosts", hosts, "--config", config, "--election", f"{root}/leader", *TIMEOUT)
+    first = stage.run(*arguments, "--restart-lock", f"{root}/restart", name="first")
+    until(lambda: stage.said("begin", "first"), "the first")
+    stage.run(*arguments, "--restart-lock", f"{root}/restart", name="second")
+    until(lambda: "waiting to be elected" in stage.log("second"), "the second to wait")
+    until(lambda: "the configuration has 1 options" in stage.log("second"), "the second to read")
+    client.create(f"{config}/core/nonsense", b"1")
+    until(lambda: "Airflow has no such option" in stage.log("second"), "the refusal")
+    first.terminate()
+    until(lambda: stage.said("begin", "second"), "the second")
+    begun = stage.said("begin", "second")[0]
+    assert begun["given"]["AIRFLOW__CORE__PARALLELISM"] == "4"
+    _is_a_succession(stage)
+
+
 def test_a_component_is_registered_while_it_runs(
     stage: Stage, client: Client, hosts: str, root: str
 ) -> None:

@@ -137,3 +137,10 @@ def test_the_command_line_lists_the_provider_and_its_hook() -> None:
     (hook,) = [row for row in hooks if row["connection_type"] == "zookeeper"]
     assert hook["class"] == "bellwether_airflow.hooks.zookeeper.ZooKeeperHook"
     assert "ImportError" not in json.dumps(hook)
+
+
+def test_airflow_lists_the_plugin(airflow_db: None) -> None:
+    listed = json.loads(airflow("plugins", "--output", "json").splitlines()[-1])
+    (plugin,) = [row for row in listed if row["name"] == "bellwether"]
+    assert plugin["listeners"] == ["bellwether_airflow.plugins.listeners"]
+    assert [app["url_prefix"] for app in plugin["fastapi_apps"]] == ["/bellwether"]

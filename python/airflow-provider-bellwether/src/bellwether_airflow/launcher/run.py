@@ -342,12 +342,19 @@ class Launcher:
         if rendering.problems:
             lines = "\n".join(f"  {problem}" for problem in rendering.problems)
             text = f"--config {root} is refused:\n{lines}"
-            self._events.put(lambda: self._on_trouble(text))
+            self._events.put(lambda: self._on_bad_tree(text))
             return
         environment = rendering.environment()
         self._events.put(lambda: self._on_configured(environment))
 
+    def _on_bad_tree(self, text: str) -> None:
+        """Who has a configuration goes on with it, also one that waits to be elected."""
+        log.error("%s", text)
+        if self._configured is None:
+            self._code = _REFUSED
+
     def _on_configured(self, environment: dict[str, str]) -> None:
+        log.info("the configuration has %d options", len(environment))
         self._configured = environment
         if environment != self._bad:
             self._bad = None

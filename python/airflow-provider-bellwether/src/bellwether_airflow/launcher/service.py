@@ -127,12 +127,6 @@ class Link:
         client = self._client
         return None if client is None or client.state in _OVER else client
 
-    def renew(self, client: Client) -> None:
-        """Ends a session: what was held by it is not wanted any more, or not sure."""
-        with self._lock:
-            if self._client is client:
-                self._drop()
-
     def pause(self) -> None:
         """Before another try."""
         self.ending.wait(_PAUSE_S)
