@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..components import ComponentGoal, path_of
+from ..operators.waits import Sensor
 from ..owner import deployment as own_deployment
 from ..triggers.component import ComponentTrigger
 from ..triggers.znode import GoalTrigger
 from ..waiting import Goal
-from .zookeeper import _Sensor
 
 
-class AirflowComponentSensor(_Sensor):
+class AirflowComponentSensor(Sensor):
     """Waits until enough instances of a component are registered and up.
 
     :param component: such as scheduler, triggerer, dag-processor, api-server
@@ -30,17 +30,14 @@ class AirflowComponentSensor(_Sensor):
         self, *, component: str, min_count: int = 1, deployment: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.path = "/airflow"
         self.component = component
         self.min_count = min_count
         self.deployment = deployment
 
     def goal(self) -> ComponentGoal:
         """The state of the registry."""
-        self.path = path_of(self.deployment or own_deployment(), self.component)
-        goal = ComponentGoal(self.path, self.min_count)
-        goal.check()
-        return goal
+        path = path_of(self.deployment or own_deployment(), self.component)
+        return ComponentGoal(path, self.min_count)
 
     def trigger(self, goal: Goal, **common: Any) -> GoalTrigger:
         """The trigger that waits for it."""
