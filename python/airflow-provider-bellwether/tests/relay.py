@@ -21,8 +21,8 @@ class Relay:
         self.hosts = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._wake, waker = socket.socketpair()
-        self._selector.register(waker, selectors.EVENT_READ)
+        self._wake, self._woken = socket.socketpair()
+        self._selector.register(self._woken, selectors.EVENT_READ)
         self._others: dict[socket.socket, socket.socket] = {}
         self._frozen = False
         self._over = False
@@ -50,7 +50,7 @@ class Relay:
         self._over = True
         self._wake.send(b"x")
         self._thread.join()
-        for stream in (self._listener, self._wake, *self._others):
+        for stream in (self._listener, self._wake, self._woken, *self._others):
             stream.close()
 
     def _run(self) -> None:
@@ -64,10 +64,11 @@ class Relay:
                 assert isinstance(stream, socket.socket)
                 if stream is self._listener:
                     self._accept()
-                elif stream in self._others:
-                    self._move(stream)
-                else:
+                elif stream is self._woken:
                     stream.recv(1)
+                elif stream in self._others:
+                    # Not if its other end has just closed both.
+                    self._move(stream)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()

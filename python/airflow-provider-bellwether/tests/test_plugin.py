@@ -13,6 +13,7 @@ from bellwether_airflow import announcing
 from bellwether_airflow.launcher.datagrams import Announcement, Ear
 from bellwether_airflow.plugins import listeners
 from bellwether_airflow.plugins.registry import BellwetherPlugin
+from bellwether_airflow.version_compat import AirflowFailException
 
 
 class Job:
@@ -169,5 +170,5 @@ def test_what_no_component_can_be_is_refused() -> None:
         ({"component": "scheduler", "min_count": 0}, "min_count is 0"),
     ):
         sensor = AirflowComponentSensor(task_id="wait", **arguments)
-        with pytest.raises(ValueError, match=why):
-            sensor.goal()
+        with pytest.raises(AirflowFailException, match=why):
+            sensor.checked_goal()
