@@ -255,6 +255,24 @@ def test_a_job_that_the_engine_forgot_is_begun_again(serve: Serve, conn: Any) ->
     assert "n:2" in str(store.kept)
 
 
+def test_a_task_that_is_killed_while_its_job_begins_cancels_it(serve: Serve, conn: Any) -> None:
+    task: ElasticsearchReindexOperator | None = None
+
+    def reply(method: str, path: str, body: bytes) -> tuple[int, Any]:
+        if path.startswith("/_reindex"):
+            # The engine has begun, and its answer is on its way.
+            assert task is not None
+            task.on_kill()
+            return 200, {"task": "node:9"}
+        return (200, {"nodes": {}}) if path == "/_tasks/node%3A9/_cancel" else (599, {})
+
+    server = serve(reply=reply)
+    task = reindex(conn(server))
+    with pytest.raises(AirflowException, match="told to end"):
+        task.execute(context_of(task))
+    assert [path for _, path, _ in server.asked][1:] == ["/_tasks/node%3A9/_cancel"]
+
+
 def test_a_retry_goes_on_with_the_job_and_a_cleared_task_does_not(serve: Serve, conn: Any) -> None:
     store = Store()
     server = serve((200, {"task": "n:1"}), (500, {"error": "ouch"}), RUNNING, DONE)

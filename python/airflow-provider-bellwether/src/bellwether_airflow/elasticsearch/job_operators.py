@@ -77,7 +77,7 @@ class JobOperator(SearchOperator, Defers):
         return None, None
 
     def _begun(self, context: Context) -> Job:
-        job = self.ask(context, lambda client: self.start(client, context), self.doing())
+        job = self.ask(context, lambda client: self._started(client, context), self.doing())
         self.log.info("%s has begun", job)
         store = context.get("task_state_store")
         if store is not None and not self.is_nested(context):
@@ -88,6 +88,20 @@ class JobOperator(SearchOperator, Defers):
                     "the task's state store cannot be written (%s): a retry would begin anew", error
                 )
         return job
+
+    async def _started(self, client: SearchClient, context: Context) -> Job:
+        """Begins the job. If the task is told to end meanwhile, the answer is still waited for: only
+        that says what there is to cancel."""
+        starting = asyncio.ensure_future(self.start(client, context))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            try:
+                async with asyncio.timeout(CANCEL_LIMIT_S):
+                    await (await starting).cancel(client)
+            except (SearchError, TimeoutError) as error:
+                self.log.error("%s: it may have begun, and go on: %s", self.doing(), error)
+            raise
 
     def _wait(self, context: Context, job: Job) -> Any:
         deadline = self.deadline(time.time())
