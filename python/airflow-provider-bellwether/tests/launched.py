@@ -70,6 +70,9 @@ class Stage:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        # Shown of a test that has failed.
+        for log in sorted(self.directory.glob("*.log")):
+            print(f"--- {log.name}\n{log.read_text()}")
 
 
 def is_alive(pid: int) -> bool:

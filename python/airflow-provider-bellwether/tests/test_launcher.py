@@ -1,17 +1,26 @@
 """The launcher with real processes: elections, configurations, restarts, the registry."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bellwether import Client, NoNodeError
 from conftest import until
 from launched import CLI, Stage, is_alive
 from relay import Relay
+
+from bellwether_airflow.launcher import run
+from bellwether_airflow.launcher.elect import Lease
+from bellwether_airflow.launcher.run import Launcher, Plan
+from bellwether_airflow.launcher.service import Ensemble
 
 TIMEOUT = ("--session-timeout", "4")
 
@@ -326,6 +335,60 @@ def test_impossible_arguments_are_refused(hosts: str) -> None:
     ):
         done = subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=60)
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+
+
+class LateOffice:
+    """An office that was won when its lease was over, and was then confirmed."""
+
+    epoch = 7
+
+    def __init__(self) -> None:
+        self.is_confirmed = False
+
+    def lease(self) -> Lease:
+        left = 30.0 if self.is_confirmed else -1.0
+        return Lease(time.monotonic() + left, time.monotonic() + left)
+
+
+def test_an_office_that_is_confirmed_late_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Campaign:
+        def __init__(self, *arguments: Any) -> None:
+            self._elected, self._lease = arguments[3:5]
+
+        def start(self) -> None:
+            office = LateOffice()
+            self._elected(office)
+            threading.Thread(target=self._confirm, args=(office,)).start()
+
+        def _confirm(self, office: LateOffice) -> None:
+            until(launcher.has_considered.is_set, "the decision not to start yet")
+            office.is_confirmed = True
+            self._lease(office.lease())
+
+    class Considering(Launcher):
+        has_considered = threading.Event()
+
+        def _on_elected(self, office: Any) -> None:
+            super()._on_elected(office)
+            self.has_considered.set()
+
+    monkeypatch.setattr(run, "Campaign", Campaign)
+    command = ("sh", "-c", f"echo $BELLWETHER_EPOCH > {tmp_path}/epoch")
+    plan = Plan(Ensemble("127.0.0.1:1"), command, "sh", election="/leader")
+    launcher = Considering(plan)
+    # Without a component it would wait for ever.
+    giving_up = threading.Timer(30.0, os.kill, (os.getpid(), signal.SIGTERM))
+    giving_up.start()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert launcher.run() == 0
+    finally:
+        giving_up.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert (tmp_path / "epoch").read_text() == "7\n"
 
 
 def _registered(hosts: str, deployment: str, health: str) -> list[dict[str, str]]:

@@ -284,6 +284,9 @@ class Launcher:
             child = self._child
             if child is not None:
                 child.lease(lease)
+            else:
+                # What was left of the first may have been too short to start.
+                self._events.put(self._consider)
 
         def lost(office: Office, reason: str) -> None:
             self._events.put(lambda: self._on_lost(office, reason))
