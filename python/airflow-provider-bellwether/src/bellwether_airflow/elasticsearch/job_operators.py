@@ -90,8 +90,8 @@ class JobOperator(SearchOperator, Defers):
         return job
 
     async def _started(self, client: SearchClient, context: Context) -> Job:
-        """Begins the job. If the task is told to end meanwhile, the answer is still waited for: only
-        that says what there is to cancel."""
+        """Begins the job. If the task is told to end meanwhile, the answer is still waited for: it
+        alone says what there is to cancel."""
         starting = asyncio.ensure_future(self.start(client, context))
         try:
             return await asyncio.shield(starting)
