@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bellwether import Client, NoNodeError
+from bellwether import Acl, Client, NoNodeError, Perms
 from conftest import until
 from launched import CLI, Stage, is_alive
 from relay import Relay
@@ -222,6 +222,21 @@ def test_a_tree_with_something_impossible_is_refused(
     assert "hidden-value" not in log
     assert "history" not in log
     assert not stage.said()
+
+
+@pytest.mark.parametrize("path", ["", "/core", "/core/parallelism"])
+def test_a_tree_that_may_not_be_read_is_refused(
+    path: str, stage: Stage, client: Client, hosts: str, root: str
+) -> None:
+    config = f"{root}/config"
+    client.create(f"{config}/core/parallelism", b"4", makepath=True)
+    client.set_acl(config + path, [Acl(Perms.DELETE, "world", "anyone")])
+    launcher = stage.run("--hosts", hosts, "--config", config)
+    assert launcher.wait(60) == 2
+    assert f"{config}{path}: this user may not read it" in stage.log()
+    assert not stage.said()
+    for node in ("/core/parallelism", "/core", ""):
+        client.delete(config + node)
 
 
 def test_a_change_that_is_refused_restarts_nothing(

@@ -79,6 +79,31 @@ def refusal(section: str, option: str, value: str, known: Known) -> str | None:
     return None
 
 
+def unreadable(client: Client, root: str, nodes: Mapping[str, bytes]) -> list[str]:
+    """Which nodes of a tree this user may not read, with the reason: a snapshot lacks them.
+
+    Raises:
+        bellwether.ZooKeeperError: the servers cannot be asked.
+    """
+    above = [path for path in nodes if path == root or path.rpartition("/")[0] == root]
+    lacking = [] if root in nodes else [root]
+    for parent in above:
+        try:
+            below = [f"{parent}/{name}" for name in client.children(parent)]
+        except bellwether.NoNodeError:
+            continue
+        lacking += [path for path in below if path not in nodes]
+    problems = []
+    for path in sorted(lacking):
+        try:
+            client.get(path)
+        except bellwether.NoAuthError:
+            problems.append(f"{path}: this user may not read it")
+        except bellwether.NoNodeError:
+            pass
+    return problems
+
+
 def render(root: str, nodes: Mapping[str, bytes], known: Known) -> Rendering:
     """Reads a tree, given as data by paths. What lies below an option (its history) is not read."""
     options: Options = {}

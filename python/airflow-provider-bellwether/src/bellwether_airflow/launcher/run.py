@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import bellwether
-from bellwether.recipes import Held, Instance, Lock, Subtree
+from bellwether.recipes import Held, Instance, Lock, Snapshot, Subtree
 
 from .. import announcing
 from . import render
@@ -320,7 +320,7 @@ class Launcher:
             client = self._link.client()
             try:
                 with Subtree.open(client, root) as tree, tree.watch() as watch:
-                    self._read(known, root, {p: n.data for p, n in tree.snapshot().items()})
+                    self._read(client, known, root, tree.snapshot())
                     while True:
                         _, snapshot = watch.next()
                         try:
@@ -329,7 +329,7 @@ class Launcher:
                         except TimeoutError:
                             pass
                         if snapshot.is_settled:
-                            self._read(known, root, {p: n.data for p, n in snapshot.items()})
+                            self._read(client, known, root, snapshot)
             except (bellwether.NoAuthError, bellwether.BadArgumentsError) as error:
                 raise Trouble(f"--config {root} cannot be read: {told(error)}") from None
             except bellwether.ZooKeeperError as error:
@@ -337,13 +337,18 @@ class Launcher:
                     self._link.tell(f"--config {root} cannot be read now: {told(error)}")
             self._link.pause()
 
-    def _read(self, known: render.Known, root: str, nodes: dict[str, bytes]) -> None:
-        if root not in nodes:
+    def _read(
+        self, client: bellwether.Client, known: render.Known, root: str, tree: Snapshot
+    ) -> None:
+        nodes = {path: node.data for path, node in tree.items()}
+        problems = render.unreadable(client, root, nodes)
+        if root not in nodes and not problems:
             log.warning("--config %s: there is no such node; waiting for it", root)
             return
         rendering = render.render(root, nodes, known)
-        if rendering.problems:
-            lines = "\n".join(f"  {problem}" for problem in rendering.problems)
+        problems += rendering.problems
+        if problems:
+            lines = "\n".join(f"  {problem}" for problem in problems)
             text = f"--config {root} is refused:\n{lines}"
             self._events.put(lambda: self._on_bad_tree(text))
             return
