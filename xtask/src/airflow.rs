@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::process::{Scratch, free_port, run, write};
 use crate::python::{tests, wheel};
 use crate::report::{Failure, Passed, Report};
+use crate::secure::Servers;
 use crate::server::{Flavour, Launch, SUPER_DIGEST};
 use crate::workspace::{FETCH_LIMIT, Workspace};
 
@@ -49,6 +50,14 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
                 .unwrap_or_else(|| Err("it did not run".into()))
         });
     }
+    report.check("the provider's ways to connect by TLS and SASL, against Apache", || {
+        let mut servers = Servers::start(workspace)?;
+        let mut pytest = installed.python(workspace);
+        pytest.args(["-m", "pytest", "-s", "-q", "--tb=short", "tests/secure.py"]);
+        let passed = servers.judge(&mut pytest)?;
+        servers.stop()?;
+        Ok(passed)
+    });
     engines::check(workspace, &installed, report);
 }
 

@@ -5,14 +5,14 @@
 //! alone: Bellwether's own server has neither TLS nor SASL yet, and is asked once it does. The
 //! Python package is the wheel, as in the stage `python`.
 //! Leaves the checks to `crates/client/examples/secure_check.rs` and to
-//! `python/bellwether-client/tests/secure.py`.
+//! `python/bellwether-client/tests/secure.py`; the stage `airflow` has checks of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::kazoo::judge;
-use crate::process::{converse, free_port, make_dir, read, run, write};
+use crate::process::{Scratch, converse, free_port, make_dir, read, run, write};
 use crate::python::Installed;
 use crate::report::{Failure, Passed, Report};
 use crate::server::{Flavour, Launch, Server};
@@ -26,6 +26,8 @@ const BUILD_LIMIT: Duration = Duration::from_mins(10);
 const KEYTOOL_LIMIT: Duration = Duration::from_mins(1);
 /// What the checks of a client may take in all; their own waits are shorter.
 const LIMIT: Duration = Duration::from_mins(5);
+/// Where the keys are, below the directory of the servers.
+const KEYS: &str = "keys";
 /// The password of every key store; the programs know it.
 const PASSWORD: &str = "secret 1";
 /// Writes a key as PEM.
@@ -41,43 +43,39 @@ const KEY_OF_RSA: &[&str] = &["-keyalg", "RSA", "-keysize", "2048"];
 
 /// The stage `secure`.
 pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
-    let mut shell = Err("the servers did not start".into());
-    report.check("TLS and SASL of our client against Apache", || check(workspace, &mut shell));
-    report.check("TLS and SASL of our shell against Apache", || shell);
-    report.check("TLS and SASL of the Python package against Apache", || check_python(workspace));
+    let mut servers = None;
+    report.check("keys are made by keytool, and Apache serves by TLS", || {
+        servers = Some(Servers::start(workspace)?);
+        Ok(Passed::one())
+    });
+    let Some(mut servers) = servers else { return };
+    report.check("TLS and SASL of our client against Apache", || check(workspace, &mut servers));
+    report.check("TLS and SASL of our shell against Apache", || shell::check(workspace, &servers));
+    report.check("TLS and SASL of the Python package against Apache", || {
+        let installed = Installed::make(workspace)?;
+        let mut pytest = installed.python(workspace);
+        pytest.args(["-m", "pytest", "-s", "-q", "tests/secure.py"]);
+        servers.judge(&mut pytest)
+    });
+    report.check("they end when they are asked to", || servers.stop());
 }
 
-/// The shell is tried with the servers of the client.
-fn check(workspace: &Workspace, shell: &mut Result<Passed, Failure>) -> Result<Passed, Failure> {
+fn check(workspace: &Workspace, servers: &mut Servers<'_>) -> Result<Passed, Failure> {
     let arguments = ["build", "-q", "-p", "bellwether-client", "--example", "secure_check"];
     let mut cargo = workspace.cargo(&arguments);
     cargo.args(["--features", "sasl,tls"]);
     run(&mut cargo, BUILD_LIMIT)?.success()?;
-    let home = workspace.scratch("secure")?;
-    let servers = Servers::start(workspace, home.path())?;
-    *shell = shell::check(workspace, &home.path().join("keys"), &servers.strict_ports);
     let mut program = workspace.command(workspace.built("debug/examples", "secure_check"));
-    program.arg(home.path().join("keys")).args([&servers.strict_ports, &servers.lax_ports]);
+    program.arg(servers.keys()).args([&servers.strict_ports, &servers.lax_ports]);
     servers.judge(&mut program)
 }
 
-fn check_python(workspace: &Workspace) -> Result<Passed, Failure> {
-    let installed = Installed::make(workspace)?;
-    let home = workspace.scratch("secure")?;
-    let servers = Servers::start(workspace, home.path())?;
-    let mut pytest = installed.python(workspace);
-    pytest.args(["-m", "pytest", "-s", "-q", "tests/secure.py"]);
-    pytest.env("BELLWETHER_HOSTS", servers.strict.address());
-    pytest.env("BELLWETHER_KEYS", home.path().join("keys"));
-    pytest.env("BELLWETHER_STRICT", &servers.strict_ports);
-    pytest.env("BELLWETHER_LAX", &servers.lax_ports);
-    servers.judge(&mut pytest)
-}
-
-/// The two servers, and how the strict one is started again.
-struct Servers<'a> {
+/// Two of Apache's servers with secure ports: a strict and a lax one. Also for other stages.
+pub(crate) struct Servers<'a> {
     workspace: &'a Workspace,
-    strict: Server,
+    home: Scratch,
+    /// Gone only if it did not come back after a restart.
+    strict: Option<Server>,
     strict_launch: Launch,
     lax: Server,
     /// The plain port and the secure one, with a colon between them.
@@ -86,37 +84,49 @@ struct Servers<'a> {
 }
 
 impl<'a> Servers<'a> {
-    /// Makes the keys below `home`, and starts both.
-    fn start(workspace: &'a Workspace, home: &Path) -> Result<Self, String> {
-        let keys = Keys { workspace, home: &home.join("keys") };
+    /// Makes the keys, and starts both.
+    pub(crate) fn start(workspace: &'a Workspace) -> Result<Self, String> {
+        let home = workspace.scratch("secure")?;
+        let directory = home.path().join(KEYS);
+        let keys = Keys { workspace, home: &directory };
         keys.make()?;
         let (strict_port, lax_port) = (free_port()?, free_port()?);
-        let strict_launch = strict(&keys, home, strict_port)?;
-        let lax = lax(&keys, home, lax_port)?.start(workspace)?;
+        let strict_launch = strict(&keys, home.path(), strict_port)?;
+        let lax = lax(&keys, home.path(), lax_port)?.start(workspace)?;
         let strict = strict_launch.start(workspace)?;
         let strict_ports = format!("{}:{strict_port}", strict.port());
         let lax_ports = format!("{}:{lax_port}", lax.port());
-        Ok(Self { workspace, strict, strict_launch, lax, strict_ports, lax_ports })
+        let strict = Some(strict);
+        Ok(Self { workspace, home, strict, strict_launch, lax, strict_ports, lax_ports })
     }
 
-    /// Runs a program that may have the strict one restarted, and ends both.
-    fn judge(self, program: &mut Command) -> Result<Passed, Failure> {
-        let mut strict = Some(self.strict);
+    fn keys(&self) -> PathBuf {
+        self.home.path().join(KEYS)
+    }
+
+    /// Runs a program that is told of both by variables, and may have the strict one restarted.
+    pub(crate) fn judge(&mut self, program: &mut Command) -> Result<Passed, Failure> {
+        let address = self.strict.as_ref().map(Server::address).unwrap_or_default();
+        program.env("BELLWETHER_HOSTS", address).env("BELLWETHER_KEYS", self.keys());
+        program.env("BELLWETHER_STRICT", &self.strict_ports);
+        program.env("BELLWETHER_LAX", &self.lax_ports);
         let done = converse(program, LIMIT, |line| {
             // Behind the marks of the tests before it, if it is pytest that runs them.
             if line.trim_start_matches(['.', 'F', 'E']) != "RESTART" {
                 return Ok(None);
             }
-            let running = strict.take().ok_or("the server did not come back")?;
-            strict = Some(running.restart(self.workspace, &self.strict_launch)?);
+            let running = self.strict.take().ok_or("the server did not come back")?;
+            self.strict = Some(running.restart(self.workspace, &self.strict_launch)?);
             Ok(Some("done\n"))
         })?;
-        let passed = judge(&done)?;
+        judge(&done)
+    }
+
+    /// Ends both.
+    pub(crate) fn stop(self) -> Result<Passed, Failure> {
         self.lax.stop()?;
-        if let Some(strict) = strict {
-            strict.stop()?;
-        }
-        Ok(passed)
+        self.strict.ok_or("the server did not come back")?.stop()?;
+        Ok(Passed::one())
     }
 }
 

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::Servers;
 use crate::process::{run, write};
 use crate::report::{Failure, Passed};
 use crate::server::bellwether_debug;
@@ -21,11 +22,11 @@ struct Case<'a> {
     prints: &'static str,
 }
 
-/// Runs each case against the strict server, whose ports are `PLAIN:SECURE`.
-pub(super) fn check(workspace: &Workspace, keys: &Path, ports: &str) -> Result<Passed, Failure> {
+/// Runs each case against the strict server.
+pub(super) fn check(workspace: &Workspace, servers: &Servers<'_>) -> Result<Passed, Failure> {
     let program = bellwether_debug(workspace)?;
-    let (plain, secure) = ports.split_once(':').ok_or("expected two ports")?;
-    let cases = cases(keys, (plain, secure))?;
+    let ports = servers.strict_ports.split_once(':').ok_or("expected two ports")?;
+    let cases = cases(&servers.keys(), ports)?;
     let count = u64::try_from(cases.len()).map_err(|error| error.to_string())?;
     let mut wrong = Vec::new();
     for case in cases {
