@@ -20,10 +20,10 @@ from bellwether_airflow.operators.zookeeper import (
 from bellwether_airflow.settings import (
     Settings,
     Target,
-    TlsFiles,
     from_arguments,
     from_connection,
 )
+from bellwether_airflow.tls import TlsFiles
 from bellwether_airflow.values import acl_of, mode_of, shown, to_bytes
 
 
@@ -105,10 +105,11 @@ def test_a_connection_by_tls_and_sasl() -> None:
     )
     assert settings.tls_files == TlsFiles("ca.pem", "me.pem", None, "hush", False)
     assert settings.auth() == [], "SASL proves who it is"
-    said = repr(settings.security())
+    said = repr(settings.opening())
     assert "Tls" in said and "Sasl" in said and "bob" in said
     assert not any(secret in said + repr(settings) for secret in ("builder", "hush"))
-    assert from_connection(connection()).security() == {"tls": None, "sasl": None}
+    plain = from_connection(connection()).opening()
+    assert (plain["tls"], plain["sasl"]) == (None, None)
 
 
 def test_a_connection_with_nothing() -> None:

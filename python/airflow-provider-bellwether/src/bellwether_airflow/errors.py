@@ -17,6 +17,13 @@ class Refused(ValueError):
     """An argument is not possible: said before anything was sent to a server."""
 
 
+class Trouble(Exception):
+    """A service that is waited for could not do what it was asked."""
+
+    hopeless: bool
+    """Another try cannot mend it."""
+
+
 _HOPELESS: tuple[type[bellwether.ZooKeeperError], ...] = (
     bellwether.AuthFailedError,
     bellwether.BadArgumentsError,

@@ -80,27 +80,13 @@ def release(settings: Settings, client: Client) -> None:
 def connect(settings: Settings) -> Client:
     """A session of its own."""
     settings.hide_secrets()
-    return Client.connect(
-        settings.hosts,
-        session_timeout=settings.session_timeout,
-        connect_timeout=settings.connect_timeout,
-        read_only=settings.read_only,
-        auth=settings.auth(),
-        **settings.security(),
-    )
+    return Client.connect(settings.hosts, **settings.opening())
 
 
 async def aconnect(settings: Settings) -> AsyncClient:
     """A session of its own, for asyncio."""
     settings.hide_secrets()
-    return await AsyncClient.connect(
-        settings.hosts,
-        session_timeout=settings.session_timeout,
-        connect_timeout=settings.connect_timeout,
-        read_only=settings.read_only,
-        auth=settings.auth(),
-        **settings.security(),
-    )
+    return await AsyncClient.connect(settings.hosts, **settings.opening())
 
 
 @contextmanager

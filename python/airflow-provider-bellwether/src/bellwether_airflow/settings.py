@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, TypedDict
 from bellwether import Sasl, Tls
 
 from .errors import Refused
+from .tls import TlsFiles
 from .version_compat import BaseHook, mask_secret
 
 DEFAULT_CONN_ID = "zookeeper_default"
@@ -23,9 +24,13 @@ _SCHEMES = ("none", "digest", "sasl-digest", "x509")
 _OF_TLS = ("ca_cert", "client_cert", "client_key", "key_password")
 
 
-class Security(TypedDict):
+class Opening(TypedDict):
     """Arguments of the client's `connect`."""
 
+    session_timeout: float
+    connect_timeout: float
+    read_only: bool
+    auth: list[tuple[str, str]]
     tls: Tls | None
     sasl: Sasl | None
 
@@ -44,27 +49,6 @@ class ConnectionLike(Protocol):
     @property
     def extra_dejson(self) -> dict[str, Any]:
         """The fields of the form that are this type's own."""
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """How to connect by TLS: paths of PEM files on the worker."""
-
-    ca_cert: str
-    client_cert: str | None = None
-    client_key: str | None = None
-    key_password: str | None = field(default=None, repr=False)
-    verify_hostname: bool = True
-
-    def tls(self) -> Tls:
-        """As the client takes it, which reads the files with each connection."""
-        return Tls(
-            trust_pem=self.ca_cert,
-            identity_pem=self.client_cert,
-            identity_key=self.client_key or self.client_cert,
-            key_password=self.key_password,
-            verify_host_name=self.verify_hostname,
-        )
 
 
 @dataclass(frozen=True)
@@ -89,10 +73,14 @@ class Settings:
     uses_sasl: bool = False
     """User and password are proved by SASL DIGEST-MD5 in place of the scheme digest."""
 
-    def security(self) -> Security:
-        """What the client's `connect` takes of TLS and SASL."""
+    def opening(self) -> Opening:
+        """What the client's `connect` takes besides the hosts."""
         proved = self.uses_sasl and self.user is not None
         return {
+            "session_timeout": self.session_timeout,
+            "connect_timeout": self.connect_timeout,
+            "read_only": self.read_only,
+            "auth": self.auth(),
             "tls": self.tls_files.tls() if self.tls_files else None,
             "sasl": Sasl(self.user or "", self.password or "") if proved else None,
         }

@@ -8,7 +8,7 @@ import abc
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
@@ -17,7 +17,7 @@ import bellwether
 from bellwether import AsyncClient, AsyncOnceWatch
 
 from . import sessions
-from .errors import Refused, explained, is_hopeless
+from .errors import Refused, Trouble, explained, is_hopeless
 from .settings import Settings, Target
 from .version_compat import AirflowNotFoundException
 
@@ -30,6 +30,7 @@ _PAUSE_S_MAX = 30.0
 """The longest pause between attempts to reach a service that cannot be reached."""
 
 _Result = TypeVar("_Result")
+_Settings = TypeVar("_Settings")
 
 
 class Log(Protocol):
@@ -43,21 +44,48 @@ class Log(Protocol):
 
 
 class Pauses:
-    """Pauses between attempts, each longer than the one before."""
+    """Pauses between attempts, each longer than the one before, until a deadline.
 
-    def __init__(self, log: Log) -> None:
+    `first` and `longest` are in seconds, `deadline` in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        first: float = _PAUSE_S,
+        longest: float = _PAUSE_S_MAX,
+        deadline: float | None = None,
+    ) -> None:
         self._log = log
-        self._next = _PAUSE_S
+        self._first = self._next = first
+        self._longest = longest
+        self._deadline = deadline
 
     def reset(self) -> None:
         """The service was reached."""
-        self._next = _PAUSE_S
+        self._next = self._first
 
     async def wait(self, problem: str) -> None:
-        """Says what was wrong, and pauses."""
-        self._log.warning("%s; trying again in %.0f s", problem, self._next)
+        """Says what was wrong, and pauses.
+
+        Raises:
+            TimeoutError: the deadline has come first; it says what was wrong.
+        """
+        self._log.warning("%s; trying again in %.1f s", problem, self._next)
+        await self.pause(f"{problem}, until the end")
+
+    async def pause(self, late: str = "") -> None:
+        """Pauses.
+
+        Raises:
+            TimeoutError: the deadline has come first; it says `late`.
+        """
+        left = _left(self._deadline)
+        if left is not None and left <= self._next:
+            await asyncio.sleep(max(left, 0.0))
+            raise TimeoutError(late)
         await asyncio.sleep(self._next)
-        self._next = min(2 * self._next, _PAUSE_S_MAX)
+        self._next = min(2 * self._next, self._longest)
 
 
 @dataclass
@@ -138,45 +166,57 @@ async def reach(
     `deadline` is in seconds since 1970. `pause` is, in seconds, the first pause before another
     attempt to reach the service; it doubles up to half a minute.
     """
+    longest = _PAUSE_S_MAX if goal.needs_session else pause
+    pauses = Pauses(log, pause, longest, deadline)
+
+    async def attempt(settings: Settings) -> Outcome:
+        if not goal.needs_session:
+            return await _asking(goal, pauses)
+        async with sessions.aleased(settings) as client:
+            pauses.reset()
+            return await _within_session(goal, client, deadline)
+
+    return await until_over(str(goal), target.aresolve, attempt, pauses)
+
+
+async def until_over(
+    doing: str,
+    resolve: Callable[[], Awaitable[_Settings]],
+    attempt: Callable[[_Settings], Awaitable[Outcome]],
+    pauses: Pauses,
+) -> Outcome:
+    """Tries something again and again: until it has an outcome, the deadline of the pauses passes,
+    or no other try can help."""
     try:
-        settings = await target.aresolve()
+        settings = await resolve()
     except (Refused, AirflowNotFoundException) as error:
         return Outcome("fatal", message=str(error))
-    if not goal.needs_session:
-        return await _asking(goal, deadline, pause)
-    wait = pause
-    while True:
-        try:
-            async with sessions.aleased(settings) as client:
-                wait = pause
-                return await _within_session(goal, client, deadline)
-        except TimeoutError as error:
-            if not isinstance(error, bellwether.ZooKeeperError):
-                return Outcome("timeout", message=f"{goal}: not within the time given")
-            problem: bellwether.ZooKeeperError = error
-        except bellwether.ZooKeeperError as error:
-            problem = error
-        if is_hopeless(problem):
-            return Outcome("fatal", message=explained(problem, str(goal)))
-        log.warning("%s; trying again in %.1f s", explained(problem, str(goal)), wait)
-        left = _left(deadline)
-        if left is not None and left <= wait:
-            await asyncio.sleep(max(left, 0.0))
-            return Outcome("timeout", message=f"{explained(problem, str(goal))}, until the end")
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, _PAUSE_S_MAX)
+    try:
+        while True:
+            try:
+                return await attempt(settings)
+            except Refused as error:
+                return Outcome("fatal", message=f"{doing}: {error}")
+            except bellwether.ZooKeeperError as error:
+                problem, hopeless = explained(error, doing), is_hopeless(error)
+            except Trouble as error:
+                problem, hopeless = f"{doing}: {error}", error.hopeless
+            if hopeless:
+                return Outcome("fatal", message=problem)
+            await pauses.wait(problem)
+    except TimeoutError as error:
+        return Outcome("timeout", message=str(error) or f"{doing}: not within the time given")
 
 
-async def _asking(goal: Goal, deadline: float | None, pause: float) -> Outcome:
+async def _asking(goal: Goal, pauses: Pauses) -> Outcome:
     while True:
         look = await goal.look(None)
         if look.met:
             return Outcome("met", look.result)
-        left = _left(deadline)
-        if left is not None and left <= pause:
-            await asyncio.sleep(max(left, 0.0))
+        try:
+            await pauses.pause()
+        except TimeoutError:
             return Outcome("timeout", look.result, f"{goal}: {look.result}")
-        await asyncio.sleep(pause)
 
 
 async def _within_session(goal: Goal, client: AsyncClient, deadline: float | None) -> Outcome:

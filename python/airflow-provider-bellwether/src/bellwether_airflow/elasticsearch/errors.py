@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..errors import Trouble
 from ..errors import told as told_of_zookeeper
 from ..version_compat import AirflowException, AirflowFailException
 
@@ -18,7 +19,7 @@ REASON_LENGTH_MAX = 300
 _PREVIEW = re.compile(r"Preview of field's value: .*", re.DOTALL)
 
 
-class SearchError(Exception):
+class SearchError(Trouble):
     """The base of what can go wrong."""
 
     hopeless = False

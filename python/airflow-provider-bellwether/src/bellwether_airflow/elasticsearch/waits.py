@@ -5,20 +5,15 @@ nothing by itself, so that it is asked, at first soon and then every `pause` sec
 """
 
 import abc
-import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import bellwether
-
-from ..errors import Refused, is_hopeless
-from ..version_compat import AirflowNotFoundException
-from ..waiting import Log, Outcome
+from .. import waiting
+from ..errors import Refused
+from ..waiting import Log, Outcome, Pauses
 from .client import SearchClient
 from .discovery import connected
-from .errors import SearchError
 from .settings import SearchSettings, SearchTarget
 
 FIRST_PAUSE_S = 0.25
@@ -81,55 +76,18 @@ async def until_over(
 
     `deadline` is in seconds since 1970, `pause` the longest one between two looks.
     """
-    try:
-        settings = settings or await target.aresolve()
-    except (Refused, AirflowNotFoundException) as error:
-        return Outcome("fatal", message=str(error))
-    settings.hide_secrets()
-    wait = min(FIRST_PAUSE_S, pause)
-    while True:
-        try:
-            async with connected(settings, log) as client:
-                return await _asking(awaited, client, deadline, wait, pause)
-        except TimeoutError as error:
-            if not isinstance(error, bellwether.ZooKeeperError):
-                return Outcome("timeout", message=f"{awaited}: not within the time given")
-            problem = f"{awaited}: {error}"
-        except Refused as error:
-            return Outcome("fatal", message=f"{awaited}: {error}")
-        except SearchError as error:
-            problem = f"{awaited}: {error}"
-            if error.hopeless:
-                return Outcome("fatal", message=problem)
-        except bellwether.ZooKeeperError as error:
-            problem = f"{awaited}: {error}"
-            if is_hopeless(error):
-                return Outcome("fatal", message=problem)
-        log.warning("%s; trying again in %.1f s", problem, wait)
-        left = None if deadline is None else deadline - time.time()
-        if left is not None and left <= wait:
-            await asyncio.sleep(max(left, 0.0))
-            return Outcome("timeout", message=f"{problem}, until the end")
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, pause)
+    pauses = Pauses(log, min(FIRST_PAUSE_S, pause), pause, deadline)
 
+    async def resolve() -> SearchSettings:
+        return settings or await target.aresolve()
 
-async def _asking(
-    awaited: Awaited, client: SearchClient, deadline: float | None, wait: float, pause: float
-) -> Outcome:
-    """Asks until there is an end.
+    async def attempt(found: SearchSettings) -> Outcome:
+        found.hide_secrets()
+        async with connected(found, log) as client:
+            while True:
+                seen = await awaited.look(client)
+                if seen.state != "waiting":
+                    return Outcome(seen.state, seen.result, seen.message)
+                await pauses.pause()
 
-    Raises:
-        TimeoutError: the deadline has passed.
-        SearchError: the engine could not be asked.
-    """
-    while True:
-        seen = await awaited.look(client)
-        if seen.state != "waiting":
-            return Outcome(seen.state, seen.result, seen.message)
-        left = None if deadline is None else deadline - time.time()
-        if left is not None and left <= wait:
-            await asyncio.sleep(max(left, 0.0))
-            raise TimeoutError
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, pause)
+    return await waiting.until_over(str(awaited), resolve, attempt, pauses)

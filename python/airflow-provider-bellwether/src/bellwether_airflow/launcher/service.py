@@ -10,7 +10,9 @@ import threading
 from dataclasses import dataclass, field
 
 import bellwether
-from bellwether import Client, Tls
+from bellwether import Client
+
+from ..tls import tls_of
 
 log = logging.getLogger("bellwether-airflow")
 
@@ -50,19 +52,12 @@ class Ensemble:
             Trouble: a file cannot be read.
         """
         credential = f"{self.user}:{self._password()}"
-        tls = None
-        if self.ca_cert:
-            tls = Tls(
-                trust_pem=self.ca_cert,
-                identity_pem=self.client_cert,
-                identity_key=self.client_key or self.client_cert,
-            )
         return Client.connect(
             self.hosts,
             session_timeout=self.session_timeout,
             connect_timeout=self.connect_timeout,
             auth=[("digest", credential)] if self.user else [],
-            tls=tls,
+            tls=tls_of(self.ca_cert, self.client_cert, self.client_key),
         )
 
     def arguments(self) -> list[str]:

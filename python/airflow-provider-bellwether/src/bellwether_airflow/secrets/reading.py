@@ -19,7 +19,9 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import bellwether
-from bellwether import Client, Tls
+from bellwether import Client
+
+from ..tls import tls_of
 
 OPEN_S = 30.0
 """How long a source that has failed is not asked."""
@@ -261,7 +263,7 @@ class Session:
                     connect_timeout=timeout,
                     read_only=True,
                     auth=[("digest", credential)] if source.user else [],
-                    tls=_tls(source),
+                    tls=tls_of(source.ca_cert, source.client_cert, source.client_key),
                 )
             except bellwether.BadArgumentsError as error:
                 # It names a file, or what is wrong with the hosts.
@@ -283,16 +285,6 @@ class Session:
                 "the nodes below an access control list, or encrypt them (fernet_key_file)",
                 root,
             )
-
-
-def _tls(source: Source) -> Tls | None:
-    if source.ca_cert is None:
-        return None
-    return Tls(
-        trust_pem=source.ca_cert,
-        identity_pem=source.client_cert,
-        identity_key=source.client_key or source.client_cert,
-    )
 
 
 def _password(source: Source) -> str:
