@@ -12,6 +12,7 @@ import httpx
 
 from ..errors import Refused
 from ..version_compat import AirflowException, AirflowFailException
+from ..words import hole_of
 from .zookeeper import ZooKeeperBaseHook
 
 _REQUEST_S = 300.0
@@ -44,6 +45,26 @@ class ZooKeeperAdminHook(ZooKeeperBaseHook):
         headers = {"Authorization": settings.admin_auth} if settings.admin_auth else {}
         return httpx.Client(headers=headers, timeout=_REQUEST_S)
 
+    def monitor(self, url: str) -> dict[str, Any]:
+        """What a server measures: `version`, `server_state`, `avg_latency`, `synced_followers`...
+
+        Raises:
+            AirflowFailException: the server does not offer it.
+            AirflowException: it failed.
+        """
+        with self.get_conn() as client, _reached(url):
+            answer = client.get(f"{url}/commands/monitor")
+            _judge(answer, url, "monitor")
+            return dict(answer.json())
+
+    def _look_at(self, url: str) -> None:
+        """Warns of a version with a known hole in what is about to be used."""
+        with self.get_conn() as client, _reached(url):
+            answer = client.get(f"{url}/commands/server_stats")
+            hole = hole_of(url, answer.json()["version"]) if answer.status_code == 200 else None
+        if hole is not None:
+            self.log.warning("%s", hole)
+
     def snapshot(self, url: str, out: IO[bytes], wait: float) -> dict[str, Any]:
         """Has a server write a snapshot, and copies it; `wait` seconds if it was asked too often.
 
@@ -51,6 +72,7 @@ class ZooKeeperAdminHook(ZooKeeperBaseHook):
             AirflowFailException: the server does not offer it, or not to this user.
             AirflowException: it failed.
         """
+        self._look_at(url)
         deadline, pause = time.monotonic() + wait, _PAUSE_S
         address = f"{url}/commands/snapshot?streaming=true"
         while True:
@@ -73,6 +95,7 @@ class ZooKeeperAdminHook(ZooKeeperBaseHook):
             AirflowFailException: the server does not offer it, or not to this user.
             AirflowException: it failed.
         """
+        self._look_at(url)
         deadline, pause = time.monotonic() + wait, _PAUSE_S
         while True:
             pieces: Iterator[bytes] = content()

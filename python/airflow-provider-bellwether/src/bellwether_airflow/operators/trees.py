@@ -119,13 +119,13 @@ def _text(out: IO[bytes], text: str) -> dict[str, Any]:
 
 async def _sessions(settings: Settings) -> str:
     servers = settings.servers()
-    found = await states_of(servers)
+    found = await states_of(servers, settings.tls_files)
     leading = [server for server, state in zip(servers, found, strict=True) if state.leads]
     if not leading:
         problems = "; ".join(f"{state.address}: {state.problem or state.mode}" for state in found)
         raise AirflowException(f"no server of the connection leads: {problems}")
     try:
-        return await ask(leading[0], "dump")
+        return await ask(leading[0], "dump", settings.tls_files)
     except WordNotAllowed as error:
         raise Refused(str(error)) from None
     except OSError as error:
@@ -134,8 +134,8 @@ async def _sessions(settings: Settings) -> str:
 
 async def _zxid(settings: Settings) -> int | None:
     """The greatest zxid that a server tells; nothing if none tells."""
-    told_of = [state.zxid for state in await states_of(settings.servers())]
-    return max((zxid for zxid in told_of if zxid is not None), default=None)
+    states = await states_of(settings.servers(), settings.tls_files)
+    return max((state.zxid for state in states if state.zxid is not None), default=None)
 
 
 def asyncio_run(main: Any) -> Any:
@@ -217,7 +217,7 @@ class ZookeeperRecoverOperator(ZookeeperOperator):
             return {**said, "dry_run": self.only_tell}
 
     def _wait_healthy(self, context: Context, settings: Settings) -> None:
-        goal = HealthGoal(tuple(settings.servers()), 1, True)
+        goal = HealthGoal(tuple(settings.servers()), 1, True, tls=settings.tls_files)
         outcome = asyncio_run(
             waiting.reach(
                 goal,

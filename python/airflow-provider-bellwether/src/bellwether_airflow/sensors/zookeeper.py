@@ -82,28 +82,44 @@ class ZookeeperHealthSensor(Sensor):
 
     :param min_servers: how many servers of the connection have to serve; by default all
     :param require_leader: one of them has to lead, or to stand alone
+    :param min_synced_followers: how many followers the leader has to count as in sync, at its admin
+        server (`admin_url` of the connection) or by the word `mntr`
+    :param max_latency_ms: servers whose average latency is higher do not count
     """
 
     template_fields: Sequence[str] = ("zookeeper_conn_id", "zookeeper_hosts")
 
     def __init__(
-        self, *, min_servers: int | None = None, require_leader: bool = True, **kwargs: Any
+        self,
+        *,
+        min_servers: int | None = None,
+        require_leader: bool = True,
+        min_synced_followers: int = 0,
+        max_latency_ms: float | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.path = "/"
         self.min_servers = min_servers
         self.require_leader = require_leader
+        self.min_synced_followers = min_synced_followers
+        self.max_latency_ms = max_latency_ms
+
+    def _wanted(self) -> dict[str, Any]:
+        return {
+            "min_servers": self.min_servers,
+            "require_leader": self.require_leader,
+            "min_synced_followers": self.min_synced_followers,
+            "max_latency_ms": self.max_latency_ms,
+        }
 
     def goal(self) -> HealthGoal:
         """The state of the servers."""
-        servers = self.target().resolve().servers()
-        return HealthGoal(tuple(servers), self.min_servers or len(servers), self.require_leader)
+        return HealthGoal.of(self.target().resolve(), **self._wanted())
 
     def trigger(self, goal: Goal, **common: Any) -> GoalTrigger:
         """The trigger that waits for it."""
-        return HealthTrigger(
-            min_servers=self.min_servers, require_leader=self.require_leader, **common
-        )
+        return HealthTrigger(**self._wanted(), **common)
 
 
 __all__ = ["ZNodeSensor", "ZookeeperBarrierSensor", "ZookeeperHealthSensor"]
