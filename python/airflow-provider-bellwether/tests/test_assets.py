@@ -2,11 +2,22 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    AssetStateStoreResult,
+    ErrorResponse,
+    GetAssetStateStoreByName,
+    OKResponse,
+    SetAssetStateStoreByName,
+)
+from airflow.sdk.execution_time.context import AssetStateStoreAccessors
 from airflow.triggers.shared_stream import SharedStreamManager
 from bellwether import Client
 from conftest import WAIT_S, until
@@ -40,7 +51,16 @@ def test_an_asset_of_a_node() -> None:
     (watcher,) = made.watchers
     name, arguments = watcher.trigger.serialize()
     assert name == "bellwether_airflow.triggers.events.ZNodeEventTrigger"
-    assert arguments == {"path": "/a/b", "root": "/a", "zookeeper_conn_id": "zookeeper_default"}
+    assert arguments == {
+        "path": "/a/b",
+        "root": "/a",
+        "zookeeper_conn_id": "zookeeper_default",
+        "asset": "n",
+    }
+    # Two assets of one node have two triggers, for Airflow tells them apart by their arguments.
+    (another,) = watched_asset("m", path="/a/b", root="/a").watchers
+    assert another.trigger.serialize() != watcher.trigger.serialize()
+    assert another.trigger.shared_stream_key() == watcher.trigger.shared_stream_key()
     with pytest.raises(ValueError, match="not above"):
         ZNodeEventTrigger(path="/ab", root="/a")
 
@@ -183,5 +203,70 @@ def test_a_change_while_no_triggerer_runs_is_told_afterwards(
         assert (await third.next())["mzxid"] > event["mzxid"]
         assert third.events.empty()
         await third.kill()
+
+    asyncio.run(main())
+
+
+class Supervisor:
+    """The part of a triggerer's supervisor that keeps the state of assets, by their names."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Any] = {}
+
+    async def asend(self, message: Any) -> Any:
+        """Answers as the API does."""
+        key = (message.name, message.key)
+        if isinstance(message, SetAssetStateStoreByName):
+            self.kept[key] = message.value
+            return OKResponse(ok=True)
+        assert isinstance(message, GetAssetStateStoreByName)
+        if key not in self.kept:
+            return ErrorResponse(error=ErrorType.ASSET_STORE_NOT_FOUND)
+        return AssetStateStoreResult(value=self.kept[key])
+
+
+def watching(names: list[str], **arguments: Any) -> ZNodeEventTrigger:
+    """A trigger of several assets, with the state stores that Airflow gives it."""
+    trigger = ZNodeEventTrigger(**arguments)
+    assets = [Asset(name=name, uri=f"x-assets://{name}") for name in names]
+    trigger.asset_state_store = AssetStateStoreAccessors(inlets=assets)
+    return trigger
+
+
+def test_a_trigger_of_several_assets_keeps_its_cursor_with_the_one_it_names(
+    client: Client,
+    root: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    monkeypatch.setattr(events, "_LOG", logging.getLogger("events-of-the-test"))
+    monkeypatch.setattr(events, "KEEP_AFTER_S", 0.0)
+    both = ["reds", "greens"]
+
+    async def main() -> None:
+        first = Triggerer()
+        first.start(watching(both, path=root, asset="reds"))
+        await asyncio.to_thread(until, lambda: supervisor.kept, "the cursor")
+        await first.kill()
+        assert set(supervisor.kept) == {("reds", f"bellwether:{root}")}
+        await asyncio.to_thread(client.set, root, b"meanwhile")
+        second = Triggerer()
+        second.start(watching(both, path=root, asset="reds"))
+        assert (await second.next())["exists"]
+        await second.kill()
+        assert caplog.text == ""
+        # Without a name, or with one that no asset has, there is none, and the log says so.
+        for asset in (None, "blues"):
+            caplog.clear()
+            trigger = watching(both, path=root, asset=asset)
+            third = Triggerer()
+            third.start(trigger)
+            await asyncio.to_thread(until, lambda: "was not kept" in caplog.text, "the warning")
+            assert "argument asset" in caplog.text
+            await asyncio.to_thread(client.set, root, b"again")
+            assert (await third.next())["exists"]
+            await third.kill()
 
     asyncio.run(main())

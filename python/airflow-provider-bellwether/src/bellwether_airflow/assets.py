@@ -46,7 +46,9 @@ def watched_asset(
 
     Changes that come close together may be one run. The connection's name is the ensemble's.
     """
-    trigger = ZNodeEventTrigger(path=path, root=root, zookeeper_conn_id=zookeeper_conn_id)
+    trigger = ZNodeEventTrigger(
+        path=path, root=root, zookeeper_conn_id=zookeeper_conn_id, asset=name
+    )
     ensemble = zookeeper_conn_id.replace("_", "-")
     return Asset(
         name=name,

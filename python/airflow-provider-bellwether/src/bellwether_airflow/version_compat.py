@@ -8,6 +8,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_d
 from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.asset import AssetNameRef
 from airflow.sdk.definitions.context import Context, get_current_context
 from airflow.sdk.exceptions import (
     AirflowException,
@@ -37,6 +38,7 @@ __all__ = [
     "AirflowRuntimeError",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "AssetNameRef",
     "BaseEventTrigger",
     "BaseHook",
     "BaseNotifier",

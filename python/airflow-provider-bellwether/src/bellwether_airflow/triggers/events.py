@@ -20,6 +20,7 @@ from ..settings import DEFAULT_CONN_ID, Settings, Target
 from ..version_compat import (
     AirflowNotFoundException,
     AirflowRuntimeError,
+    AssetNameRef,
     BaseEventTrigger,
     TriggerEvent,
 )
@@ -40,6 +41,9 @@ class ZNodeEventTrigger(BaseEventTrigger):
     :param root: a node at or above it; triggers that name the same share a watch. By default the
         node itself
     :param zookeeper_conn_id: a connection of the type `zookeeper`
+    :param asset: the name of the asset whose state store keeps the cursor. Without it the trigger
+        has one only as long as a single asset watches with these arguments: Airflow makes one
+        trigger for all assets that do, and tells it of no names
     """
 
     def __init__(
@@ -48,11 +52,13 @@ class ZNodeEventTrigger(BaseEventTrigger):
         path: str,
         root: str | None = None,
         zookeeper_conn_id: str = DEFAULT_CONN_ID,
+        asset: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.path = checked(path)
         self.root = checked(root or path)
         self.zookeeper_conn_id = zookeeper_conn_id
+        self.asset = asset
         if self.root != "/" and self.path != self.root and not path.startswith(self.root + "/"):
             raise Refused(f"the root {self.root!r} is not above {self.path!r}")
         self._seen: dict[str, int] | None = None
@@ -64,6 +70,7 @@ class ZNodeEventTrigger(BaseEventTrigger):
             "path": self.path,
             "root": self.root,
             "zookeeper_conn_id": self.zookeeper_conn_id,
+            "asset": self.asset,
         }
         return "bellwether_airflow.triggers.events.ZNodeEventTrigger", arguments
 
@@ -143,14 +150,25 @@ class ZNodeEventTrigger(BaseEventTrigger):
     def _key(self) -> str:
         return f"bellwether:{self.path}"
 
+    @property
+    def _store(self) -> Any:
+        """Where the cursor is kept.
+
+        Raises:
+            KeyError: no asset of that name is watched by this trigger.
+        """
+        store = self.asset_state_store
+        return store if store is None or self.asset is None else store[AssetNameRef(self.asset)]
+
     async def _load(self) -> dict[str, int] | None:
-        if self.asset_state_store is None:
-            return self._seen
         try:
-            kept = await self.asset_state_store.aget(self._key)
-        except (AirflowRuntimeError, ValueError) as error:
+            if (store := self._store) is None:
+                return self._seen
+            kept = await store.aget(self._key)
+        except (AirflowRuntimeError, KeyError, ValueError) as error:
             _LOG.warning(
-                "no cursor for %s (%s): a change while no triggerer ran is not told of",
+                "no cursor for %s (%s): a change while no triggerer ran is not told of; the "
+                "trigger's argument asset says whose state store keeps it",
                 self.path,
                 error,
             )
@@ -158,12 +176,11 @@ class ZNodeEventTrigger(BaseEventTrigger):
         return None if kept is None else baseline_of(kept)
 
     async def _keep(self, now: dict[str, int], after: float) -> None:
-        if self.asset_state_store is None:
-            return
         await asyncio.sleep(after)
         try:
-            await self.asset_state_store.aset(self._key, {**now, "exists": bool(now)})
-        except (AirflowRuntimeError, ValueError) as error:
+            if (store := self._store) is not None:
+                await store.aset(self._key, {**now, "exists": bool(now)})
+        except (AirflowRuntimeError, KeyError, ValueError) as error:
             _LOG.warning("the cursor for %s was not kept: %s", self.path, error)
 
 
