@@ -1,6 +1,8 @@
 """The DAGs of the documents and of `examples/airflow`, which are tests as they stand."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,16 @@ def test_the_index_leads_to_every_page() -> None:
     index = (folder / "README.md").read_text()
     pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
     assert {name for name in pages if f"({name})" not in index} == set()
+
+
+def test_the_tests_that_show_a_claim_are_there() -> None:
+    text = (ROOT / "docs/airflow/claims.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+    named = [re.findall(r"`([\w/]+\.py)::(\w+)`", row) for row in rows if " claims |" not in row]
+    assert len(named) > 30 and all(named), "a claim that nothing shows belongs into limits.md"
+    for file, test in {one for row in named for one in row}:
+        code = (Path(__file__).parent / file).read_text()
+        assert f"\ndef {test}(" in code, f"{file}::{test}"
 
 
 @pytest.mark.parametrize("example", [name for name in EXAMPLES if NEEDS_ENGINE not in name])

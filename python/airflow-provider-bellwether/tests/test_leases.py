@@ -1,6 +1,7 @@
 """Leases that outlive processes: the lock operators, their trigger, and what they leave behind."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from bellwether_airflow.triggers.lock import LockTrigger
 from bellwether_airflow.version_compat import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 from bellwether_airflow.waiting import look_once
 from conftest import Ran, until
+from scripted import Scripted
 
 Succeeds = Callable[..., dict[str, Any]]
 Run = Callable[..., Ran]
@@ -48,6 +50,31 @@ def test_a_setup_acquires_and_its_teardown_releases(
         assert holder(client, path) is None
         fences.append(said["work"])
     assert fences[0] < fences[1]
+
+
+def test_an_alias_is_moved_under_a_lock(
+    succeeds: Succeeds, client: Client, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, holders = root + "/lock", []
+
+    def reply(method: str, where: str, body: bytes) -> tuple[int, Any]:
+        client.sync(path)
+        holders.append((where, holder(client, path)))
+        return 200, {"old": {}} if method == "GET" else {"acknowledged": True}
+
+    engine = Scripted([], reply=reply)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_LEASES_ALIAS",
+        json.dumps({"conn_type": "elasticsearch", "host": engine.address}),
+    )
+    try:
+        said = succeeds("leases_alias", path=path)
+    finally:
+        engine.close()
+    assert said["switch"] == {"alias": "current", "index": "new", "before": ["old"]}
+    owner = said["acquire"]["owner"]
+    assert holders == [("/_alias/current", owner), ("/_aliases", owner)]
+    assert said["release"]["released"] and holder(client, path) is None
 
 
 def test_a_task_waits_in_the_trigger_until_the_lease_is_given_back(

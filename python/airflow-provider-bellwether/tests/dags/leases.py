@@ -3,6 +3,7 @@
 from typing import Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, task
+from bellwether_airflow.elasticsearch.operators import ElasticsearchAliasOperator
 from bellwether_airflow.leases import renew_lease
 from bellwether_airflow.operators.locks import (
     ZookeeperAcquireLockOperator,
@@ -23,6 +24,14 @@ with DAG("leases"):
     # A decorated function is given what its argument will be.
     lease: Any = acquire.output
     work(lease) >> release.as_teardown(setups=acquire)
+
+with DAG("leases_alias"):
+    acquire_alias = ZookeeperAcquireLockOperator(task_id="acquire", lock=LOCK, ttl=600)
+    release_alias = ZookeeperReleaseLockOperator(task_id="release", lease=acquire_alias.output)
+    switch = ElasticsearchAliasOperator(
+        task_id="switch", es_conn_id="leases_alias", alias="current", index="new"
+    )
+    acquire_alias >> switch >> release_alias.as_teardown(setups=acquire_alias)
 
 with DAG("leases_in_process"):
     ZookeeperAcquireLockOperator(
