@@ -1,0 +1,1 @@
+"""The tour of the documents, done as it stands there."""
