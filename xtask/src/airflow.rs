@@ -5,6 +5,7 @@
 //! `python/airflow-provider-bellwether/tests`.
 
 mod engines;
+mod tour;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,6 +58,9 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
         let passed = servers.judge(&mut pytest)?;
         servers.stop()?;
         Ok(passed)
+    });
+    report.check("the tour of docs/airflow, with airflow standalone", || {
+        tour::tour(workspace, &installed)
     });
     engines::check(workspace, &installed, report);
 }
