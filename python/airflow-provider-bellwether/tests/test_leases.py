@@ -177,7 +177,7 @@ def test_a_lease_is_renewed_by_its_owner_alone(client: Client, hosts: str, root:
 
 def test_a_lease_is_what_a_task_has_said_even_as_text() -> None:
     lease = {"path": "/lock", "node": "/lock/lease-0", "owner": "me", "fence": 7}
-    assert lease_of(lease) == lease_of(str(lease)) == lease
+    assert lease_of(lease) == lease_of(str(lease)) == lease_of(json.dumps(lease)) == lease
     for wrong in ({}, "", "7", None, {"node": "/lock"}):
         with pytest.raises(Refused, match="pass on the result"):
             lease_of(wrong)

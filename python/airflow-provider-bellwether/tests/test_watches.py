@@ -1,6 +1,7 @@
 """Watches, sensors and barriers, in runs of DAGs and in triggers of their own."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -12,7 +13,8 @@ import pytest
 from bellwether import Acl, AsyncClient, Client
 from conftest import WAIT_S, Ran, until
 
-from bellwether_airflow.goals import NodeGoal
+from bellwether_airflow.errors import Refused
+from bellwether_airflow.goals import NodeGoal, baseline_of
 from bellwether_airflow.rounds import BarrierGoal
 from bellwether_airflow.settings import Settings, Target
 from bellwether_airflow.triggers.zookeeper import HealthTrigger, ZNodeBarrierTrigger, ZNodeTrigger
@@ -223,6 +225,17 @@ def test_a_change_before_the_trigger_begins_is_not_lost(
     assert isinstance(event, TaskSuccessEvent) and event.xcoms is not None
     result: Any = event.xcoms["return_value"]
     assert result["version"] == 1
+
+
+def test_a_baseline_is_what_a_task_has_said_even_as_text() -> None:
+    said = {"path": "/a", "exists": True, "czxid": 1, "mzxid": 2}
+    wanted = {"czxid": 1, "mzxid": 2}
+    assert baseline_of(said) == baseline_of(str(said)) == baseline_of(json.dumps(said)) == wanted
+    gone = {"path": "/a", "exists": False}
+    assert baseline_of(gone) == baseline_of(str(gone)) == baseline_of(json.dumps(gone)) == {}
+    for wrong in ("", "nothing", "7", {"czxid": 1}):
+        with pytest.raises(Refused, match="pass on the result"):
+            baseline_of(wrong)
 
 
 def test_a_node_that_is_made_anew_is_another(hosts: str, client: Client, root: str) -> None:

@@ -5,7 +5,6 @@ told by another `(czxid, mzxid)`, whichever is greater: a restored service count
 zxid.
 """
 
-import ast
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from bellwether import AsyncClient, AsyncOnceWatch, Stat
 
 from .errors import Refused
 from .paths import checked
-from .values import described, shown, to_bytes
+from .values import described, given_back, shown, to_bytes
 from .waiting import Goal, Look
 
 CONDITIONS = ("exists", "deleted", "changed", "value", "regex", "json", "children")
@@ -152,11 +151,7 @@ def baseline_of(result: Any) -> dict[str, int]:
     Raises:
         Refused: it is no such result.
     """
-    if isinstance(result, str):
-        try:
-            result = ast.literal_eval(result)
-        except (ValueError, SyntaxError):
-            result = None
+    result = given_back(result)
     if isinstance(result, Mapping):
         if result.get("exists") is False or result == {}:
             return {}

@@ -6,7 +6,6 @@ at once, and it alone gives it up. Whoever reads the node's layout here reads wh
 `docs/recipes/claim.md` says: the owner, a word of the taking, milliseconds; nothing if it is free.
 """
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from .locks import LeaseLost
 from .owner import deployment, owner_of
 from .paths import checked, child_of
 from .settings import DEFAULT_CONN_ID, Settings, Target
+from .values import given_back
 from .version_compat import Context
 from .waiting import Goal, Look
 
@@ -139,12 +139,7 @@ def lease_of(lease: Any) -> dict[str, Any]:
     Raises:
         Refused: it is no such result.
     """
-    if isinstance(lease, str):
-        # A template has made text of it.
-        try:
-            lease = ast.literal_eval(lease)
-        except (ValueError, SyntaxError):
-            lease = {}
+    lease = given_back(lease)
     if not isinstance(lease, Mapping) or not {"node", "owner"} <= lease.keys():
         raise Refused(
             "lease has no node and owner: pass on the result of the task that acquired it"

@@ -3,6 +3,7 @@
 Keeps true: a result is small JSON; the data of a node is part of it only if it was asked for.
 """
 
+import ast
 import base64
 import json
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,21 @@ def described(path: str, stat: Stat) -> dict[str, Any]:
         "mzxid": stat.mzxid,
         "dataLength": stat.data_length,
     }
+
+
+def given_back(result: Any) -> Any:
+    """The result of an earlier task, of which something may have made text.
+
+    A template makes a Python literal of it; of what ended in the trigger Airflow 3.3 makes JSON.
+    Text that is neither is given as it is.
+    """
+    if isinstance(result, str):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                return parse(result)
+            except (ValueError, SyntaxError):
+                continue
+    return result
 
 
 @dataclass(frozen=True)
