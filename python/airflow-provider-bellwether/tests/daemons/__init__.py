@@ -1,0 +1,1 @@
+"""Tests with Airflow's own scheduler, triggerer, dag-processor and api-server."""
