@@ -4,6 +4,7 @@
 //! checkout; Airflow's own programs list what the provider offers. Leaves the tests themselves to
 //! `python/airflow-provider-bellwether/tests`.
 
+mod daemons;
 mod engines;
 mod tour;
 
@@ -62,6 +63,7 @@ pub(crate) fn stage(workspace: &Workspace, report: &mut Report) {
     report.check("the tour of docs/airflow, with airflow standalone", || {
         tour::tour(workspace, &installed)
     });
+    daemons::check(workspace, &installed, report);
     engines::check(workspace, &installed, report);
 }
 

@@ -148,30 +148,49 @@ pub(crate) fn wheel(workspace: &Workspace, wheels: &Path) -> Result<(), String> 
     Ok(())
 }
 
-/// Runs tests against a server that they are told of, and that they may have restarted or killed.
+/// Runs tests against a server that `BELLWETHER_HOSTS` tells them of, and that they may have
+/// restarted or killed.
 pub(crate) fn tests(
     workspace: &Workspace,
     launch: &Launch,
     pytest: &mut Command,
     limit: Duration,
 ) -> Result<Passed, Failure> {
-    let mut server = Some(launch.start(workspace)?);
-    let address = server.as_ref().map(|server| server.address()).unwrap_or_default();
-    let done = converse(pytest.env("BELLWETHER_HOSTS", address), limit, |line| {
+    tests_with(workspace, &[("BELLWETHER_HOSTS", launch)], pytest, limit)
+}
+
+/// Runs tests against servers that these variables tell them of, and that they may have restarted
+/// or killed, all at once. What they print as `figure: TEXT` is shown with the check.
+pub(crate) fn tests_with(
+    workspace: &Workspace,
+    launches: &[(&str, &Launch)],
+    pytest: &mut Command,
+    limit: Duration,
+) -> Result<Passed, Failure> {
+    let mut servers = Vec::new();
+    for (variable, launch) in launches {
+        let server = launch.start(workspace)?;
+        pytest.env(variable, server.address());
+        servers.push(server);
+    }
+    let done = converse(pytest, limit, |line| {
         // Behind the marks of the tests before it.
         let command = line.trim_start_matches(['.', 'F', 'E', 's']);
         if !["RESTART", "CRASH"].contains(&command) {
             return Ok(None);
         }
-        let running = server.take().ok_or("the server did not come back")?;
-        server = Some(match command {
-            "CRASH" => running.crash(workspace, launch)?,
-            _ => running.restart(workspace, launch)?,
-        });
+        let running = std::mem::take(&mut servers);
+        for (server, (_, launch)) in running.into_iter().zip(launches) {
+            servers.push(match command {
+                "CRASH" => server.crash(workspace, launch)?,
+                _ => server.restart(workspace, launch)?,
+            });
+        }
         Ok(Some("done\n"))
     })?;
-    let passed = judge(&done)?;
-    if let Some(server) = server {
+    let figures = done.stdout.lines().filter_map(|line| line.split_once("figure: "));
+    let passed = figures.fold(judge(&done)?, |passed, (_, figure)| passed.and(figure));
+    for server in servers {
         server.stop()?;
     }
     Ok(passed)

@@ -33,6 +33,11 @@ impl Passed {
     pub(crate) fn many(count: u64, what: &str) -> Self {
         Self { count, note: format!("{count} {what}") }
     }
+
+    /// The same with more to say.
+    pub(crate) fn and(self, note: &str) -> Self {
+        Self { note: format!("{}; {note}", self.note), ..self }
+    }
 }
 
 /// Why a check failed, and how the tests behind it went.

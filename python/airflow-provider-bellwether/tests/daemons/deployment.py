@@ -108,6 +108,10 @@ class Run:
         """Whether a task is in this state."""
         return self.task(task) == state
 
+    def mark_failed(self, task: str) -> None:
+        """What a user does who has seen enough."""
+        self._airflow.change("PATCH", f"{self.address}/taskInstances/{task}", {"new_state": "failed"})
+
     def said(self, task: str) -> Any:
         """What a task returned."""
         address = f"{self.address}/taskInstances/{task}/xcomEntries/return_value"
@@ -198,10 +202,12 @@ class Deployment:
         shutil.copy(Path(__file__).parent / "dagfile.py", self.home / "dags/daemons.py")
         (self.home / "passwords.json").write_text(json.dumps({"admin": "secret"}))
         self.airflow("db", "migrate")
+        # The others announce themselves once, to an agent that has to be there.
+        self.start_triggerer()
+        awaited("the agent", Path(f"{self.agent}.events").exists)
         self.spawn("api-server", *AIRFLOW, "api-server", "-H", "127.0.0.1", "-p", str(self.port))
         self.spawn("scheduler", *AIRFLOW, "scheduler", "--skip-serve-logs")
         self.launch("dag-processor", "apache", (*AIRFLOW, "dag-processor"))
-        self.start_triggerer()
         awaited("an answer of the api-server", self._log_in)
         awaited("four daemons that are well", self._is_well)
         awaited("the DAGs", self._knows_its_dags)
@@ -268,13 +274,9 @@ class Deployment:
         found: dict[str, Any] = self.get("/api/v2/monitor/health")
         return found
 
-    def ask(self, method: str, address: str, body: Any = None) -> httpx.Response:
-        """Asks the api-server as a user who is logged in."""
-        return self._http.request(method, address, json=body)
-
     def get(self, address: str) -> Any:
-        """What it answers."""
-        answer = self.ask("GET", address)
+        """What the api-server answers to a user who is logged in."""
+        answer = self._http.get(address)
         assert answer.status_code == 200, f"{address}: {answer.status_code} {answer.text}"
         return answer.json()
 
@@ -282,15 +284,21 @@ class Deployment:
         """Begins with a run of a DAG."""
         run_id = f"{dag}-{time.monotonic_ns()}"
         body = {"logical_date": None, "dag_run_id": run_id, "conf": conf}
-
-        def is_begun() -> bool:
-            answer = self.ask("POST", f"/api/v2/dags/{dag}/dagRuns", body)
-            # SQLite has one writer at a time, and Airflow's daemons may have it for seconds.
-            assert answer.status_code in (200, 409) or "Database error" in answer.text, answer.text
-            return answer.status_code != 500
-
-        awaited(f"the beginning of {run_id}", is_begun)
+        self.change("POST", f"/api/v2/dags/{dag}/dagRuns", body)
         return Run(self, dag, run_id)
+
+    def change(self, method: str, address: str, body: Any) -> None:
+        """Has the api-server do something."""
+
+        def is_done() -> bool:
+            answer = self._http.request(method, address, json=body)
+            # SQLite has one writer at a time, and one of the daemons may be it for seconds. What
+            # was done all the same is in conflict with the next attempt.
+            busy = answer.status_code >= 500 and "Database error" in answer.text
+            assert busy or answer.status_code in (200, 409), f"{address}: {answer.text}"
+            return not busy
+
+        awaited(f"{method} {address}", is_done)
 
     def runs(self, dag: str) -> list[Run]:
         """All runs of a DAG, the oldest first."""
@@ -303,9 +311,11 @@ class Deployment:
         return int(found["id"])
 
     def tails(self) -> Iterator[tuple[str, str]]:
-        """The ends of the daemons' logs."""
+        """The ends of the daemons' logs: so much that all of them are seen in a stage's failure."""
         for path in sorted(self.home.glob("*.log")):
-            yield path.stem, "\n".join(path.read_text(errors="replace").splitlines()[-30:])
+            lines = path.read_text(errors="replace").splitlines()
+            told = [line for line in lines if line.strip() and "[http.access]" not in line]
+            yield path.stem, "\n".join(told[-6:])
 
     def log_of(self, dag: str) -> str:
         """What the tasks of a DAG have told."""
