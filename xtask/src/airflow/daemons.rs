@@ -1,8 +1,8 @@
 //! Airflow's own scheduler, triggerer, dag-processor and api-server, with both servers at once.
 //!
 //! Keeps true: one set of daemons is started for both servers, for it costs more than what is asked
-//! of it. Leaves the daemons and the tests to `tests/daemons` of the package, which ends all that it
-//! has started; whatever it leaves ends with the check, as a process below its own.
+//! of it. Leaves the daemons and the tests to `tests/daemons` of the package, which ends all that
+//! it has started.
 
 use std::time::Duration;
 

@@ -50,23 +50,23 @@ def awaited(what: str, look: Callable[[], Any]) -> Any:
     return found
 
 
-def parents() -> dict[int, int]:
-    """The parent of every process."""
+def processes() -> dict[int, tuple[int, int]]:
+    """The parent and the session of every process."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
                 stat = (entry / "stat").read_text().rpartition(")")[2].split()
                 if stat[0] != "Z":
-                    found[int(entry.name)] = int(stat[1])
+                    found[int(entry.name)] = int(stat[1]), int(stat[3])
     return found
 
 
 def tree(root: int) -> list[int]:
     """A process and all below it, from above."""
-    known, found = parents(), [root]
+    known, found = processes(), [root]
     for pid in found:
-        found += [child for child, parent in known.items() if parent == pid]
+        found += [child for child, (parent, _) in known.items() if parent == pid]
     return found
 
 
@@ -110,7 +110,8 @@ class Run:
 
     def mark_failed(self, task: str) -> None:
         """What a user does who has seen enough."""
-        self._airflow.change("PATCH", f"{self.address}/taskInstances/{task}", {"new_state": "failed"})
+        address = f"{self.address}/taskInstances/{task}"
+        self._airflow.change("PATCH", address, {"new_state": "failed"})
 
     def said(self, task: str) -> Any:
         """What a task returned."""
@@ -135,6 +136,7 @@ class Deployment:
         self.home = home
         self.servers = servers
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: set[int] = set()
         # The name of a socket has to be short.
         self._sockets = tempfile.mkdtemp(prefix="bellwether-")
         self.port, *log_ports = free_ports(3)
@@ -233,6 +235,7 @@ class Deployment:
                 stderr=log,
                 start_new_session=True,
             )
+        self._sessions.add(self.processes[name].pid)
 
     def airflow(self, *arguments: str) -> str:
         """What a command of Airflow prints."""
@@ -323,13 +326,8 @@ class Deployment:
         return "\n".join(f"{path}:\n{path.read_text()[-3000:]}" for path in found)
 
     def left(self) -> list[int]:
-        """Every process that was started with this home, by whomever."""
-        mark, found = f"AIRFLOW_HOME={self.home}".encode(), []
-        for pid in parents():
-            with suppress(OSError):
-                if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    found.append(pid)
-        return found
+        """Every process of the sessions that were begun: none of the daemons begins its own."""
+        return [pid for pid, (_, session) in processes().items() if session in self._sessions]
 
     def stop(self, name: str) -> int:
         """Tells one to end (SIGTERM), and waits until it has; its exit code."""
@@ -342,7 +340,7 @@ class Deployment:
         while left := self.left():
             kill(left)
             for process in self.processes.values():
-                process.wait()
+                process.wait(LIMIT_S)
             time.sleep(0.1)
         shutil.rmtree(self._sockets, ignore_errors=True)
         self._http.close()

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from daemons.deployment import parents
+from daemons.deployment import processes
 
 _CONNECTION = re.compile(r"^ ?/127\.0\.0\.1:(\d+)\[.*\bsid=(0x[0-9a-f]+)", re.MULTILINE)
 
@@ -30,7 +30,7 @@ def _holders() -> dict[int, int]:
     """The process that has a socket with a local port."""
     ports = _sockets()
     found: dict[int, int] = {}
-    for pid in parents():
+    for pid in processes():
         with suppress(OSError):
             for entry in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
