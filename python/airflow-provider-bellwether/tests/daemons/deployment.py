@@ -313,6 +313,19 @@ class Deployment:
         (found,) = self.get(f"/api/v2/assets?name_pattern={name}")["assets"]
         return int(found["id"])
 
+    def events(self, asset: int) -> list[dict[str, Any]]:
+        """The events of an asset."""
+        address = f"/api/v2/assets/events?asset_id={asset}"
+
+        def found() -> Any:
+            # As long as a run of one has not started, Airflow 3.3.2 fails to describe it.
+            answer = self._http.get(address)
+            assert answer.status_code in (200, 500), answer.text
+            return answer.json() if answer.status_code == 200 else None
+
+        told: list[dict[str, Any]] = awaited(address, found)["asset_events"]
+        return told
+
     def tails(self) -> Iterator[tuple[str, str]]:
         """The ends of the daemons' logs: so much that all of them are seen in a stage's failure."""
         for path in sorted(self.home.glob("*.log")):

@@ -194,7 +194,7 @@ class Orders:
 
     def __init__(self, airflow: Deployment, server: str, client: Client) -> None:
         self._airflow, self._dag, self._client = airflow, f"orders_{server}", client
-        self._events = f"/api/v2/assets/events?asset_id={airflow.asset(f'orders-{server}')}"
+        self._asset = airflow.asset(f"orders-{server}")
 
     def put(self, *values: str) -> None:
         """Puts messages."""
@@ -202,8 +202,7 @@ class Orders:
 
     def told(self) -> list[dict[str, Any]]:
         """The messages that Airflow has in its database."""
-        found = self._airflow.get(self._events)["asset_events"]
-        return [event["extra"]["payload"] for event in found]
+        return [event["extra"]["payload"] for event in self._airflow.events(self._asset)]
 
     def shipped(self) -> list[str]:
         """Those that runs were given."""
