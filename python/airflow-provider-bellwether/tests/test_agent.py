@@ -135,41 +135,92 @@ def test_a_node_that_it_may_not_read_is_no_secret_that_is_missing(
     until(lambda: "may not read it" in stage.log(), "a word about it")
 
 
+COMPONENT = (
+    "import signal, sys\n"
+    "from bellwether_airflow.announcing import announce\n"
+    "def end(*_):\n"
+    "    announce([sys.argv[1]], kind='stop')\n"
+    "signal.signal(signal.SIGTERM, end)\n"
+    "for _ in range(2):\n"
+    "    announce([sys.argv[1]], kind='start', component='scheduler',\n"
+    "             deployment=sys.argv[2], version='3.3.2')\n"
+    "while True: signal.pause()\n"
+)
+
+
+def component(path: str, deployment: str) -> subprocess.Popen[bytes]:
+    """A process that announces itself twice, and that it ends."""
+    return subprocess.Popen([sys.executable, "-c", COMPONENT, events_of(path), deployment])
+
+
+def shown(path: str, deployment: str) -> list[dict[str, Any]]:
+    """The schedulers that are registered."""
+    code, body, _ = ask(path, f"/v1/registry?deployment={deployment}")
+    return list(json.loads(body).get("scheduler", [])) if code == 200 else []
+
+
+def test_an_agent_that_begins_anew_knows_who_is_up(
+    stage: Stage, client: Client, hosts: str, root: str, path: str
+) -> None:
+    deployment = root.removeprefix("/")
+    first = serve(stage, hosts, path, *TIMEOUT)
+    processes = [component(path, deployment) for _ in range(2)]
+    try:
+        until(lambda: len(shown(path, deployment)) == 2, "the registrations")
+        first.kill()
+        first.wait()
+        # One ends while there is no agent; another's number is that of a process that began later.
+        processes[0].kill()
+        processes[0].wait()
+        kept = Path(path + ".processes")
+        (other,) = [each for each in json.loads(kept.read_text()) if each["pid"] != processes[0].pid]
+        stranger = {**other, "pid": os.getpid()}
+        kept.write_text(json.dumps([*json.loads(kept.read_text()), stranger]))
+        serve(stage, hosts, path, *TIMEOUT)
+        alive = str(processes[1].pid)
+        until(
+            lambda: [each["pid"] for each in shown(path, deployment)] == [alive], "who is still up"
+        )
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    until(lambda: status(path).get("registered") == 0, "the end of the registration")
+    client.sync("/")
+    client.delete(f"/airflow/{deployment}", recursive=True)
+
+
+def test_what_is_kept_and_cannot_be_read_is_no_obstacle(
+    stage: Stage, hosts: str, path: str
+) -> None:
+    Path(path + ".processes").write_text("[{}]")
+    serve(stage, hosts, path)
+    assert "cannot be read, which says who is up" in stage.log()
+
+
 def test_a_process_is_registered_until_it_is_gone(
     stage: Stage, client: Client, hosts: str, root: str, path: str
 ) -> None:
     deployment = root.removeprefix("/")
     serve(stage, hosts, path)
-    code = (
-        "import signal, sys\n"
-        "from bellwether_airflow.announcing import announce\n"
-        "def end(*_):\n"
-        "    announce([sys.argv[1]], kind='stop')\n"
-        "signal.signal(signal.SIGTERM, end)\n"
-        "for _ in range(2):\n"
-        "    announce([sys.argv[1]], kind='start', component='scheduler',\n"
-        "             deployment=sys.argv[2], version='3.3.2')\n"
-        "while True: signal.pause()\n"
-    )
-    command = [sys.executable, "-c", code, events_of(path), deployment]
-    process = subprocess.Popen(command)
+    process = component(path, deployment)
     base = f"/airflow/{deployment}/registry"
 
-    def shown() -> list[dict[str, Any]]:
-        found = json.loads(ask(path, f"/v1/registry?deployment={deployment}")[1])
-        return list(found.get("scheduler", []))
-
     try:
-        until(shown, "the registration")
-        (found,) = shown()
+        until(lambda: shown(path, deployment), "the registration")
+        (found,) = shown(path, deployment)
         assert (found["pid"], found["health"]) == (str(process.pid), "up")
         assert client.get(f"{base}/scheduler/{found['id']}")[1].ephemeral_owner
         process.terminate()
-        until(lambda: [each["health"] for each in shown()] == ["draining"], "it to end")
+        until(
+            lambda: [each["health"] for each in shown(path, deployment)] == ["draining"],
+            "it to end",
+        )
     finally:
         process.kill()
         process.wait()
-    until(lambda: not shown(), "the end of the registration")
+    until(lambda: not shown(path, deployment), "the end of the registration")
     client.delete(f"/airflow/{deployment}", recursive=True)
 
 

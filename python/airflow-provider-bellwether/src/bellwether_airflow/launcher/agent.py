@@ -2,8 +2,7 @@
 
 Keeps true: its sockets are its user's alone. What it answers is what a server of the ensemble says
 at that moment, or that it cannot say (503); it never answers from memory. It registers processes
-that announce themselves, by the kernel's word for who they are, until the kernel says they have
-ended.
+that announce themselves, by the kernel's word for who they are.
 """
 
 import ctypes
@@ -11,24 +10,21 @@ import fcntl
 import hashlib
 import json
 import os
-import select
 import signal
-import socket
 import socketserver
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import bellwether
-from bellwether.recipes import Instance
 
 from ..announcing import events_of
 from .datagrams import Announcement, Ear
+from .processes import Processes
 from .registrar import Registrar
-from .registry import base_of, registered
+from .registry import registered
 from .service import Ending, Ensemble, Link, Trouble, log, part_of_path, told
 
 ANSWER_S = 1.0
@@ -38,7 +34,6 @@ IDLE_S = 5.0
 """A connection that says nothing for so long is closed."""
 
 READS_MAX = 64
-PROCESSES_MAX = 1024
 STATES_MAX = 4096
 _PATH_BYTES_MAX = 8192
 _PR_SET_PDEATHSIG = 1
@@ -94,76 +89,6 @@ class States:
                 client.set(path, data)
 
 
-class Processes:
-    """Registers processes until they are gone."""
-
-    def __init__(self, registrar: Registrar) -> None:
-        self._registrar = registrar
-        self._lock = threading.Lock()
-        self._known: dict[int, tuple[int, str, str, Instance]] = {}
-        """By pidfd: the process, its base, its component, and what is shown of it."""
-        self._poll = select.poll()
-        threading.Thread(target=self._run, name="processes", daemon=True).start()
-
-    def add(self, pid: int, said: dict[str, Any]) -> None:
-        """It has announced that it starts.
-
-        Raises:
-            Trouble: the announcement is none that can be registered.
-        """
-        component, deployment = _names(said)
-        host = socket.gethostname()
-        start_ms = int(time.time() * 1000)
-        metadata = {"pid": str(pid), "version": str(said.get("version", "unknown"))[:64]}
-        if said.get("ports"):
-            metadata["ports"] = str(said["ports"])[:64]
-        instance = Instance(
-            f"{host}-{pid}", host, 0, metadata=metadata, registered_ms=start_ms
-        )
-        with self._lock:
-            if len(self._known) >= PROCESSES_MAX:
-                raise Trouble(f"more than {PROCESSES_MAX} processes want to be registered")
-            if any(known[:3] == (pid, base_of(deployment), component)
-                   for known in self._known.values()):
-                return
-            try:
-                descriptor = os.pidfd_open(pid)
-            except ProcessLookupError:
-                return
-            self._known[descriptor] = (pid, base_of(deployment), component, instance)
-            self._registrar.show(base_of(deployment), component, instance)
-            self._poll.register(descriptor, select.POLLIN)
-
-    def drain(self, pid: int) -> None:
-        """It has announced that it ends."""
-        with self._lock:
-            for known, base, component, instance in self._known.values():
-                if known == pid:
-                    draining = Instance(
-                        instance.id,
-                        instance.address,
-                        instance.port,
-                        health="draining",
-                        metadata=instance.metadata,
-                        registered_ms=instance.registered_ms,
-                    )
-                    self._registrar.show(base, component, draining)
-
-    def _run(self) -> None:
-        while True:
-            for descriptor, _ in self._poll.poll(200):
-                with self._lock:
-                    self._poll.unregister(descriptor)
-                    _, base, component, instance = self._known.pop(descriptor)
-                    self._registrar.hide(base, component, instance.id)
-                    os.close(descriptor)
-
-
-def _names(said: dict[str, Any]) -> tuple[str, str]:
-    component = part_of_path("component", str(said.get("component", "")))
-    return component, part_of_path("deployment", str(said.get("deployment", "")))
-
-
 class Agent:
     """Serves at a socket, and hears announcements beside it."""
 
@@ -171,7 +96,7 @@ class Agent:
         self.path = path
         self.link = Link(ensemble)
         self._registrar = Registrar(self.link)
-        self._processes = Processes(self._registrar)
+        self._processes = Processes(self._registrar, path + ".processes")
         self._states = States(self.link)
         self._key = os.urandom(16)
         self._reads = ThreadPoolExecutor(READS_MAX, "read")

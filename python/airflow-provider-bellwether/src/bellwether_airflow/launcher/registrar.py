@@ -94,6 +94,6 @@ def described(instance: Instance) -> dict[str, Any]:
         "id": instance.id,
         "host": instance.address,
         "health": instance.health,
-        "start_ms": instance.registered_ms,
+        "registered_ms": instance.registered_ms,
         **instance.metadata,
     }
