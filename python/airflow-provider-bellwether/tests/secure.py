@@ -81,7 +81,7 @@ def test_a_hook_is_known_by_sasl_with_and_without_tls(
         extra = {**extra, "auth_scheme": "sasl-digest"}
         with ZooKeeperHook(connection(monkeypatch, host, extra=extra, **bob)) as hook:
             assert hook.get_conn().get(path)[0] == b"for bob"
-    wrong = {"auth_scheme": "sasl-digest"}
+    wrong = {"auth_scheme": "sasl-digest", "connect_timeout": 3}
     bob["password"] = "destroyer"
     works, said = ZooKeeperHook(
         connection(monkeypatch, hosts, extra=wrong, **bob)
@@ -91,7 +91,7 @@ def test_a_hook_is_known_by_sasl_with_and_without_tls(
 
 
 def test_a_server_that_is_not_trusted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    extra = {**TLS, "ca_cert": str(KEYS / "stranger.pem"), "connect_timeout": 5}
+    extra = {**TLS, "ca_cert": str(KEYS / "stranger.pem"), "connect_timeout": 3}
     works, said = ZooKeeperHook(
         connection(monkeypatch, STRICT_SECURE, extra=extra)
     ).test_connection()

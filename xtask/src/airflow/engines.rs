@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use super::{Installed, REQUIREMENTS};
 use crate::maven::{self, Engine};
-use crate::process::{Background, create, free_port, make_dir, read, run, wait_for, write};
+use crate::process::{
+    Background, Scratch, create, free_port, make_dir, read, run, wait_for, write,
+};
 use crate::python::tests;
 use crate::report::{Failure, Passed, Report, tail};
 use crate::server::{Flavour, Launch};
@@ -25,6 +27,12 @@ const ESCOMPAT: &str = "python/airflow-provider-bellwether-escompat";
 /// Airflow's own provider, whose directory that package writes into.
 const UPSTREAM: &str = "python/airflow-provider-bellwether-escompat/upstream.txt";
 
+/// The tests in which a lock, a fence or a registry matters.
+const WITH_ZOOKEEPER: &[&str] = &[
+    "tests/engines/test_article.py",
+    "tests/engines/test_fences.py",
+    "tests/engines/test_hosts.py",
+];
 /// What both engines need.
 const JAVA_MIN: u32 = 21;
 /// What an engine may take to answer; it takes 10 to 30 s.
@@ -32,9 +40,32 @@ const START_LIMIT: Duration = Duration::from_mins(3);
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 const TESTS_LIMIT: Duration = Duration::from_mins(10);
 
-/// The check of the stage `airflow`.
+/// The checks of the stage `airflow`.
 pub(super) fn check(workspace: &Workspace, installed: &Installed, report: &mut Report) {
-    report.check("the operators against OpenSearch 3.4.0 and Elasticsearch 9.2.0", || {
+    let mut engines = None;
+    report.check("OpenSearch 3.4.0 and Elasticsearch 9.2.0 start", || {
+        engines = Some(Engines::start(workspace, installed)?);
+        Ok(Passed::one())
+    });
+    let Some(engines) = engines else { return };
+    report.check("the operators against both, with Bellwether", || {
+        engines.play(workspace, installed, Flavour::Bellwether, &["tests/engines"])
+    });
+    report.check("those operators that use ZooKeeper too, with Apache 3.9.5", || {
+        engines.play(workspace, installed, Flavour::Apache, WITH_ZOOKEEPER)
+    });
+    report.check("both end when they are asked to", || engines.stop());
+}
+
+/// Both engines, and what the tests need beside them.
+struct Engines {
+    home: Scratch,
+    upstream: PathBuf,
+    running: Vec<Running>,
+}
+
+impl Engines {
+    fn start(workspace: &Workspace, installed: &Installed) -> Result<Self, String> {
         let java = java_home(workspace)?;
         let home = workspace.scratch("engines")?;
         let upstream = escompat(workspace, installed, home.path())?;
@@ -42,25 +73,37 @@ pub(super) fn check(workspace: &Workspace, installed: &Installed, report: &mut R
         for engine in Engine::ALL {
             running.push(Running::start(workspace, engine, &java, home.path())?);
         }
-        let mut pytest = installed.python(workspace);
-        pytest.args(["-m", "pytest", "-q", "--tb=short", "tests/engines"]);
-        pytest.env("BELLWETHER_SCRATCH", home.path()).env("BELLWETHER_UPSTREAM", upstream);
         for engine in &mut running {
             engine.ready()?;
+        }
+        Ok(Self { home, upstream, running })
+    }
+
+    fn play(
+        &self,
+        workspace: &Workspace,
+        installed: &Installed,
+        flavour: Flavour,
+        what: &[&str],
+    ) -> Result<Passed, Failure> {
+        let home = self.home.path().join(format!("{flavour:?}"));
+        make_dir(&home)?;
+        let mut pytest = installed.python(workspace);
+        pytest.args(["-m", "pytest", "-q", "--tb=short"]).args(what);
+        pytest.env("BELLWETHER_SCRATCH", &home).env("BELLWETHER_UPSTREAM", &self.upstream);
+        for engine in &self.running {
             pytest.env(engine.variable(), format!("http://127.0.0.1:{}", engine.port));
         }
-        let passed = play(workspace, &mut pytest, home.path())?;
-        for engine in &mut running {
+        let launch = Launch::new(flavour, &home).line("tickTime=500");
+        tests(workspace, &launch, &mut pytest, TESTS_LIMIT)
+    }
+
+    fn stop(self) -> Result<Passed, Failure> {
+        for mut engine in self.running {
             engine.process.terminate(STOP_LIMIT)?;
         }
-        Ok(passed)
-    });
-}
-
-fn play(workspace: &Workspace, pytest: &mut Command, home: &Path) -> Result<Passed, Failure> {
-    let launch = Launch::new(Flavour::Bellwether, &home.join("zookeeper")).line("tickTime=500");
-    make_dir(&home.join("zookeeper"))?;
-    tests(workspace, &launch, pytest, TESTS_LIMIT)
+        Ok(Passed::one())
+    }
 }
 
 /// Installs the package of the import path, and fetches the provider that it stands beside.
