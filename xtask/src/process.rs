@@ -143,9 +143,9 @@ pub(crate) fn converse(
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                let seconds = limit.as_secs();
-                let name = named(command);
-                return Err(format!("{name} did not end within {seconds} s\n{}", tail(&stdout)));
+                let printed = tail(&format!("{stdout}{}", read(&errors)?));
+                let (name, seconds) = (named(command), limit.as_secs());
+                return Err(format!("{name} did not end within {seconds} s\n{printed}"));
             }
         };
         stdout.push_str(&line);
