@@ -28,16 +28,24 @@ def linger(lease: Lease) -> None:
 
 
 def deaf(lease: Lease) -> None:
-    """Goes on whatever it is told."""
+    """Goes on whatever it is told, and however often."""
     while True:
         try:
-            time.sleep(600)
-        except LeaseLost as loss:
-            say("lost", loss.reason)
-            try:
-                lease.check()
-            except LeaseLost as again:
-                say("checked", again.reason)
+            half_deaf(lease)
+        except LeaseLost:
+            pass
+
+
+def half_deaf(lease: Lease) -> None:
+    """Hears once; another loss may come while it speaks."""
+    try:
+        time.sleep(600)
+    except LeaseLost as loss:
+        say("lost", loss.reason)
+        try:
+            lease.check()
+        except LeaseLost as again:
+            say("checked", again.reason)
 
 
 def rounds(hosts: str, path: str, marker: str) -> None:
