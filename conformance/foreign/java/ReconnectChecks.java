@@ -152,9 +152,9 @@ final class ReconnectChecks {
     private static void below(Checks checks, Session other) {
         checks.check("away/a client below a root of its own sees its own paths",
                 "NodeDataChanged /set | NodeDeleted /set, NodeCreated /new", () -> {
-                    other.create("/away/root");
-                    other.create("/away/root/set");
-                    return away(checks, "/away/root", new Steps() {
+                    other.create("/away/base");
+                    other.create("/away/base/set");
+                    return away(checks, "/away/base", new Steps() {
                         @Override
                         public void before(Session own) throws Exception {
                             own.zk.getData("/set", true, null);
@@ -163,15 +163,15 @@ final class ReconnectChecks {
 
                         @Override
                         public void meanwhile() throws Exception {
-                            other.set("/away/root/set", "1");
+                            other.set("/away/base/set", "1");
                         }
 
                         @Override
                         public String after(Session own) throws Exception {
                             String seen = own.events();
                             own.zk.getData("/set", true, null);
-                            other.delete("/away/root/set");
-                            other.create("/away/root/new");
+                            other.delete("/away/base/set");
+                            other.create("/away/base/new");
                             return seen + " | " + own.events();
                         }
                     });
