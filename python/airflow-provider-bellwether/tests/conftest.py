@@ -55,6 +55,7 @@ os.environ |= {
 
 from bellwether import Client  # noqa: E402
 from dagfiles import install  # noqa: E402
+from launched import Stage  # noqa: E402
 
 install(DAGS)
 
@@ -157,6 +158,14 @@ def meanwhile() -> Iterator[Callable[[Callable[[], object]], None]]:
     yield lambda work: helpers.append(Helper(work))
     for helper in helpers:
         helper.join()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Processes of this test."""
+    made = Stage(tmp_path)
+    yield made
+    made.close()
 
 
 class Ran:

@@ -53,14 +53,6 @@ def certified(client: Client) -> Iterator[str]:
     client.delete(path)
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Processes of this test."""
-    made = Stage(tmp_path)
-    yield made
-    made.close()
-
-
 def test_a_hook_is_known_by_its_certificate(
     monkeypatch: pytest.MonkeyPatch, certified: str
 ) -> None:

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,14 +22,6 @@ from bellwether_airflow.secrets.reading import UnixConnection
 from bellwether_airflow.secrets.zookeeper import ZooKeeperSecretsBackend
 
 TIMEOUT = ("--session-timeout", "4")
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Processes of this test."""
-    made = Stage(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

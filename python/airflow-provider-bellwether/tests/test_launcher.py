@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,6 @@ from bellwether_airflow.launcher.run import Launcher, Plan
 from bellwether_airflow.launcher.service import Ensemble
 
 TIMEOUT = ("--session-timeout", "4")
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Processes of this test."""
-    made = Stage(tmp_path)
-    yield made
-    made.close()
 
 
 def test_the_launcher_never_imports_airflow() -> None:
@@ -81,12 +72,22 @@ def test_a_stubborn_component_is_killed_after_its_grace(stage: Stage, hosts: str
     assert _nobody_holds(stage)
 
 
-def test_one_of_two_runs_and_the_other_follows(stage: Stage, hosts: str, root: str) -> None:
-    arguments = ("--hosts", hosts, "--election", f"{root}/leader", *TIMEOUT)
-    first = stage.run(*arguments, name="first")
+def one_of_two(
+    stage: Stage, hosts: str, others: str, root: str, *words: str
+) -> "subprocess.Popen[bytes]":
+    """The launcher that is elected and runs; a second one, connected to `others`, waits."""
+    arguments = ("--election", f"{root}/leader", *TIMEOUT)
+    first: subprocess.Popen[bytes] = stage.run(
+        "--hosts", hosts, *arguments, name="first", words=words
+    )
     until(lambda: stage.said("begin", "first"), "the first")
-    stage.run(*arguments, name="second")
+    stage.run("--hosts", others, *arguments, name="second")
     until(lambda: "waiting to be elected" in stage.log("second"), "the second to wait")
+    return first
+
+
+def test_one_of_two_runs_and_the_other_follows(stage: Stage, hosts: str, root: str) -> None:
+    first = one_of_two(stage, hosts, hosts, root)
     first.terminate()
     until(lambda: stage.said("begin", "second"), "the second")
     _is_a_succession(stage)
@@ -95,11 +96,7 @@ def test_one_of_two_runs_and_the_other_follows(stage: Stage, hosts: str, root: s
 def test_after_a_kill_of_the_leaders_launcher_components_do_not_overlap(
     stage: Stage, hosts: str, root: str
 ) -> None:
-    arguments = ("--hosts", hosts, "--election", f"{root}/leader", *TIMEOUT)
-    first = stage.run(*arguments, name="first", words=("stubborn",))
-    until(lambda: stage.said("begin", "first"), "the first")
-    stage.run(*arguments, name="second")
-    until(lambda: "waiting to be elected" in stage.log("second"), "the second to wait")
+    first = one_of_two(stage, hosts, hosts, root, "stubborn")
     first.kill()
     until(lambda: _nobody_holds(stage), "the first's processes to be killed")
     assert not stage.said("begin", "second"), "the second came before the session's end"
@@ -109,11 +106,7 @@ def test_after_a_kill_of_the_leaders_launcher_components_do_not_overlap(
 
 def test_in_a_partition_components_do_not_overlap(stage: Stage, hosts: str, root: str) -> None:
     with Relay(hosts) as relay:
-        arguments = ("--election", f"{root}/leader", *TIMEOUT)
-        first = stage.run("--hosts", relay.hosts, *arguments, name="first", words=("stubborn",))
-        until(lambda: stage.said("begin", "first"), "the first")
-        stage.run("--hosts", hosts, *arguments, name="second")
-        until(lambda: "waiting to be elected" in stage.log("second"), "the second to wait")
+        first = one_of_two(stage, relay.hosts, hosts, root, "stubborn")
         relay.freeze()
         until(lambda: stage.said("begin", "second"), "the second")
         _is_a_succession(stage)
@@ -127,11 +120,7 @@ def test_in_a_partition_components_do_not_overlap(stage: Stage, hosts: str, root
 def test_a_launcher_that_is_stopped_keeps_no_component(
     stage: Stage, hosts: str, root: str
 ) -> None:
-    arguments = ("--hosts", hosts, "--election", f"{root}/leader", *TIMEOUT)
-    first = stage.run(*arguments, name="first", words=("stubborn",))
-    until(lambda: stage.said("begin", "first"), "the first")
-    stage.run(*arguments, name="second")
-    until(lambda: "waiting to be elected" in stage.log("second"), "the second to wait")
+    first = one_of_two(stage, hosts, hosts, root, "stubborn")
     first.send_signal(signal.SIGSTOP)
     until(lambda: stage.said("begin", "second"), "the second")
     _is_a_succession(stage)
